@@ -1,0 +1,518 @@
+"""What every estimator promises: validate, fit, transform, score, in one place."""
+
+import copy
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from ._devices import inference_device, training_device
+from ._isolation import choose_threads, isolated
+from ._linear_start import LinearStart
+from ._selection import Indices, Plan, make_plan
+from ._training import Trained, TrainingOptions, train
+from .nn import (
+    ACTIVATIONS,
+    AutoencoderModule,
+    Gate,
+    LatentFrame,
+    Moments,
+    ResidualMap,
+    check_width,
+    mlp,
+    principal_frame,
+)
+
+FLOATS = [np.float64, np.float32]
+
+class BaseLatentEncoder(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    metaclass=ABCMeta,
+):
+    """The contract with scikit-learn, once for all estimators.
+
+    A sibling says how its linear start is solved (`_linear_start`), which module it
+    trains (`_module`) and by which loss (`_criterion`).
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left"), None],
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "init": [StrOptions({"pca", "random"})],
+        "whiten": ["boolean"],
+        "encoder": [callable, None],
+        "decoder": [callable, None],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, 1, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "device": [str],
+        "callbacks": [list, tuple, None],
+    }
+
+    # The hooks ------------------------------------------------------------------
+
+    @abstractmethod
+    def _linear_start(self, rows: NDArray[np.float64], seed: int) -> LinearStart:
+        """Solve for the linear model that training starts from."""
+
+    @abstractmethod
+    def _criterion(self) -> nn.Module:
+        """Return the loss, which has a method ``rows`` for its value per row."""
+
+    # Fitting --------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:  # noqa: ARG002
+        """Fit the model to the rows of `X`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training data: finite numbers, at least two rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If `X` or a parameter is not as wanted, an `encoder` or `decoder` has the
+            wrong width, or the training loss becomes non-finite with no earlier state
+            to go back to. The estimator is then as it was before the call.
+        TypeError
+            If `encoder` or `decoder` does not make an ``nn.Module``.
+        """
+        with self._all_or_nothing():
+            X = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
+            seed = _seed(self.random_state)
+            with isolated(seed):
+                self._fit(X, seed)
+        return self
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Put all attributes back if the block does not end well."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _fit(self, X: NDArray[Any], seed: int) -> None:
+        """Fit to validated rows."""
+        previous = self._previous_module(X)
+        if previous is None:
+            self.n_components_ = self.n_components or min(X.shape)
+            self.mean_, self._scale = _mean_and_scale(X)
+        rows = _scaled(X, self.mean_, self._scale)
+        exact: dict[str, Tensor] = {}
+
+        def build(part: Indices | slice) -> AutoencoderModule:
+            module = previous or self._start_module(rows[part], seed)
+            # The last module built is the one that is kept. Training rounds its
+            # linear part to float32; this is what puts the exact one back.
+            exact.update(module.fixed_state())
+            return copy.deepcopy(module).float()
+
+        good_start = previous is not None or self.init == "pca"
+        trained = self._train(build, rows, good_start, seed)
+        module = trained.net.module_.to(_torch_dtype(X.dtype))
+        module.load_state_dict(exact, strict=False)
+        self.net_ = trained.net
+        if trained.best_iteration > 0 or previous is not None or self.init == "random":
+            module.frame = self._principal_frame(module, X).to(_torch_dtype(X.dtype))
+        self.best_iteration_ = trained.best_iteration
+        self.loss_curve_ = trained.loss_curve
+        self.n_iter_ = max(1, len(trained.loss_curve))
+        scores = trained.validation_scores
+        self.validation_scores_ = None if scores is None else np.array(scores)
+        self.best_validation_score_ = (
+            None if scores is None else scores[trained.best_iteration]
+        )
+
+    def _previous_module(self, X: NDArray[Any]) -> AutoencoderModule | None:
+        """Return the module to continue from, if `warm_start` wants one."""
+        if not self.warm_start or not hasattr(self, "net_"):
+            return None
+        if self.n_components not in (None, self.n_components_):
+            raise ValueError(
+                f"n_components={self.n_components}, but the fitted model that "
+                f"warm_start=True continues has n_components_={self.n_components_}."
+            )
+        n_features = len(self.mean_)
+        if X.shape[1] != n_features:
+            raise ValueError(
+                f"X has {X.shape[1]} features, but the fitted model that "
+                f"warm_start=True continues was fitted on {n_features}."
+            )
+        return self.net_.module_
+
+    def _start_module(self, rows: NDArray[np.float64], seed: int) -> AutoencoderModule:
+        """Return the module before training, in float64."""
+        p, k = rows.shape[1], self.n_components_
+        hidden = _hidden_layer_sizes(self.hidden_layer_sizes)
+        generator = torch.Generator().manual_seed(seed)
+        encode = self._network("encoder", (p, *hidden, k), generator)
+        decode = self._network("decoder", (k, *hidden[::-1], p), generator)
+        if self.init == "random":
+            scale = torch.ones(k, dtype=torch.float64)
+            encoder = ResidualMap(None, None, encode)
+            decoder = ResidualMap(None, None, decode)
+        else:
+            start = self._linear_start(rows, seed)
+            tensor = torch.from_numpy
+            scale = tensor(start.latent_scale)
+            encoder = ResidualMap(
+                tensor(start.encoder_weight), tensor(start.encoder_bias), encode
+            )
+            decoder = ResidualMap(
+                tensor(start.decoder_weight),
+                tensor(start.decoder_bias),
+                decode,
+                start.residual,
+            )
+        frame = LatentFrame.scaling(
+            torch.ones_like(scale) if self.whiten else self._scale * scale
+        )
+        return AutoencoderModule(encoder, decoder, frame, scale).double()
+
+    def _network(
+        self, name: str, sizes: tuple[int, ...], generator: torch.Generator
+    ) -> nn.Module | None:
+        """Return the network of the `name`, 'encoder' or 'decoder'; None if linear."""
+        given = getattr(self, name)
+        with_path = self.init != "random"
+        if given is None:
+            if with_path and len(sizes) == 2:
+                return None
+            return mlp(sizes, self.activation, zero_last=with_path, generator=generator)
+        if isinstance(given, nn.Module):
+            network = copy.deepcopy(given).float()
+        else:
+            network = given(len(self.mean_), self.n_components_)
+        if not isinstance(network, nn.Module):
+            raise TypeError(
+                f"{name} must be an nn.Module or a callable (n_features, n_components)"
+                f" -> nn.Module; it returned {network!r}."
+            )
+        check_width(network, sizes[0], sizes[-1], name)
+        return Gate(network, sizes[-1]) if with_path else network
+
+    def _train(
+        self,
+        build: Callable[[Indices | slice], nn.Module],
+        rows: NDArray[np.float64],
+        good_start: bool,
+        seed: int,
+    ) -> Trained:
+        """Train on scaled rows."""
+        n_samples = len(rows)
+        hidden = _hidden_layer_sizes(self.hidden_layer_sizes)
+        own_network = self.encoder is None and self.decoder is None
+        if own_network and not hidden and self.init == "pca":
+            plan = Plan([], refit=False)  # the closed form is the optimum
+        else:
+            plan = make_plan(
+                n_samples,
+                self.early_stopping,
+                self.validation_fraction,
+                seed,
+                good_start=good_start,
+            )
+        batch_size = _batch_size(self.batch_size, n_samples)
+        if own_network:
+            widths = (rows.shape[1], *hidden, self.n_components_)
+            choose_threads(12.0 * batch_size * sum(a * b for a, b in pairwise(widths)))
+        options = TrainingOptions(
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            batch_size=batch_size,
+            max_iter=_max_iter(self.max_iter, n_samples, batch_size),
+            n_iter_no_change=self.n_iter_no_change,
+            tol=self.tol,
+            device=training_device(self.device),
+            callbacks=self.callbacks,
+            verbose=int(self.verbose),
+            seed=seed,
+        )
+        x = torch.from_numpy(rows.astype(np.float32))
+        return train(build, self._criterion(), x, plan, options)
+
+    def _principal_frame(
+        self, module: AutoencoderModule, X: NDArray[Any]
+    ) -> LatentFrame:
+        """Return the frame in which the latents of `X` read like PCA's."""
+        moments = Moments(self.n_components_, X.shape[1])
+        module = copy.deepcopy(module).double()
+        with torch.inference_mode():
+            for _, x in self._batches(X, np.float64, torch.device("cpu")):
+                u = module.encoder(x)
+                moments.add(u, x, module.decoder(u))
+        return principal_frame(
+            moments, module.latent_scale, unit=self._scale, whiten=self.whiten
+        )
+
+    # Using the fitted model -----------------------------------------------------
+
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
+        """Map `X` to its latents.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components_)
+            The latents, in units of `X` (of no unit if ``whiten=True``), float32 for
+            float32 `X` and float64 otherwise. Over the training rows they have zero
+            mean, are uncorrelated and sorted by variance.
+        """
+        return self._encode(self._validate(X))
+
+    def inverse_transform(self, Z: ArrayLike) -> NDArray[Any]:
+        """Map latents back to rows.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components_)
+            Latents, as `transform` gives them.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The rows, on the scale of the training data.
+        """
+        check_is_fitted(self)
+        Z = check_array(Z, dtype=FLOATS, input_name="Z")
+        if Z.shape[1] != self.n_components_:
+            raise ValueError(
+                f"Z has {Z.shape[1]} columns, but {type(self).__name__} has "
+                f"n_components_={self.n_components_}; give it what transform returns."
+            )
+        return self._decode(Z)
+
+    def reconstruct(self, X: ArrayLike) -> NDArray[Any]:
+        """Map `X` to its latents and back.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+
+        Returns
+        -------
+        X_hat : ndarray of shape (n_samples, n_features)
+            Equal to ``inverse_transform(transform(X))``.
+        """
+        return self._decode(self._encode(self._validate(X)))
+
+    def score_samples(self, X: ArrayLike) -> NDArray[Any]:
+        """Return how well each row is reconstructed.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the squared distance between the row and its reconstruction, in
+            squared units of `X`. Low scores point to outliers.
+        """
+        X = self._validate(X)
+        scores = np.empty(len(X), X.dtype)
+        for rows, errors in self._squared_errors(X):
+            scores[rows] = -errors * self._scale**2
+        return scores
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:  # noqa: ARG002
+        r"""Return the share of variance that the model explains of `X`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            :math:`1 - \|X - \hat X\|^2 / \|X - \mathrm{mean\_}\|^2`: 1 is a perfect
+            reconstruction and 0 what the mean alone achieves. On the training rows of
+            PCA it is ``explained_variance_ratio_.sum()``.
+        """
+        X = self._validate(X)
+        left, total = 0.0, 0.0
+        for rows, errors in self._squared_errors(X):
+            left += float(errors.sum(dtype=np.float64))
+            x = _scaled(X[rows], self.mean_, self._scale)
+            total += float(np.square(x).sum())
+        if total == 0:
+            return 1.0 if left == 0 else 0.0
+        return 1.0 - left / total
+
+    def _validate(self, X: ArrayLike) -> NDArray[Any]:
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        return X  # type: ignore[no-any-return]  # noqa: RET504
+
+    def _encode(self, X: NDArray[Any]) -> NDArray[Any]:
+        Z = np.empty((len(X), self.n_components_), X.dtype)
+        with self._inference(X.dtype) as (module, device):
+            for rows, x in self._batches(X, X.dtype, device):
+                Z[rows] = module.encode(x).cpu().numpy()
+        return Z
+
+    def _decode(self, Z: NDArray[Any]) -> NDArray[Any]:
+        X = np.empty((len(Z), len(self.mean_)), Z.dtype)
+        with self._inference(Z.dtype) as (module, device):
+            for rows in _slices(len(Z), self._width()):
+                x = module.decode(torch.tensor(Z[rows]).to(device)).cpu().numpy()
+                X[rows] = x * Z.dtype.type(self._scale) + self.mean_
+        return X
+
+    def _squared_errors(
+        self, X: NDArray[Any]
+    ) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Yield slices of rows and their squared errors, in scaled units."""
+        with self._inference(X.dtype) as (module, device):
+            for rows, x in self._batches(X, X.dtype, device):
+                errors = (module.decode(module.encode(x)) - x).square().sum(dim=1)
+                yield rows, errors.cpu().numpy()
+
+    @contextmanager
+    def _inference(
+        self, dtype: np.dtype[Any]
+    ) -> Iterator[tuple[AutoencoderModule, torch.device]]:
+        """Give the module in `dtype`, on the device to infer on.
+
+        The fitted module stays on the CPU, in the dtype of the training rows.
+        """
+        torch_dtype = _torch_dtype(dtype)
+        device = inference_device(self.device, torch_dtype)
+        module = self.net_.module_
+        if device.type != "cpu" or module.latent_scale.dtype != torch_dtype:
+            module = copy.deepcopy(module).to(device, torch_dtype)
+        with isolated(), torch.inference_mode():
+            yield module, device
+
+    def _batches(
+        self, X: NDArray[Any], dtype: DTypeLike, device: torch.device
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """Yield slices of rows and the rows, scaled."""
+        for rows in _slices(len(X), self._width()):
+            x = _scaled(X[rows], self.mean_, self._scale, dtype)
+            yield rows, torch.from_numpy(x).to(device)
+
+    def _width(self) -> int:
+        """Return the width of the widest layer we know of."""
+        hidden = _hidden_layer_sizes(self.hidden_layer_sizes)
+        return max(len(self.mean_), self.n_components_, *hidden)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _seed(random_state: Any) -> int:
+    """Return a seed; None takes a fresh one and leaves NumPy's generator alone."""
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def _mean_and_scale(X: NDArray[Any]) -> tuple[NDArray[Any], float]:
+    """Return the columns' means and the root mean square of what they leave."""
+    mean = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
+    centred = np.subtract(X, mean, dtype=np.float64)
+    largest = float(np.abs(centred).max())
+    if largest == 0:
+        return mean, 1.0
+    # Division first: the squares of very small or large numbers leave the floats.
+    return mean, largest * float(np.sqrt(np.mean(np.square(centred / largest))))
+
+
+def _scaled(
+    X: NDArray[Any], mean: NDArray[Any], scale: float, dtype: DTypeLike = np.float64
+) -> NDArray[Any]:
+    """Return a new array of the rows, centred and on unit scale, in `dtype`."""
+    scaled = np.subtract(X, mean.astype(dtype), dtype=dtype)
+    scaled /= scale
+    return scaled
+
+
+def _slices(n_rows: int, width: int) -> Iterator[slice]:
+    """Yield slices of rows for which an array of this `width` takes a few MB."""
+    step = max(64, 2**20 // width)
+    return (slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step))
+
+
+def _torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
+    return torch.float32 if dtype == np.float32 else torch.float64
+
+
+def _hidden_layer_sizes(sizes: Any) -> tuple[int, ...]:
+    """Return the widths as a tuple, after a check."""
+    widths = tuple(sizes)
+    if not all(isinstance(w, Integral) and w > 0 for w in widths):
+        raise ValueError(
+            f"hidden_layer_sizes must be positive ints, as in (256, 256), or () for a "
+            f"linear model; got {sizes!r}."
+        )
+    return tuple(int(w) for w in widths)
+
+
+def _batch_size(batch_size: int | str, n_samples: int) -> int:
+    """Return the rows of a batch; ``'auto'`` grows with the data, from 32 to 512."""
+    if batch_size != "auto":
+        return int(batch_size)
+    return min(max(32, n_samples // 16), 512)
+
+
+def _max_iter(max_iter: int | str, n_samples: int, batch_size: int) -> int:
+    """Return the epochs; ``'auto'`` makes about 4000 steps, and 20 to 100 epochs."""
+    if max_iter != "auto":
+        return int(max_iter)
+    return min(max(20, 4000 * batch_size // n_samples), 100)

@@ -1,0 +1,64 @@
+"""Leaves PyTorch's global state as it was found."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+# A block of fewer floating-point operations than this (in a training step, or in a
+# batch of rows) is computed by one thread: a second brings little, and on a busy
+# machine costs many times more, since OpenMP's threads wait for each other spinning.
+SMALL = 1e9
+
+_lock = threading.Lock()
+_n_inside = 0
+_found: tuple[int, torch.Tensor, list[torch.Tensor]]
+
+
+@contextmanager
+def isolated(seed: int | None = None) -> Iterator[None]:
+    """Put PyTorch's generators and number of threads back after the block.
+
+    Fits may overlap in the threads of one process (joblib's ``threading`` backend).
+    If each put back what it found, the last one could put back what another had set;
+    so the first to enter notes the state, and the last to leave restores it. The
+    number of threads is OpenMP's, one for each calling thread: each restores its own.
+
+    Parameters
+    ----------
+    seed : int or None
+        To seed the global generators with inside the block; None leaves them alone.
+    """
+    global _n_inside, _found
+    with _lock:
+        if _n_inside == 0:
+            cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+            _found = torch.get_num_threads(), torch.get_rng_state(), cuda
+        _n_inside += 1
+        if seed is not None:
+            torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        with _lock:
+            _n_inside -= 1
+            n_threads, cpu, cuda = _found
+            if torch.get_num_threads() != n_threads:
+                torch.set_num_threads(n_threads)
+            if _n_inside == 0:
+                torch.set_rng_state(cpu)
+                if cuda:
+                    torch.cuda.set_rng_state_all(cuda)
+
+
+def choose_threads(flops: float) -> None:
+    """Use one thread for small work, inside an `isolated` block.
+
+    Parameters
+    ----------
+    flops : float
+        Floating-point operations of one block of work.
+    """
+    if flops < SMALL and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)

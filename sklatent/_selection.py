@@ -1,0 +1,134 @@
+"""Which state to keep: the rule by which held-out rows judge the training."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import KFold, train_test_split
+
+Indices = NDArray[np.intp]
+Array = NDArray[np.float64]
+
+#: From this many rows on, one held-out part is large enough to choose a state by.
+LARGE = 1000
+#: With fewer rows, no held-out part can tell anything.
+TINY = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which rows are held out, and what follows from them.
+
+    Attributes
+    ----------
+    splits : list of (train, held_out) index arrays
+        Empty where nothing is held out.
+    refit : bool
+        True: the model is trained on all rows, for as many epochs as the splits found
+        best (`max_iter` without splits). False: it is the best state that the one
+        split saw (the start without splits).
+    """
+
+    splits: list[tuple[Indices, Indices]]
+    refit: bool
+
+
+def make_plan(
+    n_samples: int,
+    early_stopping: bool | str,
+    validation_fraction: float,
+    seed: int,
+    *,
+    good_start: bool,
+) -> Plan:
+    """Choose the held-out rows.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of rows.
+    early_stopping : bool or 'auto'
+        As in the estimators: True is one held-out part; 'auto' the same from
+        ``LARGE`` rows on and five folds below; False is none.
+    validation_fraction : float
+        Share of the rows in the one held-out part.
+    seed : int
+        Which rows.
+    good_start : bool
+        Whether the start is worth keeping. It is kept where there are fewer than
+        ``TINY`` rows and training is not asked for by ``early_stopping=False``.
+    """
+    if not early_stopping:
+        return Plan([], refit=True)
+    if n_samples < TINY:
+        return Plan([], refit=not good_start)
+    rows = np.arange(n_samples)
+    if early_stopping == "auto" and n_samples < LARGE:
+        folds = KFold(5, shuffle=True, random_state=seed)
+        return Plan(list(folds.split(rows)), refit=True)
+    n_held_out = min(max(2, round(validation_fraction * n_samples)), n_samples - 2)
+    train, held_out = train_test_split(rows, test_size=n_held_out, random_state=seed)
+    return Plan([(train, held_out)], refit=False)
+
+
+class Judge:
+    """Follows the held-out rows' errors from epoch to epoch.
+
+    Parameters
+    ----------
+    start : ndarray of shape (n_held_out,)
+        Each row's squared error before training.
+    total : float
+        Sum of squares of the held-out rows: what there is to explain.
+    patience : int
+        Epochs without a gain after which to stop.
+    tol : float
+        The relative fall of the mean error that counts as a gain.
+    """
+
+    def __init__(self, start: Array, total: float, patience: int, tol: float) -> None:
+        self.start = self.best = start
+        self.total = total
+        self.patience = patience
+        self.tol = tol
+        self.best_iteration = 0
+        self.scores: list[float] = [self._score(start)]
+        self._reference = float(start.mean())
+        self._last_gain = 0
+
+    def _score(self, errors: Array) -> float:
+        return 1.0 - float(errors.sum()) / self.total if self.total > 0 else 1.0
+
+    @property
+    def exact(self) -> bool:
+        """Whether the start leaves nothing to gain."""
+        return float(self.start.sum()) <= 1e-10 * self.total
+
+    def see(self, errors: Array) -> bool:
+        """Take in the errors after one more epoch; return whether they are the best."""
+        self.scores.append(self._score(errors))
+        error = float(errors.mean())
+        epoch = len(self.scores) - 1
+        if error < self._reference * (1 - self.tol):
+            self._reference, self._last_gain = error, epoch
+        if not error < float(self.best.mean()):
+            return False
+        self.best, self.best_iteration = errors, epoch
+        return True
+
+    @property
+    def done(self) -> bool:
+        """Whether to stop: no gain for `patience` epochs, or a non-finite error."""
+        waited = len(self.scores) - 1 - self._last_gain
+        return waited >= self.patience or not math.isfinite(self.scores[-1])
+
+    def verdict(self) -> int:
+        """Return the epoch to keep.
+
+        It is the best one if its gain over the start exceeds one standard error of
+        the paired differences between the rows' errors, and 0, the start, if not.
+        """
+        gain = self.start - self.best
+        error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
+        return self.best_iteration if gain.mean() > error else 0

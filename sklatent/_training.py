@@ -1,0 +1,409 @@
+"""The engine: trains a module with skorch and keeps the state that held-out rows like.
+
+This is the only file that imports skorch.
+"""
+
+import copy
+import math
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch import NeuralNet
+from skorch.callbacks import Callback, LRScheduler
+from skorch.helper import predefined_split
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.utils.data import Dataset
+from tqdm.auto import tqdm
+
+from ._selection import Indices, Judge, Plan
+
+#: Builds a module at its start, as the rows with these indices give it.
+Builder = Callable[[Indices | slice], nn.Module]
+
+ALL = slice(None)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train, with no ``'auto'`` left in it."""
+
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    max_iter: int
+    n_iter_no_change: int
+    tol: float
+    device: torch.device
+    callbacks: Sequence[Any] | None
+    verbose: int
+    seed: int
+
+
+@dataclass
+class Trained:
+    """A net in the state that was kept, and how it got there.
+
+    Attributes
+    ----------
+    net : NeuralNet
+        The net.
+    best_iteration : int
+        The epoch of that state; 0 is the start.
+    loss_curve : list of float
+        The training loss of each epoch.
+    validation_scores : list of float or None
+        Held-out share of variance explained, before training and after each epoch.
+    """
+
+    net: NeuralNet
+    best_iteration: int = 0
+    loss_curve: list[float] = field(default_factory=list)
+    validation_scores: list[float] | None = None
+
+
+class Rows(Dataset[tuple[Tensor, Tensor]]):
+    """Rows of a tensor, each its own target, that come out in batches.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_samples, n_features)
+        The rows.
+    seed : int
+        For the order in which training sees them.
+    """
+
+    def __init__(self, x: Tensor, seed: int = 0) -> None:
+        self.x = x
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, i: Any) -> tuple[Tensor, Tensor]:
+        return self.x[i], self.x[i]
+
+
+class InOrder:
+    """Iterates over the batches of a `Rows`; skorch's ``iterator_valid``.
+
+    The batches' sizes differ by one row at most, so that none is left with a single
+    one, with which a batch normalisation cannot train.
+    """
+
+    def __init__(self, rows: Rows, batch_size: int) -> None:
+        self.rows = rows
+        self.n_batches = n_batches(len(rows), batch_size)
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def _ordered(self) -> Tensor:
+        return self.rows.x
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in self._ordered().tensor_split(self.n_batches):
+            yield batch, batch
+
+
+class Shuffled(InOrder):
+    """The same in a new order each time; skorch's ``iterator_train``."""
+
+    def _ordered(self) -> Tensor:
+        order = torch.randperm(len(self.rows), generator=self.rows.generator)
+        return self.rows.x[order.to(self.rows.x.device)]
+
+
+def n_batches(n_samples: int, batch_size: int) -> int:
+    """Return how many batches of at most about `batch_size` rows there are."""
+    return max(1, math.ceil(n_samples / batch_size))
+
+
+def train(
+    build: Builder,
+    criterion: nn.Module,
+    x: Tensor,
+    plan: Plan,
+    options: TrainingOptions,
+) -> Trained:
+    """Train the module that `build` makes and keep its best state.
+
+    Parameters
+    ----------
+    build : callable
+        ``build(indices)`` returns a float32 module at its start.
+    criterion : nn.Module
+        The loss of a batch; its ``rows`` gives the error of each row.
+    x : Tensor of shape (n_samples, n_features), float32
+        The scaled rows.
+    plan : Plan
+        The rows held out of it.
+    options : TrainingOptions
+        The rest.
+
+    Raises
+    ------
+    ValueError
+        If the training loss becomes non-finite and there are no held-out rows to say
+        which earlier state was good.
+    """
+    if plan.splits:
+        trained = _search(build, criterion, x, plan, options)
+        if plan.refit:
+            n_epochs = trained.best_iteration
+            trained.net = _train_on_all(build, criterion, x, n_epochs, options).net
+    else:
+        n_epochs = options.max_iter if plan.refit else 0
+        trained = _train_on_all(build, criterion, x, n_epochs, options)
+    _strip(trained.net)
+    return trained
+
+
+def _train_on_all(
+    build: Builder, criterion: nn.Module, x: Tensor, n_epochs: int, options: Any
+) -> Trained:
+    """Train on all rows for one cycle of `n_epochs`."""
+    run = _Run(build(ALL), criterion, x, None, n_epochs, options, options.callbacks)
+    trained = Trained(run.net)
+    if n_epochs == 0:
+        return trained
+    with run.training(), _progress("training", n_epochs, options) as show:
+        for epoch in range(1, n_epochs + 1):
+            go_on = run.epoch()
+            trained.loss_curve.append(run.train_loss)
+            trained.best_iteration = epoch
+            if not math.isfinite(run.train_loss):
+                raise ValueError(
+                    f"The training loss became {run.train_loss} in epoch {epoch} at "
+                    f"learning_rate={options.learning_rate}; a smaller one is wanted."
+                )
+            show(run.train_loss, None)
+            if not go_on:
+                break
+    return trained
+
+
+def _search(
+    build: Builder, criterion: nn.Module, x: Tensor, plan: Plan, options: TrainingOptions
+) -> Trained:
+    """Train on every split, in step, until the held-out rows see no more gain.
+
+    The net returned is in its best state if there is one split, and of no use if
+    there are more.
+    """
+    # A model that is kept starts from all rows. So does then the start it is compared
+    # with, which has seen the held-out rows: a handicap, small where rows are many.
+    runs = [
+        _Run(
+            build(train if plan.refit else ALL),
+            criterion,
+            x[train],
+            x[held_out],
+            options.max_iter,
+            options,
+            None if plan.refit else options.callbacks,
+        )
+        for train, held_out in plan.splits
+    ]
+    start = np.concatenate([run.start_errors() for run in runs])
+    total = sum(float(x[rows].square().sum()) for _, rows in plan.splits)
+    judge = Judge(start, total, options.n_iter_no_change, options.tol)
+    trained = Trained(runs[0].net, validation_scores=judge.scores)
+    if judge.exact:
+        return trained
+    label = "choosing epochs" if plan.refit else "training"
+    kept = {0: runs[0].state()}
+    with _all_training(runs), _progress(label, options.max_iter, options) as show:
+        for epoch in range(1, options.max_iter + 1):
+            go_on = all([run.epoch() for run in runs])
+            trained.loss_curve.append(float(np.mean([run.train_loss for run in runs])))
+            best = judge.see(np.concatenate([run.errors() for run in runs]))
+            show(trained.loss_curve[-1], judge.scores[-1])
+            if best and not plan.refit:
+                kept = {0: kept[0], epoch: runs[0].state()}
+            if judge.done or not go_on or not math.isfinite(trained.loss_curve[-1]):
+                break
+    trained.best_iteration = judge.verdict()
+    if not plan.refit:
+        trained.net.module_.load_state_dict(kept[trained.best_iteration])
+    if not math.isfinite(trained.loss_curve[-1]):
+        warnings.warn(
+            f"The training loss became {trained.loss_curve[-1]} in epoch "
+            f"{len(trained.loss_curve)} at learning_rate={options.learning_rate}; the "
+            f"best earlier state is kept (epoch {trained.best_iteration}, where 0 is "
+            "the start). A smaller learning_rate is wanted.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return trained
+
+
+class _HeldOutErrors(Callback):  # type: ignore[misc]
+    """Keeps each held-out row's error of the last epoch."""
+
+    def __init__(self) -> None:
+        self.errors_: list[NDArray[np.float64]] = []
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:  # noqa: ARG002
+        self.errors_ = []
+
+    def on_batch_end(
+        self,
+        net: NeuralNet,
+        batch: Any = None,
+        training: bool | None = None,
+        y_pred: Any = None,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> None:
+        if not training:
+            self.errors_.append(_row_errors(net, y_pred, batch[0]))
+
+
+def _row_errors(net: NeuralNet, output: Any, x: Tensor) -> NDArray[np.float64]:
+    with torch.no_grad():
+        errors: Tensor = net.criterion_.rows(output, x)
+    return errors.double().cpu().numpy()
+
+
+class _Run:
+    """One net on one part of the rows, trained an epoch at a time."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        criterion: nn.Module,
+        x: Tensor,
+        held_out: Tensor | None,
+        n_epochs: int,
+        options: TrainingOptions,
+        callbacks: Sequence[Any] | None,
+    ) -> None:
+        self.rows = Rows(x.to(options.device), options.seed)
+        self._held_out_errors = _HeldOutErrors()
+        split = None
+        if held_out is not None:
+            split = predefined_split(Rows(held_out.to(options.device)))
+        n_steps = n_epochs * n_batches(len(x), options.batch_size)
+        self.net = NeuralNet(
+            module,
+            criterion=criterion,
+            optimizer=torch.optim.AdamW,
+            optimizer__weight_decay=options.weight_decay,
+            optimizer__fused=options.device.type in ("cpu", "cuda"),
+            lr=options.learning_rate,
+            batch_size=options.batch_size,
+            iterator_train=Shuffled,
+            iterator_valid=InOrder,
+            train_split=split,
+            device=options.device,
+            callbacks=[
+                ("held_out_errors", self._held_out_errors),
+                ("one_cycle", _one_cycle(options.learning_rate, n_steps)),
+                *copy.deepcopy(callbacks or []),
+            ],
+            callbacks__print_log=None,
+            verbose=0,
+        ).initialize()
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Tell the callbacks that training begins and ends."""
+        self.net.notify("on_train_begin", X=self.rows, y=None)
+        yield
+        self.net.notify("on_train_end", X=self.rows, y=None)
+
+    def epoch(self) -> bool:
+        """Train for one epoch; return False where a callback wants to stop.
+
+        skorch's own ``fit`` takes every KeyboardInterrupt for a wish to stop, the
+        user's Ctrl-C as well, which must not end in a fitted estimator.
+        """
+        try:
+            self.net.fit_loop(self.rows, epochs=1)
+        except KeyboardInterrupt as interrupt:
+            *_, (frame, _) = traceback.walk_tb(interrupt.__traceback__)
+            if not isinstance(frame.f_locals.get("self"), Callback):
+                raise
+            return False
+        return True
+
+    @property
+    def train_loss(self) -> float:
+        """The mean loss of the last epoch's batches."""
+        return float(self.net.history[-1, "train_loss"])
+
+    def start_errors(self) -> NDArray[np.float64]:
+        """Return each held-out row's error now."""
+        _, held_out = self.net.get_split_datasets(self.rows)
+        batches = self.net.get_iterator(held_out, training=False)
+        return np.concatenate(
+            [_row_errors(self.net, self.net.evaluation_step(b), b[0]) for b in batches]
+        )
+
+    def errors(self) -> NDArray[np.float64]:
+        """Return each held-out row's error after the last epoch."""
+        return np.concatenate(self._held_out_errors.errors_)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return a copy of all weights."""
+        state: dict[str, Tensor] = self.net.module_.state_dict()
+        return {name: value.clone() for name, value in state.items()}
+
+
+def _one_cycle(learning_rate: float, n_steps: int) -> LRScheduler:
+    """Warm up over 30% of the steps, then cool down (Smith & Topin 2018)."""
+    return LRScheduler(
+        OneCycleLR,
+        step_every="batch",
+        max_lr=learning_rate,
+        total_steps=max(n_steps, 2),
+        cycle_momentum=False,
+    )
+
+
+@contextmanager
+def _all_training(runs: Sequence[_Run]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for run in runs:
+            stack.enter_context(run.training())
+        yield
+
+
+@contextmanager
+def _progress(
+    label: str, n_epochs: int, options: TrainingOptions
+) -> Iterator[Callable[[float, float | None], None]]:
+    """Show a bar with epoch, scores and time, if `verbose`."""
+    with tqdm(total=n_epochs, desc=label, unit="epoch", disable=not options.verbose) as bar:
+
+        def show(train_loss: float, score: float | None) -> None:
+            scores = {"train": f"{1 - train_loss:.4f}"}
+            if score is not None:
+                scores["validation"] = f"{score:.4f}"
+            bar.set_postfix(scores, refresh=False)
+            bar.update()
+
+        yield show
+
+
+def _strip(net: NeuralNet) -> None:
+    """Leave a net on the CPU without what only training needed.
+
+    That is the rows, the two callbacks of ours, and Adam's moments: they are those of
+    the last epoch, while the weights are those of the best.
+    """
+    ours = ("held_out_errors", "one_cycle")
+    net.train_split = None
+    net.optimizer_.state.clear()
+    net.callbacks_ = [pair for pair in net.callbacks_ if pair[0] not in ours]
+    net.callbacks = net.callbacks[len(ours) :]
+    net.set_params(device="cpu")
+    net.module_.to("cpu").eval()

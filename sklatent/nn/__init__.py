@@ -1,0 +1,19 @@
+"""The networks: PyTorch only, with no knowledge of scikit-learn or skorch."""
+
+from ._autoencoder import AutoencoderModule, SquaredError
+from ._frame import LatentFrame, Moments, principal_frame
+from ._mlp import ACTIVATIONS, mlp
+from ._residual import Gate, ResidualMap, check_width
+
+__all__ = [
+    "ACTIVATIONS",
+    "AutoencoderModule",
+    "Gate",
+    "LatentFrame",
+    "Moments",
+    "ResidualMap",
+    "SquaredError",
+    "check_width",
+    "mlp",
+    "principal_frame",
+]

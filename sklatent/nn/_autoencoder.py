@@ -1,0 +1,72 @@
+"""The autoencoder network and its loss."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ._frame import LatentFrame
+from ._residual import ResidualMap
+
+
+class AutoencoderModule(nn.Module):
+    r"""Encoder :math:`u = f(x)`, decoder :math:`\hat x = g(u)` and a latent frame.
+
+    Parameters
+    ----------
+    encoder : ResidualMap
+        Maps (n, n_features) to (n, k).
+    decoder : ResidualMap
+        Maps (n, k) to (n, n_features).
+    frame : LatentFrame
+        The coordinates in which `encode` gives and `decode` takes the latents. It
+        cancels in a reconstruction, so training does not see it.
+    latent_scale : Tensor of shape (k,)
+        What turns `u` into latents on PCA's scale, in units of `x`.
+    """
+
+    latent_scale: Tensor
+
+    def __init__(
+        self,
+        encoder: ResidualMap,
+        decoder: ResidualMap,
+        frame: LatentFrame,
+        latent_scale: Tensor,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.frame = frame
+        self.register_buffer("latent_scale", latent_scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstruct rows of shape (n, n_features)."""
+        return self.decoder(self.encoder(x))  # type: ignore[no-any-return]
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Map rows (n, n_features) to latents (n, k)."""
+        return self.frame(self.encoder(x))  # type: ignore[no-any-return]
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Map latents (n, k) to rows (n, n_features)."""
+        return self.decoder(self.frame.back(z))  # type: ignore[no-any-return]
+
+    def fixed_state(self) -> dict[str, Tensor]:
+        """Return a copy of what training does not change, by its name."""
+        fixed = {"latent_scale": self.latent_scale}
+        for name in ("encoder", "decoder", "frame"):
+            part = self.get_submodule(name)
+            for values in (part.named_parameters, part.named_buffers):
+                fixed |= {f"{name}.{key}": v for key, v in values(recurse=False)}
+        return {name: value.detach().clone() for name, value in fixed.items()}
+
+
+class SquaredError(nn.Module):
+    """The mean squared error, also row by row."""
+
+    def forward(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return the mean over all entries of (n, n_features)."""
+        return F.mse_loss(output, x)
+
+    def rows(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return the sum over features of each row, shape (n,)."""
+        return (output - x).square().sum(dim=1)

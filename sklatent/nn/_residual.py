@@ -1,0 +1,106 @@
+"""A fixed linear map plus what a network adds to it."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+class ResidualMap(nn.Module):
+    r"""The map :math:`f(x) = x W + b + s\,g(x)` with a network :math:`g`.
+
+    `W` and `b` hold a closed-form solution and are frozen: only the network is
+    trained. While :math:`g = 0`, `f` *is* that solution.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (n_in, n_out) or None
+        The linear part; None for a plain network.
+    bias : Tensor of shape (n_out,) or None
+        Its offset.
+    network : nn.Module or None
+        Maps (n, n_in) to (n, n_out); None for a linear map.
+    scale : float
+        How large a step of the network is: the size of what the linear part leaves.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        network: nn.Module | None,
+        scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.weight = _frozen(weight)
+        self.bias = _frozen(bias)
+        self.network = network
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, n_in) to (n, n_out)."""
+        if self.weight is None or self.bias is None:
+            assert self.network is not None
+            return self.network(x)  # type: ignore[no-any-return]
+        linear = torch.addmm(self.bias, x, self.weight)
+        if self.network is None:
+            return linear
+        return torch.add(linear, self.network(x), alpha=self.scale)
+
+
+def _frozen(value: Tensor | None) -> nn.Parameter | None:
+    return None if value is None else nn.Parameter(value, requires_grad=False)
+
+
+class Gate(nn.Module):
+    r"""The map :math:`x \mapsto 10\,a \odot g(x)` whose gain `a` starts at zero.
+
+    It lets a network that somebody else wrote start at zero, whatever its last layer
+    is (ReZero: Bachlechner et al. 2021, arXiv 2003.04887). The factor makes a step of
+    `a` as large as one of a zero last layer.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Maps (n, n_in) to (n, n_out).
+    n_out : int
+        The width of its output.
+    """
+
+    def __init__(self, network: nn.Module, n_out: int) -> None:
+        super().__init__()
+        self.network = network
+        self.gain = nn.Parameter(torch.zeros(n_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, n_in) to (n, n_out)."""
+        return 10 * self.gain * self.network(x)  # type: ignore[no-any-return]
+
+
+def check_width(
+    network: Callable[[Tensor], Tensor], n_in: int, n_out: int, name: str
+) -> None:
+    """Raise ValueError unless `network` maps (2, n_in) to (2, n_out).
+
+    Parameters
+    ----------
+    network : callable
+        The network to try, on zeros.
+    n_in, n_out : int
+        The widths wanted.
+    name : str
+        What to call it in the message.
+    """
+    try:
+        with torch.no_grad():
+            shape = tuple(network(torch.zeros(2, n_in)).shape)
+    except (RuntimeError, IndexError, AttributeError) as error:
+        raise ValueError(
+            f"The {name} failed on an input of shape (2, {n_in}); it must map "
+            f"(n_samples, {n_in}) to (n_samples, {n_out}): {error}"
+        ) from error
+    if shape != (2, n_out):
+        raise ValueError(
+            f"The {name} maps an input of shape (2, {n_in}) to {shape}; it must map "
+            f"(n_samples, {n_in}) to (n_samples, {n_out})."
+        )

@@ -1,0 +1,69 @@
+"""What all estimators promise: scikit-learn's own checks, without an exception."""
+
+import pytest
+import torch
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
+
+from sklatent import Autoencoder
+
+
+class Encoder(nn.Module):
+    """A network of the user's own, with what makes batches differ from rows."""
+
+    def __init__(self, n_features, n_components):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(n_features, 8),
+            nn.BatchNorm1d(8),
+            nn.ReLU(),
+            nn.Dropout(0.1),
+            nn.Linear(8, n_components),
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+# Small and short: the checks ask for the contract, not for quality, and the defaults
+# are among them.
+QUICK = {"hidden_layer_sizes": (16,), "max_iter": 5}
+
+ESTIMATORS = [
+    Autoencoder(),
+    Autoencoder(n_components=1),
+    Autoencoder(n_components=2, init="random", **QUICK),
+    Autoencoder(n_components=2, hidden_layer_sizes=()),
+    Autoencoder(n_components=2, early_stopping=True, **QUICK),
+    Autoencoder(n_components=1, early_stopping=False, **QUICK),
+    Autoencoder(n_components=1, whiten=True, early_stopping=False, **QUICK),
+    Autoencoder(n_components=1, encoder=Encoder, max_iter=5),
+    Autoencoder(n_components=1, encoder=Encoder, early_stopping=False, max_iter=5),
+]
+
+# Checks of scikit-learn's that check_estimator does not run.
+LEFT_OUT = [
+    "check_param_validation",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+    "check_get_feature_names_out_error",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_global_output_transform_pandas",
+    "check_global_set_output_transform_polars",
+    "check_dataframe_column_names_consistency",
+    "check_inplace_ensure_writeable",
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("check", LEFT_OUT)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
+def test_left_out(estimator, check):
+    getattr(estimator_checks, check)(type(estimator).__name__, estimator)
