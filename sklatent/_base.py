@@ -195,14 +195,20 @@ class BaseLatentEncoder(
             start = self._linear_start(rows, seed)
             tensor = torch.from_numpy
             scale = tensor(start.latent_scale)
+            # A step of the encoder's network moves the reconstruction by about as
+            # much as a step of the decoder's: by what the linear model leaves.
+            left = start.residual * p**0.5
             encoder = ResidualMap(
-                tensor(start.encoder_weight), tensor(start.encoder_bias), encode
+                tensor(start.encoder_weight),
+                tensor(start.encoder_bias),
+                encode,
+                (left / scale).clamp(max=1.0),
             )
             decoder = ResidualMap(
                 tensor(start.decoder_weight),
                 tensor(start.decoder_bias),
                 decode,
-                start.residual,
+                torch.full((p,), start.residual, dtype=torch.float64),
             )
         frame = LatentFrame.scaling(
             torch.ones_like(scale) if self.whiten else self._scale * scale

@@ -297,6 +297,7 @@ class _Run:
             criterion=criterion,
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=options.weight_decay,
+            optimizer__eps=1e-15,
             optimizer__fused=options.device.type in ("cpu", "cuda"),
             lr=options.learning_rate,
             batch_size=options.batch_size,

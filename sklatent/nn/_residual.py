@@ -20,8 +20,9 @@ class ResidualMap(nn.Module):
         Its offset.
     network : nn.Module or None
         Maps (n, n_in) to (n, n_out); None for a linear map.
-    scale : float
-        How large a step of the network is: the size of what the linear part leaves.
+    scale : Tensor of shape (n_out,) or None
+        The size of what the linear part leaves, so that a step of the network is
+        neither lost in it nor drowns it. None is 1.
     """
 
     def __init__(
@@ -29,23 +30,22 @@ class ResidualMap(nn.Module):
         weight: Tensor | None,
         bias: Tensor | None,
         network: nn.Module | None,
-        scale: float = 1.0,
+        scale: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.weight = _frozen(weight)
         self.bias = _frozen(bias)
         self.network = network
-        self.scale = scale
+        self.scale = _frozen(scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, n_in) to (n, n_out)."""
-        if self.weight is None or self.bias is None:
-            assert self.network is not None
-            return self.network(x)  # type: ignore[no-any-return]
-        linear = torch.addmm(self.bias, x, self.weight)
+        if self.weight is None:
+            return self.network(x)  # type: ignore[misc]
+        linear = torch.addmm(self.bias, x, self.weight)  # type: ignore[arg-type]
         if self.network is None:
             return linear
-        return torch.add(linear, self.network(x), alpha=self.scale)
+        return torch.addcmul(linear, self.network(x), self.scale)
 
 
 def _frozen(value: Tensor | None) -> nn.Parameter | None:
