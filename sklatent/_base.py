@@ -389,7 +389,7 @@ class BaseLatentEncoder(
         for rows, errors in self._squared_errors(X):
             left += float(errors.sum(dtype=np.float64))
             x = _scaled(X[rows], self.mean_, self._scale)
-            total += float(np.square(x).sum())
+            total += float(np.vdot(x, x))
         if total == 0:
             return 1.0 if left == 0 else 0.0
         return 1.0 - left / total
@@ -491,7 +491,7 @@ def _scaled(
 
 def _slices(n_rows: int, width: int) -> Iterator[slice]:
     """Yield slices of rows for which an array of this `width` takes a few MB."""
-    step = max(64, 2**20 // width)
+    step = max(64, 2**19 // width)
     return (slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step))
 
 

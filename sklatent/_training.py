@@ -21,7 +21,7 @@ from skorch.helper import predefined_split
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from ._selection import Indices, Judge, Plan
@@ -398,7 +398,7 @@ def _progress(
 def _strip(net: NeuralNet) -> None:
     """Leave a net on the CPU without what only training needed.
 
-    That is the rows, the two callbacks of ours, and Adam's moments: they are those of
+    That is the rows and what is made for them, and Adam's moments: they are those of
     the last epoch, while the weights are those of the best.
     """
     ours = ("held_out_errors", "one_cycle")
@@ -406,5 +406,6 @@ def _strip(net: NeuralNet) -> None:
     net.optimizer_.state.clear()
     net.callbacks_ = [pair for pair in net.callbacks_ if pair[0] not in ours]
     net.callbacks = net.callbacks[len(ours) :]
-    net.set_params(device="cpu")
+    net.iterator_train = net.iterator_valid = DataLoader
+    net.device = "cpu"
     net.module_.to("cpu").eval()

@@ -1,7 +1,5 @@
 """A fixed linear map plus what a network adds to it."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -77,20 +75,20 @@ class Gate(nn.Module):
         return 10 * self.gain * self.network(x)  # type: ignore[no-any-return]
 
 
-def check_width(
-    network: Callable[[Tensor], Tensor], n_in: int, n_out: int, name: str
-) -> None:
+def check_width(network: nn.Module, n_in: int, n_out: int, name: str) -> None:
     """Raise ValueError unless `network` maps (2, n_in) to (2, n_out).
 
     Parameters
     ----------
-    network : callable
+    network : nn.Module
         The network to try, on zeros.
     n_in, n_out : int
         The widths wanted.
     name : str
         What to call it in the message.
     """
+    was_training = network.training
+    network.eval()
     try:
         with torch.no_grad():
             shape = tuple(network(torch.zeros(2, n_in)).shape)
@@ -99,6 +97,8 @@ def check_width(
             f"The {name} failed on an input of shape (2, {n_in}); it must map "
             f"(n_samples, {n_in}) to (n_samples, {n_out}): {error}"
         ) from error
+    finally:
+        network.train(was_training)
     if shape != (2, n_out):
         raise ValueError(
             f"The {name} maps an input of shape (2, {n_in}) to {shape}; it must map "

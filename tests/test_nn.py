@@ -1,0 +1,150 @@
+"""The networks: properties, without scikit-learn or skorch."""
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from sklatent.nn import (
+    ACTIVATIONS,
+    AutoencoderModule,
+    Gate,
+    LatentFrame,
+    Moments,
+    ResidualMap,
+    SquaredError,
+    check_width,
+    mlp,
+    principal_frame,
+)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_mlp_shapes_and_zero_start(activation):
+    x = torch.randn(5, 3, generator=generator())
+    network = mlp((3, 7, 2), activation, zero_last=False, generator=generator())
+    assert network(x).shape == (5, 2)
+    assert network(x).abs().max() > 0
+    network = mlp((3, 7, 2), activation, zero_last=True, generator=generator())
+    assert_close(network(x), torch.zeros(5, 2))
+
+
+def test_mlp_is_all_from_its_generator():
+    before = torch.get_rng_state()
+    a, b, c = (
+        mlp((3, 7, 2), "relu", zero_last=False, generator=generator(seed))
+        for seed in (0, 0, 1)
+    )
+    assert_close(a.state_dict(), b.state_dict(), rtol=0, atol=0)
+    assert not torch.equal(a[0].weight, c[0].weight)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_mlp_starts_as_linear_layers_do():
+    layer = mlp((100, 50), "relu", zero_last=False, generator=generator())[0]
+    reference = nn.Linear(100, 50)
+    for mine, theirs in zip(layer.parameters(), reference.parameters(), strict=True):
+        assert mine.abs().max() <= 0.1
+        assert_close(mine.std(), theirs.std(), rtol=0.35, atol=0)
+
+
+def test_residual_map_is_linear_part_plus_network():
+    weight, bias, scale = normal(3, 2), normal(2), normal(2)
+    network = nn.Linear(3, 2).double()
+    x = normal(5, 3, seed=1)
+    linear = x @ weight + bias
+    assert_close(ResidualMap(weight, bias, None)(x), linear)
+    assert_close(ResidualMap(None, None, network)(x), network(x))
+    both = ResidualMap(weight, bias, network, scale)
+    assert_close(both(x), linear + scale * network(x))
+    both(x).sum().backward()
+    assert both.weight.grad is None
+    assert network.weight.grad is not None
+
+
+def test_gate_starts_at_zero_and_can_leave_it():
+    gate = Gate(nn.Linear(3, 2), 2)
+    x = torch.ones(4, 3)
+    assert_close(gate(x), torch.zeros(4, 2))
+    gate(x).sum().backward()
+    assert gate.gain.grad.abs().min() > 0
+
+
+def test_check_width():
+    check_width(nn.Linear(3, 2), 3, 2, "encoder")
+    with pytest.raises(ValueError, match=r"encoder maps .* \(2, 2\); .* \(n_samples, 4"):
+        check_width(nn.Linear(3, 2), 3, 4, "encoder")
+    with pytest.raises(ValueError, match=r"decoder failed on an input .* \(2, 5\)"):
+        check_width(nn.Linear(3, 2), 5, 2, "decoder")
+
+
+def test_check_width_leaves_batch_norm_alone():
+    network = nn.Sequential(nn.BatchNorm1d(3, affine=False), nn.Linear(3, 2))
+    check_width(network, 3, 2, "encoder")
+    assert network[0].num_batches_tracked == 0
+    assert network.training
+
+
+def moments_of(u, x, r):
+    moments = Moments(u.shape[1], x.shape[1])
+    for rows in torch.arange(len(u)).tensor_split(3):
+        moments.add(u[rows], x[rows], r[rows])
+    return moments
+
+
+def test_moments_are_those_of_numpy():
+    u, x, r = normal(20, 3) + 5, normal(20, 4, seed=1), normal(20, 4, seed=2)
+    moments = moments_of(u, x, r)
+    assert_close(moments.mean, u.mean(0))
+    assert_close(moments.covariance, u.T.cov())
+    assert_close(moments.cross_covariance, torch.cat([u, x], 1).T.cov()[:3, 3:])
+    assert_close(moments.reconstructed_variance, float(r.var(0).sum()))
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+def test_principal_frame(whiten):
+    u = normal(50, 3) @ normal(3, 3, seed=1) + 2
+    x = torch.cat([u @ normal(3, 4, seed=2), normal(50, 1, seed=3)], 1)
+    scale = torch.tensor([3.0, 2.0, 1.0], dtype=torch.float64)
+    frame = principal_frame(moments_of(u, x, x), scale, unit=10.0, whiten=whiten)
+    z = frame(u)
+
+    assert_close(z.mean(0), torch.zeros(3, dtype=torch.float64), atol=1e-9, rtol=0)
+    covariance = z.T.cov()
+    variance = covariance.diagonal()
+    assert_close(covariance, torch.diag(variance), atol=1e-8, rtol=0)
+    assert (variance.diff() < 1e-9).all()
+    cross = torch.cat([z, x], 1).T.cov()[:3, 3:]
+    largest = cross.gather(1, cross.abs().argmax(1, keepdim=True))
+    assert (largest > 0).all()
+    assert_close(frame.back(z), u)
+    if whiten:
+        assert_close(variance, torch.ones(3, dtype=torch.float64))
+    else:
+        assert_close(variance.sum(), 100 * x.var(0).sum())
+
+
+def test_the_frame_cancels_in_a_reconstruction():
+    frame = LatentFrame.scaling(torch.tensor([2.0, 5.0]))
+    module = AutoencoderModule(
+        ResidualMap(None, None, nn.Linear(3, 2)),
+        ResidualMap(None, None, nn.Linear(2, 3)),
+        frame,
+        torch.ones(2),
+    )
+    x = torch.randn(4, 3, generator=generator())
+    assert_close(module.decode(module.encode(x)), module(x))
+
+
+def test_squared_error():
+    a, b = torch.zeros(2, 3), torch.tensor([[1.0, 2.0, 0.0], [0.0, 0.0, 3.0]])
+    assert_close(SquaredError().rows(a, b), torch.tensor([5.0, 9.0]))
+    assert_close(SquaredError()(a, b), torch.tensor(14 / 6))
