@@ -35,6 +35,7 @@ from .nn import (
     Moments,
     ResidualMap,
     check_width,
+    decoder_gram,
     mlp,
     principal_frame,
 )
@@ -188,7 +189,7 @@ class BaseLatentEncoder(
         encode = self._network("encoder", (p, *hidden, k), generator)
         decode = self._network("decoder", (k, *hidden[::-1], p), generator)
         if self.init == "random":
-            scale = torch.ones(k, dtype=torch.float64)
+            scale = torch.ones(k)
             encoder = ResidualMap(None, None, encode)
             decoder = ResidualMap(None, None, decode)
         else:
@@ -213,7 +214,7 @@ class BaseLatentEncoder(
         frame = LatentFrame.scaling(
             torch.ones_like(scale) if self.whiten else self._scale * scale
         )
-        return AutoencoderModule(encoder, decoder, frame, scale).double()
+        return AutoencoderModule(encoder, decoder, frame).double()
 
     def _network(
         self, name: str, sizes: tuple[int, ...], generator: torch.Generator
@@ -281,14 +282,21 @@ class BaseLatentEncoder(
         self, module: AutoencoderModule, X: NDArray[Any]
     ) -> LatentFrame:
         """Return the frame in which the latents of `X` read like PCA's."""
-        moments = Moments(self.n_components_, X.shape[1])
         module = copy.deepcopy(module).double()
+        moments = Moments(self.n_components_, X.shape[1])
         with torch.inference_mode():
             for _, x in self._batches(X, np.float64, torch.device("cpu")):
-                u = module.encoder(x)
-                moments.add(u, x, module.decoder(u))
+                moments.add(module.encoder(x), x)
+            some = X[:: max(1, len(X) // 500)][:500]
+            some = _scaled(some, self.mean_, self._scale)
+            u = module.encoder(torch.from_numpy(some))
+            gram = decoder_gram(module.decoder, u) * self._scale**2
         return principal_frame(
-            moments, module.latent_scale, unit=self._scale, whiten=self.whiten
+            moments.mean,
+            moments.covariance,
+            moments.cross_covariance,
+            gram,
+            whiten=self.whiten,
         )
 
     # Using the fitted model -----------------------------------------------------
@@ -434,7 +442,7 @@ class BaseLatentEncoder(
         torch_dtype = _torch_dtype(dtype)
         device = inference_device(self.device, torch_dtype)
         module = self.net_.module_
-        if device.type != "cpu" or module.latent_scale.dtype != torch_dtype:
+        if device.type != "cpu" or module.frame.mean.dtype != torch_dtype:
             module = copy.deepcopy(module).to(device, torch_dtype)
         with isolated(), torch.inference_mode():
             yield module, device

@@ -14,6 +14,7 @@ from sklatent.nn import (
     ResidualMap,
     SquaredError,
     check_width,
+    decoder_gram,
     mlp,
     principal_frame,
 )
@@ -93,28 +94,39 @@ def test_check_width_leaves_batch_norm_alone():
     assert network.training
 
 
-def moments_of(u, x, r):
-    moments = Moments(u.shape[1], x.shape[1])
-    for rows in torch.arange(len(u)).tensor_split(3):
-        moments.add(u[rows], x[rows], r[rows])
-    return moments
-
-
 def test_moments_are_those_of_numpy():
-    u, x, r = normal(20, 3) + 5, normal(20, 4, seed=1), normal(20, 4, seed=2)
-    moments = moments_of(u, x, r)
+    u, x = normal(20, 3) + 5, normal(20, 4, seed=1)
+    moments = Moments(3, 4)
+    for rows in torch.arange(20).tensor_split(3):
+        moments.add(u[rows], x[rows])
     assert_close(moments.mean, u.mean(0))
     assert_close(moments.covariance, u.T.cov())
     assert_close(moments.cross_covariance, torch.cat([u, x], 1).T.cov()[:3, 3:])
-    assert_close(moments.reconstructed_variance, float(r.var(0).sum()))
+
+
+def test_decoder_gram_of_a_linear_map_is_its_gram():
+    weight = normal(3, 4)
+    gram = decoder_gram(lambda u: u @ weight + 2, normal(7, 3))
+    assert_close(gram, weight @ weight.T)
+
+
+def test_decoder_gram_is_that_of_autograd():
+    decoder, u = mlp((3, 8, 5), "silu", zero_last=False, generator=generator()), normal(
+        7, 3
+    )
+    decoder = decoder.double()
+    jacobians = [torch.autograd.functional.jacobian(decoder, row) for row in u]
+    expected = sum(j.T @ j for j in jacobians) / 7
+    assert_close(decoder_gram(decoder, u), expected, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("whiten", [False, True])
 def test_principal_frame(whiten):
     u = normal(50, 3) @ normal(3, 3, seed=1) + 2
     x = torch.cat([u @ normal(3, 4, seed=2), normal(50, 1, seed=3)], 1)
-    scale = torch.tensor([3.0, 2.0, 1.0], dtype=torch.float64)
-    frame = principal_frame(moments_of(u, x, x), scale, unit=10.0, whiten=whiten)
+    gram = normal(3, 3, seed=4) @ normal(3, 3, seed=4).T
+    joint = torch.cat([u, x], 1).T.cov()
+    frame = principal_frame(u.mean(0), joint[:3, :3], joint[:3, 3:], gram, whiten=whiten)
     z = frame(u)
 
     assert_close(z.mean(0), torch.zeros(3, dtype=torch.float64), atol=1e-9, rtol=0)
@@ -126,10 +138,20 @@ def test_principal_frame(whiten):
     largest = cross.gather(1, cross.abs().argmax(1, keepdim=True))
     assert (largest > 0).all()
     assert_close(frame.back(z), u)
+    # z = u A, so steps along z are steps along u by the inverse of A.
+    unit = torch.eye(3, dtype=torch.float64)
     if whiten:
         assert_close(variance, torch.ones(3, dtype=torch.float64))
     else:
-        assert_close(variance.sum(), 100 * x.var(0).sum())
+        assert_close(frame.inverse @ gram @ frame.inverse.T, unit)
+
+
+def test_a_latent_that_moves_nothing_can_be_inverted():
+    u = normal(50, 2)
+    gram = torch.tensor([[2.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
+    for g in (gram, 0 * gram):
+        frame = principal_frame(u.mean(0), u.T.cov(), u.T.cov(), g, whiten=False)
+        assert_close(frame.back(frame(u)), u)
 
 
 def test_the_frame_cancels_in_a_reconstruction():
@@ -138,7 +160,6 @@ def test_the_frame_cancels_in_a_reconstruction():
         ResidualMap(None, None, nn.Linear(3, 2)),
         ResidualMap(None, None, nn.Linear(2, 3)),
         frame,
-        torch.ones(2),
     )
     x = torch.randn(4, 3, generator=generator())
     assert_close(module.decode(module.encode(x)), module(x))

@@ -1,7 +1,7 @@
 """The networks: PyTorch only, with no knowledge of scikit-learn or skorch."""
 
 from ._autoencoder import AutoencoderModule, SquaredError
-from ._frame import LatentFrame, Moments, principal_frame
+from ._frame import LatentFrame, Moments, decoder_gram, principal_frame
 from ._mlp import ACTIVATIONS, mlp
 from ._residual import Gate, ResidualMap, check_width
 
@@ -14,6 +14,7 @@ __all__ = [
     "ResidualMap",
     "SquaredError",
     "check_width",
+    "decoder_gram",
     "mlp",
     "principal_frame",
 ]

@@ -1,5 +1,7 @@
 """The autoencoder network and its loss."""
 
+from typing import Self
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -19,24 +21,19 @@ class AutoencoderModule(nn.Module):
     frame : LatentFrame
         The coordinates in which `encode` gives and `decode` takes the latents. It
         cancels in a reconstruction, so training does not see it.
-    latent_scale : Tensor of shape (k,)
-        What turns `u` into latents on PCA's scale, in units of `x`.
     """
 
-    latent_scale: Tensor
-
     def __init__(
-        self,
-        encoder: ResidualMap,
-        decoder: ResidualMap,
-        frame: LatentFrame,
-        latent_scale: Tensor,
+        self, encoder: ResidualMap, decoder: ResidualMap, frame: LatentFrame
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.frame = frame
-        self.register_buffer("latent_scale", latent_scale)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode; no walk through all parts if it is set already."""
+        return self if mode == self.training else super().train(mode)
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct rows of shape (n, n_features)."""
@@ -52,7 +49,7 @@ class AutoencoderModule(nn.Module):
 
     def fixed_state(self) -> dict[str, Tensor]:
         """Return a copy of what training does not change, by its name."""
-        fixed = {"latent_scale": self.latent_scale}
+        fixed: dict[str, Tensor] = {}
         for name in ("encoder", "decoder", "frame"):
             part = self.get_submodule(name)
             for values in (part.named_parameters, part.named_buffers):

@@ -1,5 +1,7 @@
 """The frame in which users read the latents."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -42,8 +44,90 @@ class LatentFrame(nn.Module):
         return cls(torch.zeros_like(scale), torch.diag(scale), torch.diag(1 / scale))
 
 
+def decoder_gram(decoder: Callable[[Tensor], Tensor], u: Tensor) -> Tensor:
+    r"""Return the mean of :math:`J J^\top` over latents `u`.
+
+    J is the decoder's Jacobian, :math:`\partial \hat x / \partial u`, of shape
+    (k, n_features), here by central differences: they ask nothing of a network that
+    somebody else wrote.
+
+    Parameters
+    ----------
+    decoder : callable
+        Maps (n, k) to (n, n_features).
+    u : Tensor of shape (n, k), float64
+        Where to take it.
+
+    Returns
+    -------
+    gram : Tensor of shape (k, k)
+        What steps along the latents do to the reconstruction: a step `d` moves it by
+        :math:`(d^\top\, \mathrm{gram}\; d)^{1/2}`, root mean square.
+    """
+    steps = 1e-4 * u.std(dim=0).clamp(min=1e-3)
+    jacobian = torch.stack(
+        [
+            ((decoder(u + step) - decoder(u - step)) / (2 * step.norm())).flatten()
+            for step in torch.diag(steps)
+        ]
+    )
+    return jacobian @ jacobian.mT / len(u)
+
+
+def principal_frame(
+    mean: Tensor,
+    covariance: Tensor,
+    cross_covariance: Tensor,
+    gram: Tensor,
+    *,
+    whiten: bool,
+) -> LatentFrame:
+    r"""Return the frame in which latents read like those of PCA.
+
+    In PCA a unit step along any latent moves the reconstruction by one unit. So first
+    come coordinates in which that holds on average, :math:`u M` with
+    :math:`M = \mathrm{gram}^{1/2}`; then the rotation `V` to their principal axes,
+    sorted by variance: :math:`A = M V`. The sign of each makes its largest covariance
+    with a feature positive, which for PCA is the sign that scikit-learn chooses, by
+    its largest loading.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (k,)
+        Mean of the inner latents.
+    covariance : Tensor of shape (k, k)
+        Their covariance.
+    cross_covariance : Tensor of shape (k, n_features)
+        Their covariance with the features.
+    gram : Tensor of shape (k, k)
+        From `decoder_gram`.
+    whiten : bool
+        Whether to scale each latent to unit variance, as in PCA.
+
+    Returns
+    -------
+    frame : LatentFrame
+    """
+    squared, axes = torch.linalg.eigh((gram + gram.mT) / 2)
+    # A latent that moves nothing still needs a scale, or there is no way back.
+    squared = squared.clamp(min=1e-12 * float(squared[-1])) if squared[-1] > 0 else (
+        torch.ones_like(squared)
+    )
+    metric, back = ((axes * squared**power) @ axes.mT for power in (0.5, -0.5))
+
+    covariance = metric @ covariance @ metric
+    variance, vectors = torch.linalg.eigh((covariance + covariance.mT) / 2)
+    variance, vectors = variance.flip(0).clamp(min=0), vectors.flip(1)
+    cross = vectors.mT @ metric @ cross_covariance
+    largest = cross.gather(1, cross.abs().argmax(dim=1, keepdim=True)).squeeze(1)
+    size = torch.where(largest < 0, -1.0, 1.0).to(variance)
+    if whiten:
+        size /= variance.sqrt().clamp(min=torch.finfo(variance.dtype).eps)
+    return LatentFrame(mean, metric @ vectors * size, (vectors / size).mT @ back)
+
+
 class Moments:
-    r"""Sums over rows, from which `principal_frame` is computed.
+    """Sums over rows, from which means and covariances come without all rows at once.
 
     Parameters
     ----------
@@ -52,89 +136,31 @@ class Moments:
     """
 
     def __init__(self, k: int, n_features: int) -> None:
-        def zeros(*shape: int) -> Tensor:
-            return torch.zeros(shape, dtype=torch.float64)
-
         self.n = 0
-        self.u, self.uu, self.ux = zeros(k), zeros(k, k), zeros(k, n_features)
-        self.x = zeros(n_features)
-        self.r, self.rr = zeros(n_features), zeros(n_features)
+        self._u = torch.zeros(k, dtype=torch.float64)
+        self._x = torch.zeros(n_features, dtype=torch.float64)
+        self._uu = torch.zeros(k, k, dtype=torch.float64)
+        self._ux = torch.zeros(k, n_features, dtype=torch.float64)
 
-    def add(self, u: Tensor, x: Tensor, reconstruction: Tensor) -> None:
-        """Add rows: latents (n, k), rows and reconstructions (n, n_features)."""
-        u, x, r = (t.double().cpu() for t in (u, x, reconstruction))
+    def add(self, u: Tensor, x: Tensor) -> None:
+        """Add rows in float64: latents (n, k) and features (n, n_features)."""
         self.n += len(u)
-        self.u += u.sum(0)
-        self.x += x.sum(0)
-        self.uu += u.mT @ u
-        self.ux += u.mT @ x
-        self.r += r.sum(0)
-        self.rr += r.square().sum(0)
+        self._u += u.sum(dim=0)
+        self._x += x.sum(dim=0)
+        self._uu += u.mT @ u
+        self._ux += u.mT @ x
 
     @property
     def mean(self) -> Tensor:
         """Mean of the latents, shape (k,)."""
-        return self.u / self.n
+        return self._u / self.n
 
     @property
     def covariance(self) -> Tensor:
         """Covariance of the latents, shape (k, k), with n - 1 as in PCA."""
-        return (self.uu - torch.outer(self.u, self.mean)) / (self.n - 1)
+        return (self._uu - torch.outer(self._u, self.mean)) / (self.n - 1)
 
     @property
     def cross_covariance(self) -> Tensor:
         """Covariance of latents and features, shape (k, n_features)."""
-        return (self.ux - torch.outer(self.mean, self.x)) / (self.n - 1)
-
-    @property
-    def reconstructed_variance(self) -> float:
-        """Total variance of the reconstruction."""
-        variance = (self.rr - self.r.square() / self.n) / (self.n - 1)
-        return float(variance.sum())
-
-
-def principal_frame(
-    moments: Moments, scale: Tensor, *, unit: float, whiten: bool
-) -> LatentFrame:
-    r"""Return the frame in which latents read like those of PCA.
-
-    With `S` the diagonal matrix of `scale` and :math:`V \Lambda V^\top` the
-    eigendecomposition of the covariance of :math:`u S`, sorted, it is
-    :math:`A = c\,S V`: a rotation of the latents on the scale given. The factor `c`
-    makes their total variance that of the reconstruction, as it is in PCA. Each sign
-    makes the largest covariance with a feature positive; for PCA that is the sign of
-    its largest loading, which scikit-learn makes positive.
-
-    Parameters
-    ----------
-    moments : Moments
-        Of the training rows.
-    scale : Tensor of shape (k,)
-        The scale of PCA's latents for inner latents of unit variance.
-    unit : float
-        The unit of the rows that `moments` saw, in units of the latents wanted.
-    whiten : bool
-        Whether to scale each latent to unit variance, as in PCA.
-
-    Returns
-    -------
-    frame : LatentFrame
-        In float64.
-    """
-    covariance = scale[:, None] * moments.covariance * scale
-    variance, vectors = torch.linalg.eigh((covariance + covariance.mT) / 2)
-    variance, vectors = variance.flip(0).clamp(min=0), vectors.flip(1)
-    cross = (vectors.mT * scale) @ moments.cross_covariance
-    largest = cross.gather(1, cross.abs().argmax(dim=1, keepdim=True)).squeeze(1)
-    vectors = vectors * torch.where(largest < 0, -1.0, 1.0)
-
-    total = float(variance.sum())
-    factor = (moments.reconstructed_variance / total) ** 0.5 if total > 0 else 1.0
-    size = torch.full_like(scale, unit * (factor if factor > 0 else 1.0))
-    if whiten:
-        size = 1 / variance.sqrt().clamp(min=torch.finfo(variance.dtype).eps)
-    return LatentFrame(
-        moments.mean,
-        scale[:, None] * vectors * size,
-        (vectors / size).mT / scale,
-    )
+        return (self._ux - torch.outer(self.mean, self._x)) / (self.n - 1)
