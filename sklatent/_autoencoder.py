@@ -26,7 +26,7 @@ class Autoencoder(BaseLatentEncoder):
         encoder: Network = None,
         decoder: Network = None,
         learning_rate: float = 3e-3,
-        weight_decay: float = 0.3,
+        weight_decay: float = 1.0,
         batch_size: int | str = "auto",
         max_iter: int | str = "auto",
         early_stopping: bool | str = "auto",
