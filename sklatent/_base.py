@@ -286,16 +286,18 @@ class BaseLatentEncoder(
         moments = Moments(self.n_components_, X.shape[1])
         with torch.inference_mode():
             for _, x in self._batches(X, np.float64, torch.device("cpu")):
-                moments.add(module.encoder(x), x)
+                u = module.encoder(x)
+                moments.add(u, x, module.decoder(u))
             some = X[:: max(1, len(X) // 500)][:500]
             some = _scaled(some, self.mean_, self._scale)
             u = module.encoder(torch.from_numpy(some))
-            gram = decoder_gram(module.decoder, u) * self._scale**2
+            gram = decoder_gram(module.decoder, u)
         return principal_frame(
             moments.mean,
             moments.covariance,
             moments.cross_covariance,
             gram,
+            moments.total_variance * self._scale**2,
             whiten=self.whiten,
         )
 

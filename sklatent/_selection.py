@@ -11,7 +11,7 @@ Indices = NDArray[np.intp]
 Array = NDArray[np.float64]
 
 #: From this many rows on, one held-out part is large enough to choose a state by.
-LARGE = 1000
+LARGE = 800
 #: With fewer rows, no held-out part can tell anything.
 TINY = 10
 

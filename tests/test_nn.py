@@ -95,13 +95,14 @@ def test_check_width_leaves_batch_norm_alone():
 
 
 def test_moments_are_those_of_numpy():
-    u, x = normal(20, 3) + 5, normal(20, 4, seed=1)
+    u, x, r = normal(20, 3) + 5, normal(20, 4, seed=1), normal(20, 4, seed=2)
     moments = Moments(3, 4)
     for rows in torch.arange(20).tensor_split(3):
-        moments.add(u[rows], x[rows])
+        moments.add(u[rows], x[rows], r[rows])
     assert_close(moments.mean, u.mean(0))
     assert_close(moments.covariance, u.T.cov())
     assert_close(moments.cross_covariance, torch.cat([u, x], 1).T.cov()[:3, 3:])
+    assert moments.total_variance == pytest.approx(float(r.var(0).sum()))
 
 
 def test_decoder_gram_of_a_linear_map_is_its_gram():
@@ -126,7 +127,9 @@ def test_principal_frame(whiten):
     x = torch.cat([u @ normal(3, 4, seed=2), normal(50, 1, seed=3)], 1)
     gram = normal(3, 3, seed=4) @ normal(3, 3, seed=4).T
     joint = torch.cat([u, x], 1).T.cov()
-    frame = principal_frame(u.mean(0), joint[:3, :3], joint[:3, 3:], gram, whiten=whiten)
+    frame = principal_frame(
+        u.mean(0), joint[:3, :3], joint[:3, 3:], gram, 9.0, whiten=whiten
+    )
     z = frame(u)
 
     assert_close(z.mean(0), torch.zeros(3, dtype=torch.float64), atol=1e-9, rtol=0)
@@ -143,14 +146,16 @@ def test_principal_frame(whiten):
     if whiten:
         assert_close(variance, torch.ones(3, dtype=torch.float64))
     else:
-        assert_close(frame.inverse @ gram @ frame.inverse.T, unit)
+        steps = frame.inverse @ gram @ frame.inverse.T
+        assert_close(steps, steps[0, 0] * unit)
+        assert_close(float(variance.sum()), 9.0)
 
 
 def test_a_latent_that_moves_nothing_can_be_inverted():
     u = normal(50, 2)
     gram = torch.tensor([[2.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
     for g in (gram, 0 * gram):
-        frame = principal_frame(u.mean(0), u.T.cov(), u.T.cov(), g, whiten=False)
+        frame = principal_frame(u.mean(0), u.T.cov(), u.T.cov(), g, 1.0, whiten=False)
         assert_close(frame.back(frame(u)), u)
 
 

@@ -79,17 +79,19 @@ def principal_frame(
     covariance: Tensor,
     cross_covariance: Tensor,
     gram: Tensor,
+    total_variance: float,
     *,
     whiten: bool,
 ) -> LatentFrame:
     r"""Return the frame in which latents read like those of PCA.
 
-    In PCA a unit step along any latent moves the reconstruction by one unit. So first
-    come coordinates in which that holds on average, :math:`u M` with
-    :math:`M = \mathrm{gram}^{1/2}`; then the rotation `V` to their principal axes,
-    sorted by variance: :math:`A = M V`. The sign of each makes its largest covariance
-    with a feature positive, which for PCA is the sign that scikit-learn chooses, by
-    its largest loading.
+    In PCA a step of one length along any latent moves the reconstruction by one and
+    the same length. So first come coordinates in which that holds on average,
+    :math:`u M` with :math:`M = \mathrm{gram}^{1/2}`; then the rotation `V` to their
+    principal axes, sorted by variance; then one factor `c`, by which their variances
+    add up to that of the reconstruction, as they do in PCA: :math:`A = c M V`. The sign
+    of each makes its largest covariance with a feature positive, which for PCA is the
+    sign that scikit-learn chooses, by its largest loading.
 
     Parameters
     ----------
@@ -101,6 +103,8 @@ def principal_frame(
         Their covariance with the features.
     gram : Tensor of shape (k, k)
         From `decoder_gram`.
+    total_variance : float
+        The variance of the reconstruction, summed over features.
     whiten : bool
         Whether to scale each latent to unit variance, as in PCA.
 
@@ -121,6 +125,9 @@ def principal_frame(
     cross = vectors.mT @ metric @ cross_covariance
     largest = cross.gather(1, cross.abs().argmax(dim=1, keepdim=True)).squeeze(1)
     size = torch.where(largest < 0, -1.0, 1.0).to(variance)
+    total = float(variance.sum())
+    if not whiten and total > 0 and total_variance > 0:
+        size *= (total_variance / total) ** 0.5
     if whiten:
         size /= variance.sqrt().clamp(min=torch.finfo(variance.dtype).eps)
     return LatentFrame(mean, metric @ vectors * size, (vectors / size).mT @ back)
@@ -141,10 +148,14 @@ class Moments:
         self._x = torch.zeros(n_features, dtype=torch.float64)
         self._uu = torch.zeros(k, k, dtype=torch.float64)
         self._ux = torch.zeros(k, n_features, dtype=torch.float64)
+        self._r = torch.zeros(n_features, dtype=torch.float64)
+        self._rr = 0.0
 
-    def add(self, u: Tensor, x: Tensor) -> None:
-        """Add rows in float64: latents (n, k) and features (n, n_features)."""
+    def add(self, u: Tensor, x: Tensor, r: Tensor) -> None:
+        """Add float64 rows: latents (n, k), features and reconstruction (n, p)."""
         self.n += len(u)
+        self._r += r.sum(dim=0)
+        self._rr += float(r.square().sum())
         self._u += u.sum(dim=0)
         self._x += x.sum(dim=0)
         self._uu += u.mT @ u
@@ -164,3 +175,8 @@ class Moments:
     def cross_covariance(self) -> Tensor:
         """Covariance of latents and features, shape (k, n_features)."""
         return (self._ux - torch.outer(self.mean, self._x)) / (self.n - 1)
+
+    @property
+    def total_variance(self) -> float:
+        """Variance of the reconstruction, summed over features."""
+        return (self._rr - float(self._r @ self._r) / self.n) / (self.n - 1)

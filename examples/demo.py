@@ -1,0 +1,120 @@
+"""Autoencoder where PCA stands, on scikit-learn's digits.
+
+Prints held-out explained variance for three latent sizes and a grid search over the
+size inside a pipeline, each beside PCA; then draws both maps of the digits and a row
+of reconstructions to docs/images/demo.png.
+
+    python examples/demo.py
+"""
+
+import time
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklatent import Autoencoder
+
+PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "demo.png"
+
+
+def explained(model, X):
+    """Share of variance that a fitted PCA or Autoencoder explains of X."""
+    X_hat = model.inverse_transform(model.transform(X))
+    return 1 - np.square(X - X_hat).sum() / np.square(X - model.mean_).sum()
+
+
+def compare(X_train, X_test):
+    """Fit both for three sizes; return the fitted models by size."""
+    print("Held-out explained variance\n   k     PCA   Autoencoder   seconds")
+    models = {}
+    for k in (2, 8, 16):
+        start = time.perf_counter()
+        pca = PCA(n_components=k).fit(X_train)
+        ae = Autoencoder(n_components=k, random_state=0).fit(X_train)
+        seconds = time.perf_counter() - start
+        print(
+            f"  {k:2}   {explained(pca, X_test):.3f}         {ae.score(X_test):.3f}"
+            f"{seconds:10.1f}",
+            flush=True,
+        )
+        models[k] = pca, ae
+    return models
+
+
+def search(X_train, X_test, y_train, y_test):
+    """Choose the latent size by cross-validation, for a classifier on the latents."""
+    print("\nGridSearchCV over the latent size (k = 4, 8, 16), n_jobs=2")
+    for reducer in (PCA(random_state=0), Autoencoder(random_state=0)):
+        pipeline = Pipeline(
+            [
+                ("scale", StandardScaler()),
+                ("latent", reducer),
+                ("classify", LogisticRegression(max_iter=2000)),
+            ]
+        )
+        grid = GridSearchCV(
+            pipeline, {"latent__n_components": [4, 8, 16]}, cv=3, n_jobs=2
+        )
+        start = time.perf_counter()
+        grid.fit(X_train, y_train)
+        scores = "  ".join(f"{s:.3f}" for s in grid.cv_results_["mean_test_score"])
+        print(
+            f"  {type(reducer).__name__:12} accuracy {scores}   "
+            f"held-out, k={grid.best_params_['latent__n_components']}: "
+            f"{grid.score(X_test, y_test):.3f}   "
+            f"({time.perf_counter() - start:.0f} s)",
+            flush=True,
+        )
+
+
+def draw(models, X_test, y_test):
+    """Draw the two maps, and a digit of each kind with its reconstructions."""
+    figure = plt.figure(figsize=(9, 7.6), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1.75, 1])
+    for axes, model in zip(top.subplots(1, 2), models[2], strict=True):
+        Z = model.transform(X_test)
+        points = axes.scatter(*Z.T, c=y_test, cmap="tab10", s=9, linewidths=0)
+        name = type(model).__name__
+        axes.set_title(f"{name}: {explained(model, X_test):.0%} of variance explained")
+        axes.set(xlabel=f"{name.lower()}0", ylabel=f"{name.lower()}1")
+    top.colorbar(points, ax=top.axes, ticks=range(10), label="digit", aspect=30)
+
+    rows = [np.flatnonzero(y_test == digit)[0] for digit in range(10)]
+    images = {"original": X_test[rows]}
+    for model in models[8]:
+        Z = model.transform(X_test[rows])
+        images[f"{type(model).__name__}, k=8"] = model.inverse_transform(Z)
+    grid = bottom.subplots(3, 10)
+    for axes_row, (title, digits) in zip(grid, images.items(), strict=True):
+        axes_row[0].set_ylabel(title, rotation=0, ha="right", va="center")
+        for axes, digit in zip(axes_row, digits, strict=True):
+            axes.imshow(digit.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
+            axes.set(xticks=[], yticks=[])
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(PICTURE, dpi=110)
+    print(f"\nPicture: {PICTURE}")
+
+
+def main():
+    """Run the three parts."""
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, test_size=0.3, random_state=0, stratify=y
+    )
+    models = compare(X_train, X_test)
+    search(X_train, X_test, y_train, y_test)
+    draw(models, X_test, y_test)
+
+
+if __name__ == "__main__":
+    main()
