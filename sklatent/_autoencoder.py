@@ -31,7 +31,7 @@ class Autoencoder(BaseLatentEncoder):
         max_iter: int | str = "auto",
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: int = 20,
         tol: float = 1e-3,
         warm_start: bool = False,
         random_state: Any = None,
