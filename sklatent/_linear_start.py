@@ -61,7 +61,7 @@ def pca_start(X: Array, n_components: int, seed: int) -> LinearStart:
     rank = min(n_components, n_samples, n_features)
     # PCA prefers its randomised solver beyond 500 rows or columns; up to 1000 columns
     # the exact one costs no more.
-    exact = 500 < max(X.shape) and n_features <= 1000
+    exact = max(X.shape) > 500 and n_features <= 1000
     solver = "covariance_eigh" if exact else "auto"
     with np.errstate(invalid="ignore", divide="ignore"):  # constant X
         pca = PCA(rank, svd_solver=solver, random_state=seed).fit(X)
@@ -74,7 +74,9 @@ def pca_start(X: Array, n_components: int, seed: int) -> LinearStart:
 
     encoder = components.T / scale
     decoder = scale[:, None] * components
-    left_over = X.var(axis=0).sum() - pca.explained_variance_.sum() * (1 - 1 / n_samples)
+    left_over = X.var(axis=0).sum() - pca.explained_variance_.sum() * (
+        1 - 1 / n_samples
+    )
     return LinearStart(
         encoder_weight=encoder,
         encoder_bias=-pca.mean_ @ encoder,

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
 from skorch.helper import predefined_split
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader, Dataset
@@ -192,7 +192,11 @@ def _train_on_all(
 
 
 def _search(
-    build: Builder, criterion: nn.Module, x: Tensor, plan: Plan, options: TrainingOptions
+    build: Builder,
+    criterion: nn.Module,
+    x: Tensor,
+    plan: Plan,
+    options: TrainingOptions,
 ) -> Trained:
     """Train on every split, in step, until the held-out rows see no more gain.
 
@@ -223,13 +227,17 @@ def _search(
     kept = {0: runs[0].state()}
     with _all_training(runs), _progress(label, options.max_iter, options) as show:
         for epoch in range(1, options.max_iter + 1):
-            go_on = all([run.epoch() for run in runs])
+            wishes = [run.epoch() for run in runs]
             trained.loss_curve.append(float(np.mean([run.train_loss for run in runs])))
             best = judge.see(np.concatenate([run.errors() for run in runs]))
             show(trained.loss_curve[-1], judge.scores[-1])
             if best and not plan.refit:
                 kept = {0: kept[0], epoch: runs[0].state()}
-            if judge.done or not go_on or not math.isfinite(trained.loss_curve[-1]):
+            if (
+                judge.done
+                or not all(wishes)
+                or not math.isfinite(trained.loss_curve[-1])
+            ):
                 break
     trained.best_iteration = judge.verdict()
     if not plan.refit:
@@ -246,7 +254,7 @@ def _search(
     return trained
 
 
-class _HeldOutErrors(Callback):  # type: ignore[misc]
+class _HeldOutErrors(Callback):
     """Keeps each held-out row's error of the last epoch."""
 
     def __init__(self) -> None:
@@ -383,7 +391,9 @@ def _progress(
     label: str, n_epochs: int, options: TrainingOptions
 ) -> Iterator[Callable[[float, float | None], None]]:
     """Show a bar with epoch, scores and time, if `verbose`."""
-    with tqdm(total=n_epochs, desc=label, unit="epoch", disable=not options.verbose) as bar:
+    with tqdm(
+        total=n_epochs, desc=label, unit="epoch", disable=not options.verbose
+    ) as bar:
 
         def show(train_loss: float, score: float | None) -> None:
             scores = {"train": f"{1 - train_loss:.4f}"}

@@ -170,7 +170,9 @@ def test_latents_read_like_those_of_pca(digits, init, whiten):
         assert_allclose(variance.sum(), total)
         # A step along any latent moves the reconstruction by about the same.
         step = 1e-3 * np.eye(5)
-        moves = [model.inverse_transform(Z + s) - model.inverse_transform(Z) for s in step]
+        moves = [
+            model.inverse_transform(Z + s) - model.inverse_transform(Z) for s in step
+        ]
         gram = np.tensordot(moves, moves, axes=([1, 2], [1, 2])) / len(Z) / 1e-6
         size = np.trace(gram) / 5
         assert_allclose(gram, size * np.eye(5), atol=0.1 * size)
@@ -206,7 +208,7 @@ def test_batches_do_not_show(monkeypatch, digits):
     model = quick(3).fit(digits)
     whole = model.transform(digits), model.score_samples(digits), model.score(digits)
     monkeypatch.setattr(
-        "sklatent._base._slices",
+        "sklatent._base.row_slices",
         lambda n, _: (slice(i, min(i + 7, n)) for i in range(0, n, 7)),
     )
     parts = model.transform(digits), model.score_samples(digits), model.score(digits)
@@ -439,7 +441,7 @@ class Interrupts(nn.Module):
 
 
 def world():
-    name, keys, *rest = np.random.get_state()
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002
     import random
 
     return (
@@ -503,7 +505,7 @@ def test_a_failed_refit_loses_nothing(digits, params, error, early_stopping):
     model.set_params(**params)
     with pytest.raises(error):
         model.fit(digits[:600, :20])
-    model.set_params(**{"encoder": None, "callbacks": None, "device": "auto"})
+    model.set_params(encoder=None, callbacks=None, device="auto")
     after = dict(vars(model))
     for name in ("encoder", "callbacks", "device"):
         before.pop(name), after.pop(name)

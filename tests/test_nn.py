@@ -81,7 +81,9 @@ def test_gate_starts_at_zero_and_can_leave_it():
 
 def test_check_width():
     check_width(nn.Linear(3, 2), 3, 2, "encoder")
-    with pytest.raises(ValueError, match=r"encoder maps .* \(2, 2\); .* \(n_samples, 4"):
+    with pytest.raises(
+        ValueError, match=r"encoder maps .* \(2, 2\); .* \(n_samples, 4"
+    ):
         check_width(nn.Linear(3, 2), 3, 4, "encoder")
     with pytest.raises(ValueError, match=r"decoder failed on an input .* \(2, 5\)"):
         check_width(nn.Linear(3, 2), 5, 2, "decoder")
@@ -112,8 +114,9 @@ def test_decoder_gram_of_a_linear_map_is_its_gram():
 
 
 def test_decoder_gram_is_that_of_autograd():
-    decoder, u = mlp((3, 8, 5), "silu", zero_last=False, generator=generator()), normal(
-        7, 3
+    decoder, u = (
+        mlp((3, 8, 5), "silu", zero_last=False, generator=generator()),
+        normal(7, 3),
     )
     decoder = decoder.double()
     jacobians = [torch.autograd.functional.jacobian(decoder, row) for row in u]

@@ -2,8 +2,8 @@
 
 from typing import Self
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.functional import mse_loss
 
 from ._frame import LatentFrame
 from ._residual import ResidualMap
@@ -62,7 +62,7 @@ class SquaredError(nn.Module):
 
     def forward(self, output: Tensor, x: Tensor) -> Tensor:
         """Return the mean over all entries of (n, n_features)."""
-        return F.mse_loss(output, x)
+        return mse_loss(output, x)
 
     def rows(self, output: Tensor, x: Tensor) -> Tensor:
         """Return the sum over features of each row, shape (n,)."""

@@ -114,8 +114,10 @@ def principal_frame(
     """
     squared, axes = torch.linalg.eigh((gram + gram.mT) / 2)
     # A latent that moves nothing still needs a scale, or there is no way back.
-    squared = squared.clamp(min=1e-12 * float(squared[-1])) if squared[-1] > 0 else (
-        torch.ones_like(squared)
+    squared = (
+        squared.clamp(min=1e-12 * float(squared[-1]))
+        if squared[-1] > 0
+        else (torch.ones_like(squared))
     )
     metric, back = ((axes * squared**power) @ axes.mT for power in (0.5, -0.5))
 

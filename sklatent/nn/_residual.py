@@ -38,11 +38,14 @@ class ResidualMap(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, n_in) to (n, n_out)."""
-        if self.weight is None:
-            return self.network(x)  # type: ignore[misc]
-        linear = torch.addmm(self.bias, x, self.weight)  # type: ignore[arg-type]
+        if self.weight is None or self.bias is None:
+            assert self.network is not None
+            return self.network(x)  # type: ignore[no-any-return]
+        linear = torch.addmm(self.bias, x, self.weight)
         if self.network is None:
             return linear
+        if self.scale is None:
+            return linear + self.network(x)  # type: ignore[no-any-return]
         return torch.addcmul(linear, self.network(x), self.scale)
 
 

@@ -1,0 +1,140 @@
+"""Puts a linear start and two networks together into the module to train."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from ._linear_start import LinearStart
+from .nn import (
+    AutoencoderModule,
+    Gate,
+    LatentFrame,
+    ResidualMap,
+    check_width,
+    mlp,
+)
+
+#: What users give for a network of their own.
+Network = nn.Module | Callable[[int, int], nn.Module] | None
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What the module is made of.
+
+    Attributes
+    ----------
+    n_features, n_components : int
+        Widths of the rows and the latents.
+    hidden : tuple of int
+        The encoder's hidden layers; the decoder has them in reverse.
+    activation : str
+        A key of `nn.ACTIVATIONS`.
+    encoder, decoder : nn.Module, callable or None
+        The user's own networks.
+    """
+
+    n_features: int
+    n_components: int
+    hidden: tuple[int, ...]
+    activation: str
+    encoder: Network
+    decoder: Network
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, ...]]:
+        """The widths of our networks."""
+        sizes = (self.n_features, *self.hidden, self.n_components)
+        return {"encoder": sizes, "decoder": sizes[::-1]}
+
+    @property
+    def own(self) -> bool:
+        """Whether both networks are ours."""
+        return self.encoder is None and self.decoder is None
+
+    @property
+    def n_weights(self) -> int:
+        """Weights of our networks: half the operations of a row's forward pass."""
+        return 2 * sum(a * b for a, b in pairwise(self.sizes["encoder"]))
+
+
+def assemble(
+    architecture: Architecture,
+    start: LinearStart | None,
+    *,
+    unit: float,
+    whiten: bool,
+    seed: int,
+) -> AutoencoderModule:
+    """Return the module before training, in float64.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        What it is made of.
+    start : LinearStart or None
+        The linear part of encoder and decoder; None for the networks alone.
+    unit : float
+        The unit of the rows that the module sees, in units of the latents.
+    whiten : bool
+        Whether the latents have unit variance at the start.
+    seed : int
+        For the networks' weights.
+    """
+    a = architecture
+    generator = torch.Generator().manual_seed(seed)
+    zero = start is not None
+    encode, decode = (_network(name, a, zero, generator) for name in a.sizes)
+    if start is None:
+        return AutoencoderModule(
+            ResidualMap(None, None, encode),
+            ResidualMap(None, None, decode),
+            LatentFrame.scaling(torch.ones(a.n_components)),
+        ).double()
+    tensor = torch.from_numpy
+    scale = tensor(start.latent_scale)
+    # A step of the encoder's network moves the reconstruction by about as much as a
+    # step of the decoder's: by what the linear model leaves.
+    left = start.residual * a.n_features**0.5
+    return AutoencoderModule(
+        ResidualMap(
+            tensor(start.encoder_weight),
+            tensor(start.encoder_bias),
+            encode,
+            (left / scale).clamp(max=1.0),
+        ),
+        ResidualMap(
+            tensor(start.decoder_weight),
+            tensor(start.decoder_bias),
+            decode,
+            torch.full((a.n_features,), start.residual, dtype=torch.float64),
+        ),
+        LatentFrame.scaling(torch.ones_like(scale) if whiten else unit * scale),
+    ).double()
+
+
+def _network(
+    name: str, architecture: Architecture, zero: bool, generator: torch.Generator
+) -> nn.Module | None:
+    """Return the 'encoder' or 'decoder', 0 at first if `zero`; None if it stays so."""
+    sizes = architecture.sizes[name]
+    given: Network = getattr(architecture, name)
+    if given is None:
+        if zero and len(sizes) == 2:
+            return None
+        return mlp(sizes, architecture.activation, zero_last=zero, generator=generator)
+    if isinstance(given, nn.Module):
+        network = copy.deepcopy(given).float()
+    else:
+        network = given(architecture.n_features, architecture.n_components)
+    if not isinstance(network, nn.Module):
+        raise TypeError(
+            f"{name} must be an nn.Module or a callable (n_features, n_components) -> "
+            f"nn.Module; it returned {network!r}."
+        )
+    check_width(network, sizes[0], sizes[-1], name)
+    return Gate(network, sizes[-1]) if zero else network

@@ -1,0 +1,47 @@
+"""The inner scale: rows are centred and divided by one number."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+
+def mean_and_scale(X: NDArray[Any]) -> tuple[NDArray[Any], float]:
+    """Return the columns' means and the root mean square of what they leave.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        The training rows.
+
+    Returns
+    -------
+    mean : ndarray of shape (n_features,)
+        In the dtype of `X`.
+    scale : float
+        1 if all rows are equal.
+    """
+    mean: NDArray[Any] = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
+    centred = np.subtract(X, mean, dtype=np.float64)
+    largest = float(np.abs(centred).max())
+    if largest == 0:
+        return mean, 1.0
+    # Division first: the squares of very small or large numbers leave the floats.
+    centred /= largest
+    return mean, largest * float(np.sqrt(np.vdot(centred, centred) / centred.size))
+
+
+def scaled(
+    X: NDArray[Any], mean: NDArray[Any], scale: float, dtype: DTypeLike = np.float64
+) -> NDArray[Any]:
+    """Return ``(X - mean) / scale`` as a new array in `dtype`, C-ordered."""
+    result: NDArray[Any] = np.subtract(X, mean.astype(dtype), dtype=dtype, order="C")
+    result /= scale
+    return result
+
+
+def row_slices(n_rows: int, width: int) -> Iterator[slice]:
+    """Yield slices of rows for which an array of this `width` takes a few MB."""
+    step = max(64, 2**19 // width)
+    return (slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step))
