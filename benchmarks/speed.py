@@ -44,9 +44,9 @@ def nonlinear(n_samples, n_features):
 
 
 DATA = {
-    "digits": (lambda: datasets.load_digits().data, 20),
-    "20000 x 30": (lambda: nonlinear(20_000, 30), 5),
-    "mnist": (lambda: mnist_data()[0].astype(float), 5),
+    "digits": (lambda: datasets.load_digits().data, 50),
+    "20000 x 30": (lambda: nonlinear(20_000, 30), 10),
+    "mnist": (lambda: mnist_data()[0].astype(float), 20),
 }
 
 

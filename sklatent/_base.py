@@ -251,7 +251,7 @@ class BaseLatentEncoder(
             for _, x in self._batches(X, np.float64, torch.device("cpu")):
                 u = module.encoder(x)
                 moments.add(u, x, module.decoder(u))
-            some = X[:: max(1, len(X) // 500)][:500]
+            some = X[:: max(1, len(X) // 250)][:250]
             some = scaled(some, self.mean_, self._scale)
             u = module.encoder(torch.from_numpy(some))
             gram = decoder_gram(module.decoder, u)

@@ -63,7 +63,9 @@ def test_scikit_learn(estimator, check):
 
 
 # These checks fit on a frame and transform an array, or the other way round.
-@pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore:X (does not have valid|has) feature names:UserWarning"
+)
 @pytest.mark.parametrize("check", LEFT_OUT)
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
 def test_left_out(estimator, check):

@@ -2,6 +2,7 @@
 
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
@@ -30,6 +31,9 @@ class AutoencoderModule(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.frame = frame
+        if not any(True for _ in self.parameters()):
+            # A linear model has none, and an optimiser wants one.
+            self.nothing = nn.Parameter(torch.zeros(1))
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode; no walk through all parts if it is set already."""
@@ -51,10 +55,9 @@ class AutoencoderModule(nn.Module):
         """Return a copy of what training does not change, by its name."""
         fixed: dict[str, Tensor] = {}
         for name in ("encoder", "decoder", "frame"):
-            part = self.get_submodule(name)
-            for values in (part.named_parameters, part.named_buffers):
-                fixed |= {f"{name}.{key}": v for key, v in values(recurse=False)}
-        return {name: value.detach().clone() for name, value in fixed.items()}
+            buffers = self.get_submodule(name).named_buffers(recurse=False)
+            fixed |= {f"{name}.{key}": value.clone() for key, value in buffers}
+        return fixed
 
 
 class SquaredError(nn.Module):

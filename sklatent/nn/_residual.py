@@ -7,7 +7,7 @@ from torch import Tensor, nn
 class ResidualMap(nn.Module):
     r"""The map :math:`f(x) = x W + b + s\,g(x)` with a network :math:`g`.
 
-    `W` and `b` hold a closed-form solution and are frozen: only the network is
+    `W` and `b` are buffers that hold a closed-form solution: only the network is
     trained. While :math:`g = 0`, `f` *is* that solution.
 
     Parameters
@@ -23,6 +23,10 @@ class ResidualMap(nn.Module):
         neither lost in it nor drowns it. None is 1.
     """
 
+    weight: Tensor | None
+    bias: Tensor | None
+    scale: Tensor | None
+
     def __init__(
         self,
         weight: Tensor | None,
@@ -31,10 +35,10 @@ class ResidualMap(nn.Module):
         scale: Tensor | None = None,
     ) -> None:
         super().__init__()
-        self.weight = _frozen(weight)
-        self.bias = _frozen(bias)
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+        self.register_buffer("scale", scale)
         self.network = network
-        self.scale = _frozen(scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, n_in) to (n, n_out)."""
@@ -47,10 +51,6 @@ class ResidualMap(nn.Module):
         if self.scale is None:
             return linear + self.network(x)  # type: ignore[no-any-return]
         return torch.addcmul(linear, self.network(x), self.scale)
-
-
-def _frozen(value: Tensor | None) -> nn.Parameter | None:
-    return None if value is None else nn.Parameter(value, requires_grad=False)
 
 
 class Gate(nn.Module):
