@@ -1,0 +1,83 @@
+"""The rule by which held-out rows choose the state."""
+
+import numpy as np
+import pytest
+
+from sklatent._selection import Judge, make_plan
+
+
+def judge(start, *epochs, patience=3, tol=0.01):
+    result = Judge(np.asarray(start, float), 100.0, patience, tol)
+    for errors in epochs:
+        result.see(np.asarray(errors, float))
+    return result
+
+
+def test_plans():
+    plan = make_plan(2000, "auto", 0.1, 0, good_start=True)
+    ((train, held_out),) = plan.splits
+    assert len(held_out) == 200
+    assert sorted([*train, *held_out]) == list(range(2000))
+    assert not plan.refit
+
+    plan = make_plan(100, "auto", 0.1, 0, good_start=True)
+    assert plan.refit
+    assert len(plan.splits) == 5
+    everyone = np.concatenate([held_out for _, held_out in plan.splits])
+    assert sorted(everyone) == list(range(100))
+
+    plan = make_plan(100, True, 0.25, 0, good_start=True)
+    assert not plan.refit
+    assert len(plan.splits[0][1]) == 25
+
+    for n in (9, 2000):
+        plan = make_plan(n, False, 0.1, 0, good_start=True)
+        assert plan.refit
+        assert not plan.splits
+    assert not make_plan(9, "auto", 0.1, 0, good_start=True).refit
+    assert make_plan(9, "auto", 0.1, 0, good_start=False).refit
+
+
+def test_scores():
+    assert judge([5, 5], [3, 1]).scores == [0.9, 0.96]
+
+
+def test_the_best_epoch_is_kept():
+    assert judge([5, 5, 5], [4, 4, 5], [2, 1, 2], [3, 3, 3]).verdict() == 2
+
+
+def test_a_gain_within_its_standard_error_is_none():
+    # The mean gain is 1 in both; its standard error 0 and 3.
+    assert judge([5, 5, 5], [4, 4, 4]).verdict() == 1
+    assert judge([5, 5, 5], [-2, 7, 7]).verdict() == 0
+
+
+def test_no_gain_keeps_the_start():
+    assert judge([5, 5, 5], [6, 6, 6]).verdict() == 0
+    assert judge([5], [1]).verdict() == 0
+
+
+def test_patience_and_tolerance():
+    assert not judge([5, 5], [5, 5], [5, 5]).done
+    assert judge([5, 5], [5, 5], [5, 5], [5, 5]).done
+    # Falls of less than tol, but more than tol in sum: not done.
+    assert not judge([100], [99.5], [98.9], [98.6]).done
+    assert judge([100], [99.9], [99.8], [99.7]).done
+
+
+def test_a_non_finite_error_is_the_end():
+    for bad in (np.nan, np.inf):
+        result = judge([5, 5, 5], [3, 3, 4], [bad, 1, 1])
+        assert result.done
+        assert result.verdict() == 1
+
+
+def test_exact_start():
+    assert judge([0, 1e-9]).exact
+    assert not judge([0, 1e-3]).exact
+
+
+@pytest.mark.parametrize("fraction", [0.001, 0.999])
+def test_both_sides_keep_two_rows(fraction):
+    ((train, held_out),) = make_plan(12, True, fraction, 0, good_start=True).splits
+    assert min(len(train), len(held_out)) == 2
