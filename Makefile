@@ -36,16 +36,19 @@ test-slow: .venv/installed-test
 	$(BIN)/python -m pytest -n 2 -m slow
 
 # The lowest torch comes with CUDA, several GB, so this is not part of `make test`.
+# The warning is of the lowest skorch, whose nets unpickle through torch.load.
 test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt --editable ".[test]"
-	.venv-lowest/bin/python -m pytest -n 2 -m "not slow" tests
+	.venv-lowest/bin/python -m pytest -n 2 -m "not slow" tests \
+		-W "ignore:You are using .torch.load:FutureWarning"
 
 docs: .venv/installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 benchmarks: .venv/installed-bench
 	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/selection.py
 	$(BIN)/python benchmarks/speed.py
 
 clean:

@@ -33,9 +33,9 @@ class Autoencoder(BaseLatentEncoder):
     hidden_layer_sizes : array-like of int, default=(256, 256)
         Widths of the encoder's hidden layers; the decoder has them in reverse.
         ``()`` is a linear model, which with ``init='pca'`` is PCA.
-    activation : {'silu', 'gelu', 'relu', 'tanh', 'logistic', 'identity'}, \
-            default='silu'
-        Activation of the hidden layers.
+    activation : str, default='silu'
+        Activation of the hidden layers: 'silu', 'gelu', 'relu', 'tanh', 'logistic' or
+        'identity'.
     init : {'pca', 'random'}, default='pca'
         'pca' is as described; 'random' is the two networks without the linear maps,
         from a random start.
@@ -93,7 +93,7 @@ class Autoencoder(BaseLatentEncoder):
         Mean of the training rows.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where `X` has names that are all strings.
     n_iter_ : int
         Epochs run; 1 where nothing had to be trained.
@@ -102,7 +102,7 @@ class Autoencoder(BaseLatentEncoder):
     loss_curve_ : list of float
         Share of variance that the training rows left unexplained in each epoch (in
         cross-validation the folds' mean).
-    validation_scores_ : ndarray of shape (n_iter_ + 1,) or None
+    validation_scores_ : ndarray of shape (n_epochs + 1,) or None
         Share of variance explained of the held-out rows, before training and after
         each epoch; None if no rows were held out.
     best_validation_score_ : float or None

@@ -276,7 +276,7 @@ class BaseLatentEncoder(
 
         Returns
         -------
-        Z : ndarray of shape (n_samples, n_components_)
+        Z : ndarray of shape (n_samples, n_components)
             The latents, in units of `X` (of no unit if ``whiten=True``), float32 for
             float32 `X` and float64 otherwise. Over the training rows they have zero
             mean, are uncorrelated and sorted by variance.
@@ -288,7 +288,7 @@ class BaseLatentEncoder(
 
         Parameters
         ----------
-        Z : array-like of shape (n_samples, n_components_)
+        Z : array-like of shape (n_samples, n_components)
             Latents, as `transform` gives them.
 
         Returns
