@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklatent import Autoencoder
 from sklatent._selection import Judge
 
-MARGINS = (0, 1, 2)
+MARGINS = (0, 1, 1.645, 2)
 
 
 def record_margin(seen):

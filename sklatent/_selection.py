@@ -12,6 +12,8 @@ Array = NDArray[np.float64]
 
 #: From this many rows on, one held-out part is large enough to choose a state by.
 LARGE = 800
+#: How many standard errors a gain must exceed: a one-sided test at the 5% level.
+MARGIN = 1.645
 #: With fewer rows, no held-out part can tell anything.
 TINY = 10
 
@@ -126,9 +128,9 @@ class Judge:
     def verdict(self) -> int:
         """Return the epoch to keep.
 
-        It is the best one if its gain over the start exceeds one standard error of
-        the paired differences between the rows' errors, and 0, the start, if not.
+        It is the best one if its gain over the start exceeds ``MARGIN`` standard errors
+        of the paired differences between the rows' errors, and 0, the start, if not.
         """
         gain = self.start - self.best
         error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-        return self.best_iteration if gain.mean() > error else 0
+        return self.best_iteration if gain.mean() > MARGIN * error else 0

@@ -46,7 +46,7 @@ def test_the_best_epoch_is_kept():
     assert judge([5, 5, 5], [4, 4, 5], [2, 1, 2], [3, 3, 3]).verdict() == 2
 
 
-def test_a_gain_within_its_standard_error_is_none():
+def test_a_gain_within_its_error_is_none():
     # The mean gain is 1 in both; its standard error 0 and 3.
     assert judge([5, 5, 5], [4, 4, 4]).verdict() == 1
     assert judge([5, 5, 5], [-2, 7, 7]).verdict() == 0
