@@ -41,7 +41,7 @@ test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt --editable ".[test]"
 	.venv-lowest/bin/python -m pytest -n 2 -m "not slow" tests \
-		-W "ignore:You are using .torch.load:FutureWarning"
+		-W ignore::FutureWarning
 
 docs: .venv/installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
