@@ -62,8 +62,8 @@ class Autoencoder(BaseLatentEncoder):
         more, and keeps their best state. 'auto' does the same from 800 rows on; below,
         cross-validation over five folds chooses the number of epochs (none, perhaps),
         and all rows are trained on for as many. Either way PCA stays unless the gain
-        exceeds 1.645 standard errors. False trains on all rows for `max_iter` epochs and
-        keeps the last state.
+        exceeds 1.645 standard errors. False trains on all rows for `max_iter` epochs,
+        and keeps the last state.
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
     n_iter_no_change : int, default=20
