@@ -127,14 +127,20 @@ def _network(
         if zero and len(sizes) == 2:
             return None
         return mlp(sizes, architecture.activation, zero_last=zero, generator=generator)
-    if isinstance(given, nn.Module):
-        network = copy.deepcopy(given).float()
-    else:
+    network = given
+    if not isinstance(given, nn.Module):
         network = given(architecture.n_features, architecture.n_components)
     if not isinstance(network, nn.Module):
         raise TypeError(
             f"{name} must be an nn.Module or a callable (n_features, n_components) -> "
             f"nn.Module; it returned {network!r}."
         )
+    try:
+        network = copy.deepcopy(network).float().train()
+    except RuntimeError as error:
+        raise ValueError(
+            f"{name} cannot be copied, as fit must do (a weight_norm must be the one "
+            f"of torch.nn.utils.parametrizations): {error}"
+        ) from error
     check_width(network, sizes[0], sizes[-1], name)
     return Gate(network, sizes[-1]) if zero else network

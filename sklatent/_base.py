@@ -118,7 +118,9 @@ class BaseLatentEncoder(
         with self._all_or_nothing():
             rows = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
             seed = _seed(self.random_state)
-            with isolated(seed):
+            # Only our own networks draw from generators of their own.
+            foreign = any((self.encoder, self.decoder, self.callbacks))
+            with isolated(seed, alone=foreign):
                 self._fit(rows, seed)
         return self
 
@@ -164,6 +166,7 @@ class BaseLatentEncoder(
         module = trained.net.module_.to(_torch_dtype(X.dtype))
         module.load_state_dict(exact, strict=False)
         self.net_ = trained.net
+        self._fitted_with = self._structure()
         if trained.best_iteration > 0 or previous is not None or self.init == "random":
             module.frame = self._principal_frame(module, X).to(_torch_dtype(X.dtype))
         self.best_iteration_ = trained.best_iteration
@@ -190,8 +193,29 @@ class BaseLatentEncoder(
                 f"X has {X.shape[1]} features, but the fitted model that "
                 f"warm_start=True continues was fitted on {n_features}."
             )
+        for name, fitted in self._fitted_with.items():
+            if (given := self._structure()[name]) != fitted:
+                raise ValueError(
+                    f"{name}={given!r}, but the fitted model that warm_start=True "
+                    f"continues has {name}={fitted!r}."
+                )
+        if self._is_linear():
+            return None  # solved anew: there is nothing to continue
         module: AutoencoderModule = self.net_.module_
         return module
+
+    def _structure(self) -> dict[str, Any]:
+        """Return the parameters of ours that the module's structure follows."""
+        return {
+            "hidden_layer_sizes": _hidden_layer_sizes(self.hidden_layer_sizes),
+            "activation": self.activation,
+            "init": self.init,
+        }
+
+    def _is_linear(self) -> bool:
+        """Whether the closed form is all there is."""
+        own = self.encoder is None and self.decoder is None
+        return own and self.init == "pca" and not len(self.hidden_layer_sizes)
 
     def _architecture(self) -> Architecture:
         return Architecture(
@@ -213,7 +237,7 @@ class BaseLatentEncoder(
         """Train on scaled rows."""
         n_samples = len(rows)
         architecture = self._architecture()
-        if architecture.own and not architecture.hidden and self.init == "pca":
+        if self._is_linear():
             plan = Plan([], refit=False)  # the closed form is the optimum
         else:
             plan = make_plan(
@@ -260,7 +284,8 @@ class BaseLatentEncoder(
             moments.covariance,
             moments.cross_covariance,
             gram,
-            moments.total_variance * self._scale**2,
+            moments.total_variance,
+            unit=self._scale,
             whiten=self.whiten,
         )
 
@@ -337,7 +362,8 @@ class BaseLatentEncoder(
         valid = self._validate(X)
         scores = np.empty(len(valid), valid.dtype)
         for rows, errors in self._squared_errors(valid):
-            scores[rows] = -errors * self._scale**2
+            with np.errstate(over="ignore", under="ignore"):  # -inf and 0 are right
+                scores[rows] = -(errors * self._scale) * self._scale
         return scores
 
     def score(self, X: ArrayLike, y: Any = None) -> float:  # noqa: ARG002
@@ -383,7 +409,13 @@ class BaseLatentEncoder(
         X = np.empty((len(Z), len(self.mean_)), Z.dtype)
         with self._inference(Z.dtype) as (module, device):
             for rows in row_slices(len(Z), self._width()):
-                x = module.decode(torch.tensor(Z[rows]).to(device)).cpu().numpy()
+                x = (
+                    module.decode(
+                        torch.from_numpy(np.array(Z[rows], order="C")).to(device)
+                    )
+                    .cpu()
+                    .numpy()
+                )
                 X[rows] = x * Z.dtype.type(self._scale) + self.mean_
         return X
 
@@ -419,9 +451,9 @@ class BaseLatentEncoder(
             yield rows, torch.from_numpy(x).to(device)
 
     def _width(self) -> int:
-        """Return the width of the widest layer we know of."""
-        hidden = _hidden_layer_sizes(self.hidden_layer_sizes)
-        return max(len(self.mean_), int(self.n_components_), *hidden)
+        """Return the width of the widest layer that a weight shows."""
+        weights = self.net_.module_.state_dict().values()
+        return max(len(self.mean_), *(max(w.shape, default=1) for w in weights))
 
     @property
     def _n_features_out(self) -> int:

@@ -21,7 +21,7 @@ def training_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise ValueError(
             f"device={name!r} is not a device; it must be 'auto', 'cpu', 'cuda', "
             "'cuda:1', 'mps' or another name that PyTorch knows."
@@ -53,4 +53,8 @@ def _available(device: torch.device) -> bool:
         )
     if device.type == "mps":
         return torch.backends.mps.is_available()
-    return True
+    try:
+        torch.empty(0, device=device)
+    except Exception:  # each backend that is missing raises a kind of its own
+        return False
+    return device.type != "meta"

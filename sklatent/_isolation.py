@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import torch
 
@@ -12,12 +12,13 @@ import torch
 SMALL = 1e9
 
 _lock = threading.Lock()
+_alone = threading.RLock()  # a user's network may fit an estimator of its own
 _n_inside = 0
 _found: tuple[int, torch.Tensor, list[torch.Tensor]]
 
 
 @contextmanager
-def isolated(seed: int | None = None) -> Iterator[None]:
+def isolated(seed: int | None = None, *, alone: bool = False) -> Iterator[None]:
     """Put PyTorch's generators and number of threads back after the block.
 
     Fits may overlap in the threads of one process (joblib's ``threading`` backend).
@@ -28,7 +29,12 @@ def isolated(seed: int | None = None) -> Iterator[None]:
     Parameters
     ----------
     seed : int or None
-        To seed the global generators with inside the block; None leaves them alone.
+        To seed the global generators with inside the block; None leaves them as they
+        are. The block may then build graphs on the CPU, whatever mode and default
+        device the caller is in.
+    alone : bool
+        Whether no other thread may be in such a block at the same time: for code that
+        draws from the global generators.
     """
     global _n_inside, _found
     with _lock:
@@ -36,10 +42,15 @@ def isolated(seed: int | None = None) -> Iterator[None]:
             cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
             _found = torch.get_num_threads(), torch.get_rng_state(), cuda
         _n_inside += 1
-        if seed is not None:
-            torch.manual_seed(seed)
     try:
-        yield
+        with ExitStack() as stack:
+            stack.enter_context(_alone if alone else nullcontext())
+            if seed is not None:
+                torch.manual_seed(seed)
+                stack.enter_context(torch.inference_mode(False))
+                stack.enter_context(torch.enable_grad())
+                stack.enter_context(torch.device("cpu"))
+            yield
     finally:
         with _lock:
             _n_inside -= 1

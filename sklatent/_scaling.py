@@ -23,6 +23,10 @@ def mean_and_scale(X: NDArray[Any]) -> tuple[NDArray[Any], float]:
         1 if all rows are equal.
     """
     mean: NDArray[Any] = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
+    # The mean of equal numbers need not be that number to the last bit, and what it
+    # leaves is rounding, not variance.
+    constant = X.min(axis=0) == X.max(axis=0)
+    mean[constant] = X[0, constant]
     centred = np.subtract(X, mean, dtype=np.float64)
     largest = float(np.abs(centred).max())
     if largest == 0:

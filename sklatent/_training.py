@@ -5,6 +5,8 @@ This is the only file that imports skorch.
 
 import copy
 import math
+import signal
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
 from skorch.callbacks import Callback
+from skorch.exceptions import SkorchException
 from skorch.helper import predefined_split
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -123,7 +126,8 @@ class Shuffled(InOrder):
 
 def n_batches(n_samples: int, batch_size: int) -> int:
     """Return how many batches of at most about `batch_size` rows there are."""
-    return max(1, math.ceil(n_samples / batch_size))
+    wanted = math.ceil(n_samples / batch_size)
+    return max(1, wanted if batch_size == 1 else min(wanted, n_samples // 2))
 
 
 def train(
@@ -154,6 +158,7 @@ def train(
         If the training loss becomes non-finite and there are no held-out rows to say
         which earlier state was good.
     """
+    _check_callbacks(options.callbacks)
     if plan.splits:
         trained = _search(build, criterion, x, plan, options)
         if plan.refit:
@@ -164,6 +169,18 @@ def train(
         trained = _train_on_all(build, criterion, x, n_epochs, options)
     _strip(trained.net)
     return trained
+
+
+def _check_callbacks(callbacks: Sequence[Any] | None) -> None:
+    for item in callbacks or []:
+        pair = isinstance(item, tuple | list) and len(item) == 2
+        callback = item[1] if pair else item
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise ValueError(
+                f"callbacks must be skorch callbacks or (name, callback) pairs; got "
+                f"{item!r}."
+            )
 
 
 def _train_on_all(
@@ -187,6 +204,15 @@ def _train_on_all(
             show(run.train_loss, None)
             if not go_on:
                 break
+    # The loss of the last step is that before it: whether it went well shows only now.
+    run.net.module_.eval()
+    with torch.no_grad():
+        left = float(criterion(run.net.module_(run.rows.x[:1000]), run.rows.x[:1000]))
+    if not left < 1e6:
+        raise ValueError(
+            f"Training at learning_rate={options.learning_rate} ended with {left:.3g} "
+            "times the variance unexplained; a smaller one is wanted."
+        )
     return trained
 
 
@@ -218,6 +244,11 @@ def _search(
     ]
     start = np.concatenate([run.start_errors() for run in runs])
     total = sum(float(x[rows].square().sum()) for _, rows in plan.splits)
+    if not np.isfinite(start).all():
+        raise ValueError(
+            "The reconstruction is not finite before training; an encoder or decoder "
+            "of your own must map finite rows to finite values."
+        )
     judge = Judge(start, total, options.n_iter_no_change, options.tol)
     trained = Trained(runs[0].net, validation_scores=judge.scores)
     if judge.exact:
@@ -251,6 +282,27 @@ def _search(
             stacklevel=2,
         )
     return trained
+
+
+@contextmanager
+def _noticing_ctrl_c() -> Iterator[list[int]]:
+    """Give a list that is empty until the user presses Ctrl-C."""
+    pressed: list[int] = []
+    handler = signal.getsignal(signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not callable(handler):
+        yield pressed
+        return
+
+    def note(number: int, frame: Any) -> None:
+        pressed.append(number)
+        handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 class OneCycle(Callback):
@@ -368,13 +420,25 @@ class _Run:
         skorch's own ``fit`` takes every KeyboardInterrupt for a wish to stop, the
         user's Ctrl-C as well, which must not end in a fitted estimator.
         """
-        try:
-            self.net.fit_loop(self.rows, epochs=1)
-        except KeyboardInterrupt as interrupt:
-            *_, (frame, _) = traceback.walk_tb(interrupt.__traceback__)
-            if not isinstance(frame.f_locals.get("self"), Callback):
-                raise
-            return False
+        with _noticing_ctrl_c() as pressed:
+            try:
+                self.net.fit_loop(self.rows, epochs=1)
+            except KeyboardInterrupt as interrupt:
+                frames = (
+                    frame for frame, _ in traceback.walk_tb(interrupt.__traceback__)
+                )
+                ours = (frame.f_locals.get("self") for frame in frames)
+                if pressed or not any(isinstance(s, Callback) for s in ours):
+                    raise
+                return False
+            except (KeyError, SkorchException) as error:
+                if "valid" not in str(error) or self.net.train_split is not None:
+                    raise
+                raise ValueError(
+                    f"A callback asks for validation figures ({error}), and no rows "
+                    "are held out of the training of the final model; "
+                    "early_stopping=True holds some out."
+                ) from error
         return True
 
     @property

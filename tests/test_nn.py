@@ -131,7 +131,7 @@ def test_principal_frame(whiten):
     gram = normal(3, 3, seed=4) @ normal(3, 3, seed=4).T
     joint = torch.cat([u, x], 1).T.cov()
     frame = principal_frame(
-        u.mean(0), joint[:3, :3], joint[:3, 3:], gram, 9.0, whiten=whiten
+        u.mean(0), joint[:3, :3], joint[:3, 3:], gram, 1.0, unit=3.0, whiten=whiten
     )
     z = frame(u)
 
@@ -158,7 +158,9 @@ def test_a_latent_that_moves_nothing_can_be_inverted():
     u = normal(50, 2)
     gram = torch.tensor([[2.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
     for g in (gram, 0 * gram):
-        frame = principal_frame(u.mean(0), u.T.cov(), u.T.cov(), g, 1.0, whiten=False)
+        frame = principal_frame(
+            u.mean(0), u.T.cov(), u.T.cov(), g, 1.0, unit=1.0, whiten=False
+        )
         assert_close(frame.back(frame(u)), u)
 
 

@@ -64,14 +64,19 @@ def decoder_gram(decoder: Callable[[Tensor], Tensor], u: Tensor) -> Tensor:
         What steps along the latents do to the reconstruction: a step `d` moves it by
         :math:`(d^\top\, \mathrm{gram}\; d)^{1/2}`, root mean square.
     """
-    steps = 1e-4 * u.std(dim=0).clamp(min=1e-3)
-    jacobian = torch.stack(
-        [
-            ((decoder(u + step) - decoder(u - step)) / (2 * step.norm())).flatten()
-            for step in torch.diag(steps)
-        ]
-    )
-    return jacobian @ jacobian.mT / len(u)
+    steps = torch.diag(1e-4 * u.std(dim=0).clamp(min=1e-3))
+    k, n_features = u.shape[1], decoder(u[:1]).shape[1]
+    gram = torch.zeros(k, k, dtype=u.dtype)
+    # All latents of a few rows at a time: some 30 MB, whatever the widths.
+    for rows in torch.split(u, max(1, 2**22 // (k * n_features))):
+        jacobian = torch.stack(
+            [
+                ((decoder(rows + step) - decoder(rows - step)) / (2 * step.norm()))
+                for step in steps
+            ]
+        ).flatten(1)
+        gram += jacobian @ jacobian.mT
+    return gram / len(u)
 
 
 def principal_frame(
@@ -81,6 +86,7 @@ def principal_frame(
     gram: Tensor,
     total_variance: float,
     *,
+    unit: float,
     whiten: bool,
 ) -> LatentFrame:
     r"""Return the frame in which latents read like those of PCA.
@@ -105,6 +111,9 @@ def principal_frame(
         From `decoder_gram`.
     total_variance : float
         The variance of the reconstruction, summed over features.
+    unit : float
+        The unit of all of these, in units of the latents wanted. (Its square, in which
+        variances are, need not be a float.)
     whiten : bool
         Whether to scale each latent to unit variance, as in PCA.
 
@@ -128,9 +137,10 @@ def principal_frame(
     largest = cross.gather(1, cross.abs().argmax(dim=1, keepdim=True)).squeeze(1)
     size = torch.where(largest < 0, -1.0, 1.0).to(variance)
     total = float(variance.sum())
-    if not whiten and total > 0 and total_variance > 0:
-        size *= (total_variance / total) ** 0.5
-    if whiten:
+    if not whiten:
+        known = total > 0 and total_variance > 0
+        size *= unit * ((total_variance / total) ** 0.5 if known else 1.0)
+    else:
         size /= variance.sqrt().clamp(min=torch.finfo(variance.dtype).eps)
     return LatentFrame(mean, metric @ vectors * size, (vectors / size).mT @ back)
 
