@@ -72,6 +72,8 @@ class Autoencoder(BaseLatentEncoder):
         What counts as a gain: a fall of the held-out squared error by this share.
     warm_start : bool, default=False
         Whether `fit` continues from the fitted model: its networks, `mean_` and scale.
+        Its structure must be the same. The start that is compared with is then that
+        model, which has seen the rows: validation scores are optimistic.
     random_state : int, RandomState instance or None, default=None
         Fixes every bit of the result on one machine and number of threads. None is a
         fresh seed; NumPy's global generator is not used.
@@ -83,7 +85,9 @@ class Autoencoder(BaseLatentEncoder):
         the CPU, loads without the device, and then uses the CPU.
     callbacks : list of skorch callbacks or None, default=None
         Called while the model that is kept trains. They are copied. One that raises
-        KeyboardInterrupt, as skorch's ``EarlyStopping`` does, ends the training.
+        KeyboardInterrupt, as skorch's ``EarlyStopping`` does, ends the training. Those
+        that read ``valid_loss`` want rows held out of that training, below 800 rows
+        ``early_stopping=True``. A scheduler of the learning rate has no effect.
 
     Attributes
     ----------

@@ -119,7 +119,8 @@ class BaseLatentEncoder(
             rows = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
             seed = _seed(self.random_state)
             # Only our own networks draw from generators of their own.
-            foreign = any((self.encoder, self.decoder, self.callbacks))
+            given = (self.encoder, self.decoder, self.callbacks)
+            foreign = any(part is not None for part in given)
             with isolated(seed, alone=foreign):
                 self._fit(rows, seed)
         return self
@@ -409,13 +410,8 @@ class BaseLatentEncoder(
         X = np.empty((len(Z), len(self.mean_)), Z.dtype)
         with self._inference(Z.dtype) as (module, device):
             for rows in row_slices(len(Z), self._width()):
-                x = (
-                    module.decode(
-                        torch.from_numpy(np.array(Z[rows], order="C")).to(device)
-                    )
-                    .cpu()
-                    .numpy()
-                )
+                z = torch.from_numpy(np.array(Z[rows], order="C")).to(device)
+                x = module.decode(z).cpu().numpy()
                 X[rows] = x * Z.dtype.type(self._scale) + self.mean_
         return X
 

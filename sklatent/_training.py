@@ -379,6 +379,10 @@ class _Run:
         options: TrainingOptions,
         callbacks: Sequence[Any] | None,
     ) -> None:
+        if not any(weight.requires_grad for weight in module.parameters()):
+            raise ValueError(
+                "Neither encoder nor decoder has a weight to train (requires_grad)."
+            )
         self.rows = Rows(x.to(options.device), options.seed)
         self._held_out_errors = _HeldOutErrors()
         split = None
@@ -424,11 +428,9 @@ class _Run:
             try:
                 self.net.fit_loop(self.rows, epochs=1)
             except KeyboardInterrupt as interrupt:
-                frames = (
-                    frame for frame, _ in traceback.walk_tb(interrupt.__traceback__)
-                )
-                ours = (frame.f_locals.get("self") for frame in frames)
-                if pressed or not any(isinstance(s, Callback) for s in ours):
+                raised = traceback.walk_tb(interrupt.__traceback__)
+                inside = [frame.f_locals.get("self") for frame, _ in raised]
+                if pressed or not any(isinstance(s, Callback) for s in inside):
                     raise
                 return False
             except (KeyError, SkorchException) as error:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import signal
 import subprocess
 import sys
 
@@ -763,3 +764,200 @@ def test_fitted_model_holds_no_training_rows(digits):
         for n in (1, 4)
     ]
     assert sizes[1] < sizes[0] + 20_000
+
+
+# Found by a review ---------------------------------------------------------------
+
+
+def test_latents_in_any_layout(digits):
+    model = quick(3).fit(digits)
+    Z = model.transform(digits)
+    back = model.inverse_transform(Z[::-1])
+    assert_allclose(back, model.reconstruct(digits)[::-1], rtol=1e-9, atol=1e-9)
+    flipped = model.inverse_transform(Z[:, ::-1])
+    assert_array_equal(flipped, model.inverse_transform(Z[:, ::-1].copy()))
+
+
+def dropout_encoder(n_features, n_components):
+    return nn.Sequential(
+        nn.Linear(n_features, 8), nn.Dropout(0.2), nn.Linear(8, n_components)
+    )
+
+
+def test_own_networks_in_threads_are_deterministic(digits):
+    def fit(seed):
+        return quick(2, encoder=dropout_encoder, random_state=seed).fit(digits)
+
+    alone = [fit(i).transform(digits) for i in range(3)]
+    together = joblib.Parallel(n_jobs=3, backend="threading")(
+        joblib.delayed(fit)(i) for i in range(3)
+    )
+    for Z, model in zip(alone, together, strict=True):
+        assert_array_equal(Z, model.transform(digits))
+
+
+@pytest.mark.parametrize("early_stopping", ["auto", False])
+def test_a_callable_may_return_its_own_module(digits, early_stopping):
+    module = nn.Linear(64, 2)
+    before = copy.deepcopy(module.state_dict())
+    quick(encoder=lambda p, k: module, early_stopping=early_stopping).fit(digits[:100])
+    assert module.weight.dtype == torch.float32
+    assert torch.equal(module.weight, before["weight"])
+    quick(encoder=lambda p, k: nn.Linear(p, k).double()).fit(digits)
+
+
+def test_a_module_in_eval_mode_is_trained(digits):
+    norm = nn.BatchNorm1d(64)
+    model = quick(encoder=nn.Sequential(norm, nn.Linear(64, 2)).eval()).fit(digits)
+    parts = model.net_.module_.modules()
+    (trained,) = (part for part in parts if isinstance(part, nn.BatchNorm1d))
+    assert trained.num_batches_tracked > 0
+    assert norm.num_batches_tracked == 0
+
+
+class Log(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).log()
+
+
+@pytest.mark.parametrize("early_stopping", ["auto", True, False])
+def test_a_start_that_is_not_finite_raises(digits, early_stopping):
+    model = quick(encoder=Log, early_stopping=early_stopping)
+    with pytest.raises(ValueError, match="not finite before training|loss became nan"):
+        model.fit(digits[:300])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_divergence_in_the_last_step_raises(digits, dtype):
+    model = quick(learning_rate=1e20, max_iter=1, batch_size=len(digits))
+    with pytest.raises(ValueError, match="learning_rate=1e"):
+        model.fit(digits.astype(dtype))
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e155, 1e200])
+@pytest.mark.parametrize("hidden_layer_sizes", [(), (16,)])
+def test_extreme_scales(digits, scale, hidden_layer_sizes):
+    X = digits * scale
+    model = quick(3, hidden_layer_sizes=hidden_layer_sizes)
+    expected = model.fit(digits).score(digits)
+    assert model.fit(X).score(X) == pytest.approx(expected, abs=1e-3)
+    assert not np.isnan(model.score_samples(X)).any()
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 7.0])
+def test_constant_data_has_no_scale(value):
+    X = np.full((30, 3), value)
+    model = Autoencoder(2, whiten=True, random_state=0).fit(X)
+    assert_array_equal(model.mean_, X[0])
+    assert model._scale == 1
+    assert model.score(X) == 1
+
+
+def test_callbacks_that_want_held_out_rows(digits):
+    X = digits[:300]
+    model = quick(4, early_stopping="auto", callbacks=[EarlyStopping()], max_iter=20)
+    with pytest.raises(ValueError, match="early_stopping=True holds some out"):
+        model.fit(X)
+    model.set_params(early_stopping=True).fit(X)
+    with pytest.raises(ValueError, match="must be skorch callbacks .* got 'x'"):
+        quick(callbacks=["x"]).fit(X)
+
+
+class PressesCtrlC(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        signal.raise_signal(signal.SIGINT)
+
+
+def stop():
+    raise KeyboardInterrupt
+
+
+class StopsThroughAHelper(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        stop()
+
+
+def test_ctrl_c_in_a_callback_is_ctrl_c(digits):
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        quick(callbacks=[PressesCtrlC()]).fit(digits)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert quick(callbacks=[StopsThroughAHelper()]).fit(digits).n_iter_ == 1
+
+
+@pytest.mark.parametrize(
+    "changed", [{"hidden_layer_sizes": (7,)}, {"activation": "relu"}]
+)
+def test_warm_start_wants_the_same_structure(digits, changed):
+    model = quick(2, warm_start=True).fit(digits)
+    with pytest.raises(ValueError, match="but the fitted model that warm_start=True"):
+        model.set_params(**changed).fit(digits)
+
+
+def test_warm_start_of_a_linear_model_solves_anew(digits):
+    model = Autoencoder(2, warm_start=True, hidden_layer_sizes=()).fit(digits)
+    X = digits[:, ::-1] * 10 + 100
+    assert_allclose(model.fit(X).transform(X), PCA(2).fit_transform(X), atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"hidden_layer_sizes": 8}, {"device": "xpu"}, {"device": None}]
+)
+def test_parameters_set_after_fit_do_not_matter_to_transform(digits, changed):
+    model = quick().fit(digits)
+    Z = model.transform(digits)
+    assert_array_equal(model.set_params(**changed).transform(digits), Z)
+
+
+@pytest.mark.parametrize("device", ["xpu", "meta", "hpu"])
+def test_devices_that_cannot_train(digits, device):
+    with pytest.raises(ValueError, match=f"device='{device}' is not"):
+        quick(device=device).fit(digits)
+
+
+def test_no_batch_of_one_row():
+    X = np.random.default_rng(0).normal(size=(61, 6))
+
+    def normed(p, k):
+        return nn.Sequential(nn.Linear(p, 8), nn.BatchNorm1d(8), nn.Linear(8, k))
+
+    assert quick(encoder=normed, batch_size=2).fit(X).n_iter_ == 5
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_a_network_that_cannot_be_copied(digits):
+    normed = nn.utils.weight_norm(nn.Linear(64, 2))
+    normed(torch.zeros(1, 64))  # its weight is now a result, which cannot be copied
+    with pytest.raises(ValueError, match="encoder cannot be copied"):
+        quick(encoder=normed).fit(digits)
+
+
+def test_networks_without_a_weight_to_train(digits):
+    encoder = nn.Linear(64, 2).requires_grad_(False)
+    decoder = nn.Linear(2, 64).requires_grad_(False)
+    with pytest.raises(ValueError, match="has a weight to train"):
+        quick(init="random", encoder=encoder, decoder=decoder).fit(digits)
+
+
+@pytest.mark.parametrize(
+    "mode", [torch.inference_mode, torch.no_grad, lambda: torch.device("meta")]
+)
+def test_the_modes_of_the_caller_do_not_matter(digits, mode):
+    Z = quick().fit(digits).transform(digits)
+    with mode():
+        model = quick().fit(digits)
+        assert_array_equal(model.transform(digits), Z)
+        assert_array_equal(model.inverse_transform(Z), model.reconstruct(digits))
+
+
+def test_memory_of_the_frame_is_bounded():
+    code = (
+        "import numpy as np, resource; from sklatent import Autoencoder;"
+        "X = np.random.default_rng(0).normal(size=(900, 1500)).astype('f');"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024;"
+        "p = dict(hidden_layer_sizes=(32,), max_iter=1, early_stopping=False);"
+        "Autoencoder(2, **p).fit(X); before = peak();"
+        "Autoencoder(100, **p).fit(X); more = peak() - before;"
+        "assert more < 300, more"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
