@@ -10,12 +10,12 @@ from torch import nn
 
 from ._linear_start import LinearStart
 from .nn import (
+    MLP,
     AutoencoderModule,
     Gate,
     LatentFrame,
     ResidualMap,
     check_width,
-    mlp,
 )
 
 #: What users give for a network of their own.
@@ -88,7 +88,8 @@ def assemble(
     a = architecture
     generator = torch.Generator().manual_seed(seed)
     zero = start is not None
-    encode, decode = (_network(name, a, zero, generator) for name in a.sizes)
+    gains = {"encoder": 1.0, "decoder": 1.0 if start is None else start.residual}
+    encode, decode = (_network(n, a, zero, gains[n], generator) for n in a.sizes)
     if start is None:
         return AutoencoderModule(
             ResidualMap(None, None, encode),
@@ -111,14 +112,17 @@ def assemble(
             tensor(start.decoder_weight),
             tensor(start.decoder_bias),
             decode,
-            torch.full((a.n_features,), start.residual, dtype=torch.float64),
         ),
         LatentFrame.scaling(torch.ones_like(scale) if whiten else unit * scale),
     ).double()
 
 
 def _network(
-    name: str, architecture: Architecture, zero: bool, generator: torch.Generator
+    name: str,
+    architecture: Architecture,
+    zero: bool,
+    gain: float,
+    generator: torch.Generator,
 ) -> nn.Module | None:
     """Return the 'encoder' or 'decoder', 0 at first if `zero`; None if it stays so."""
     sizes = architecture.sizes[name]
@@ -126,7 +130,13 @@ def _network(
     if given is None:
         if zero and len(sizes) == 2:
             return None
-        return mlp(sizes, architecture.activation, zero_last=zero, generator=generator)
+        return MLP(
+            sizes,
+            architecture.activation,
+            zero_last=zero,
+            generator=generator,
+            gain=gain,
+        )
     network = given
     if not isinstance(given, nn.Module):
         network = given(architecture.n_features, architecture.n_components)
@@ -143,4 +153,4 @@ def _network(
             f"of torch.nn.utils.parametrizations): {error}"
         ) from error
     check_width(network, sizes[0], sizes[-1], name)
-    return Gate(network, sizes[-1]) if zero else network
+    return Gate(network, sizes[-1], gain) if zero else network

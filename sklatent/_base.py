@@ -25,7 +25,7 @@ from ._assembly import Architecture, assemble
 from ._devices import inference_device, training_device
 from ._isolation import choose_threads, isolated
 from ._linear_start import LinearStart
-from ._scaling import mean_and_scale, row_slices, scaled
+from ._scaling import row_slices, scaled, standardise
 from ._selection import Indices, Plan, make_plan
 from ._training import Trained, TrainingOptions, train
 from .nn import (
@@ -141,8 +141,9 @@ class BaseLatentEncoder(
         previous = self._previous_module(X)
         if previous is None:
             self.n_components_ = self.n_components or min(X.shape)
-            self.mean_, self._scale = mean_and_scale(X)
-        rows = scaled(X, self.mean_, self._scale)
+            rows, self.mean_, self._scale = standardise(X)
+        else:
+            rows = scaled(X, self.mean_, self._scale)
         architecture = self._architecture()
         exact: dict[str, Tensor] = {}
 

@@ -74,9 +74,8 @@ def pca_start(X: Array, n_components: int, seed: int) -> LinearStart:
 
     encoder = components.T / scale
     decoder = scale[:, None] * components
-    left_over = X.var(axis=0).sum() - pca.explained_variance_.sum() * (
-        1 - 1 / n_samples
-    )
+    # PCA's noise variance is the mean of the variances that it leaves out.
+    left_over = pca.noise_variance_ * (min(X.shape) - rank) * (1 - 1 / n_samples)
     return LinearStart(
         encoder_weight=encoder,
         encoder_bias=-pca.mean_ @ encoder,

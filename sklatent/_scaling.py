@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 
-def mean_and_scale(X: NDArray[Any]) -> tuple[NDArray[Any], float]:
-    """Return the columns' means and the root mean square of what they leave.
+def standardise(
+    X: NDArray[Any],
+) -> tuple[NDArray[np.float64], NDArray[Any], float]:
+    """Centre rows and divide them by the root mean square of what that leaves.
 
     Parameters
     ----------
@@ -17,8 +19,10 @@ def mean_and_scale(X: NDArray[Any]) -> tuple[NDArray[Any], float]:
 
     Returns
     -------
+    rows : ndarray of shape (n_samples, n_features), float64, C-ordered
+        The scaled rows, as `scaled` gives them.
     mean : ndarray of shape (n_features,)
-        In the dtype of `X`.
+        The columns' means, in the dtype of `X`.
     scale : float
         1 if all rows are equal.
     """
@@ -27,13 +31,15 @@ def mean_and_scale(X: NDArray[Any]) -> tuple[NDArray[Any], float]:
     # leaves is rounding, not variance.
     constant = X.min(axis=0) == X.max(axis=0)
     mean[constant] = X[0, constant]
-    centred = np.subtract(X, mean, dtype=np.float64)
-    largest = float(np.abs(centred).max())
+    rows = np.subtract(X, mean, dtype=np.float64, order="C")
+    largest = max(float(rows.max()), -float(rows.min()))
     if largest == 0:
-        return mean, 1.0
+        return rows, mean, 1.0
     # Division first: the squares of very small or large numbers leave the floats.
-    centred /= largest
-    return mean, largest * float(np.sqrt(np.vdot(centred, centred) / centred.size))
+    rows /= largest
+    size = float(np.sqrt(np.vdot(rows, rows) / rows.size))
+    rows /= size
+    return rows, mean, largest * size
 
 
 def scaled(

@@ -108,20 +108,20 @@ class InOrder:
     def __len__(self) -> int:
         return self.n_batches
 
-    def _ordered(self) -> Tensor:
-        return self.rows.x
-
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for batch in self._ordered().tensor_split(self.n_batches):
+        for batch in self.rows.x.tensor_split(self.n_batches):
             yield batch, batch
 
 
 class Shuffled(InOrder):
     """The same in a new order each time; skorch's ``iterator_train``."""
 
-    def _ordered(self) -> Tensor:
-        order = torch.randperm(len(self.rows), generator=self.rows.generator)
-        return self.rows.x[order.to(self.rows.x.device)]
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        x = self.rows.x
+        order = torch.randperm(len(x), generator=self.rows.generator).to(x.device)
+        for some in order.tensor_split(self.n_batches):
+            batch = x.index_select(0, some)
+            yield batch, batch
 
 
 def n_batches(n_samples: int, batch_size: int) -> int:
@@ -305,6 +305,72 @@ def _noticing_ctrl_c() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, handler)
 
 
+class FlatAdamW(torch.optim.AdamW):
+    """AdamW that sees all parameters as one, since every tensor costs it time.
+
+    Each parameter and its gradient become views of two long tensors.
+
+    Parameters
+    ----------
+    groups : list of dict
+        The parameters, all of one dtype and device, as skorch gives them.
+    **kwargs
+        As for ``AdamW``.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], **kwargs: Any) -> None:
+        given = [part for group in groups for part in group["params"]]
+        self.parts = [part for part in given if part.requires_grad]
+        flat = nn.Parameter(torch.cat([part.detach().flatten() for part in self.parts]))
+        flat.grad = torch.zeros_like(flat)
+        sizes = [part.numel() for part in self.parts]
+        views = zip(
+            *(torch.split(t, sizes) for t in (flat.detach(), flat.grad)), strict=True
+        )
+        for part, (value, grad) in zip(self.parts, views, strict=True):
+            part.data, part.grad = value.view_as(part), grad.view_as(part)
+        self.flat = flat
+        super().__init__([flat], **kwargs)
+
+    def step(self, closure: Any = None) -> Any:
+        """Make a step; a part that was frozen meanwhile stays as it is."""
+        frozen = [(p, p.detach().clone()) for p in self.parts if not p.requires_grad]
+        loss = super().step(closure)
+        for part, value in frozen:
+            part.detach().copy_(value)
+        return loss
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Do nothing: a gradient that is written out is written over the last one."""
+
+    def clear(self) -> None:
+        """Set the gradients to zero, which autograd adds to."""
+        self.flat.grad.zero_()  # type: ignore[union-attr]
+
+    def release(self) -> None:
+        """Give each parameter a tensor of its own again, with no gradient."""
+        for part in self.parts:
+            part.data, part.grad = part.data.clone(), None
+
+
+class Net(NeuralNet):
+    """A NeuralNet that asks for no autograd where the gradient is written out."""
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
+        """Compute the loss of a batch and its gradient."""
+        if not self.module_.written_out:
+            self.optimizer_.clear()
+            step: dict[str, Tensor] = super().train_step_single(batch, **fit_params)
+            return step
+        self._set_training(True)
+        x, target = batch
+        with torch.no_grad():
+            output, tapes = self.module_.record(x)
+            loss, grad = self.criterion_.gradient(output, target)
+            self.module_.pull(tapes, grad)
+        return {"loss": loss, "y_pred": output}
+
+
 class OneCycle(Callback):
     """Warm up to `learning_rate` over 30% of the steps, then cool down to zero.
 
@@ -389,10 +455,10 @@ class _Run:
         if held_out is not None:
             split = predefined_split(Rows(held_out.to(options.device)))
         n_steps = n_epochs * n_batches(len(x), options.batch_size)
-        self.net = NeuralNet(
+        self.net = Net(
             module,
             criterion=criterion,
-            optimizer=torch.optim.AdamW,
+            optimizer=FlatAdamW,
             optimizer__weight_decay=options.weight_decay,
             optimizer__eps=1e-15,
             optimizer__fused=options.device.type in ("cpu", "cuda"),
@@ -497,13 +563,15 @@ def _strip(net: NeuralNet) -> None:
     """Leave a net on the CPU without what only training needed.
 
     That is the rows and what is made for them, and Adam's moments: they are those of
-    the last epoch, while the weights are those of the best.
+    the last epoch, while the weights are those of the best. The optimiser is a new one.
     """
     ours = ("held_out_errors", "one_cycle")
     net.train_split = None
-    net.optimizer_.state.clear()
+    net.optimizer_.release()
     net.callbacks_ = [pair for pair in net.callbacks_ if pair[0] not in ours]
     net.callbacks = net.callbacks[len(ours) :]
     net.iterator_train = net.iterator_valid = DataLoader
     net.device = "cpu"
     net.module_.to("cpu").eval()
+    net.optimizer = torch.optim.AdamW
+    net.initialize_optimizer()

@@ -2,11 +2,12 @@
 
 from ._autoencoder import AutoencoderModule, SquaredError
 from ._frame import LatentFrame, Moments, decoder_gram, principal_frame
-from ._mlp import ACTIVATIONS, mlp
+from ._mlp import ACTIVATIONS, MLP
 from ._residual import Gate, ResidualMap, check_width
 
 __all__ = [
     "ACTIVATIONS",
+    "MLP",
     "AutoencoderModule",
     "Gate",
     "LatentFrame",
@@ -15,6 +16,5 @@ __all__ = [
     "SquaredError",
     "check_width",
     "decoder_gram",
-    "mlp",
     "principal_frame",
 ]

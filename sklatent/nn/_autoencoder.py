@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from ._frame import LatentFrame
+from ._mlp import Tape
 from ._residual import ResidualMap
 
 
@@ -43,6 +44,23 @@ class AutoencoderModule(nn.Module):
         """Reconstruct rows of shape (n, n_features)."""
         return self.decoder(self.encoder(x))  # type: ignore[no-any-return]
 
+    @property
+    def written_out(self) -> bool:
+        """Whether `record` and `pull` can do what autograd does."""
+        return self.encoder.written_out and self.decoder.written_out
+
+    def record(self, x: Tensor) -> tuple[Tensor, tuple[Tape, Tape]]:
+        """Reconstruct rows; return what `pull` needs as well."""
+        u, encoding = self.encoder.record(x)
+        x_hat, decoding = self.decoder.record(u)
+        return x_hat, (encoding, decoding)
+
+    def pull(self, tapes: tuple[Tape, Tape], grad: Tensor) -> None:
+        """Set the parameters' gradients, from that at the reconstruction."""
+        inner = self.decoder.pull(tapes[1], grad, to_input=True)
+        assert inner is not None
+        self.encoder.pull(tapes[0], inner, to_input=False)
+
     def encode(self, x: Tensor) -> Tensor:
         """Map rows (n, n_features) to latents (n, k)."""
         return self.frame(self.encoder(x))  # type: ignore[no-any-return]
@@ -66,6 +84,13 @@ class SquaredError(nn.Module):
     def forward(self, output: Tensor, x: Tensor) -> Tensor:
         """Return the mean over all entries of (n, n_features)."""
         return mse_loss(output, x)
+
+    def gradient(self, output: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean over all entries, and its gradient at the output."""
+        difference = output - x
+        flat = difference.view(-1)
+        loss = torch.dot(flat, flat) / flat.numel()
+        return loss, difference.mul_(2 / flat.numel())
 
     def rows(self, output: Tensor, x: Tensor) -> Tensor:
         """Return the sum over features of each row, shape (n,)."""

@@ -44,11 +44,12 @@ class LatentFrame(nn.Module):
         return cls(torch.zeros_like(scale), torch.diag(scale), torch.diag(1 / scale))
 
 
+@torch.no_grad()
 def decoder_gram(decoder: Callable[[Tensor], Tensor], u: Tensor) -> Tensor:
     r"""Return the mean of :math:`J J^\top` over latents `u`.
 
     J is the decoder's Jacobian, :math:`\partial \hat x / \partial u`, of shape
-    (k, n_features), here by central differences: they ask nothing of a network that
+    (k, n_features), here by finite differences: they ask nothing of a network that
     somebody else wrote.
 
     Parameters
@@ -64,18 +65,19 @@ def decoder_gram(decoder: Callable[[Tensor], Tensor], u: Tensor) -> Tensor:
         What steps along the latents do to the reconstruction: a step `d` moves it by
         :math:`(d^\top\, \mathrm{gram}\; d)^{1/2}`, root mean square.
     """
-    steps = torch.diag(1e-4 * u.std(dim=0).clamp(min=1e-3))
+    sizes = 1e-7 * u.std(dim=0).clamp(min=1e-3)
     k, n_features = u.shape[1], decoder(u[:1]).shape[1]
     gram = torch.zeros(k, k, dtype=u.dtype)
     # All latents of a few rows at a time: some 30 MB, whatever the widths.
     for rows in torch.split(u, max(1, 2**22 // (k * n_features))):
-        jacobian = torch.stack(
-            [
-                ((decoder(rows + step) - decoder(rows - step)) / (2 * step.norm()))
-                for step in steps
-            ]
-        ).flatten(1)
-        gram += jacobian @ jacobian.mT
+        jacobian = torch.empty(k, len(rows), n_features, dtype=u.dtype)
+        here = decoder(rows)
+        for j in range(k):
+            there = rows.clone()
+            there[:, j] += sizes[j]
+            jacobian[j] = (decoder(there) - here) / sizes[j]
+        flat = jacobian.flatten(1)
+        gram += flat @ flat.mT
     return gram / len(u)
 
 

@@ -1,7 +1,11 @@
 """A fixed linear map plus what a network adds to it."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+
+from ._mlp import MLP, Tape
 
 
 class ResidualMap(nn.Module):
@@ -19,8 +23,8 @@ class ResidualMap(nn.Module):
     network : nn.Module or None
         Maps (n, n_in) to (n, n_out); None for a linear map.
     scale : Tensor of shape (n_out,) or None
-        The size of what the linear part leaves, so that a step of the network is
-        neither lost in it nor drowns it. None is 1.
+        How far a step of the network moves each output. None is 1, or what the network
+        itself makes of it (its ``gain``).
     """
 
     weight: Tensor | None
@@ -42,19 +46,47 @@ class ResidualMap(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, n_in) to (n, n_out)."""
+        if self.written_out:
+            return self.record(x)[0]
+        y = self.network(x)  # type: ignore[misc]
         if self.weight is None or self.bias is None:
-            assert self.network is not None
-            return self.network(x)  # type: ignore[no-any-return]
+            return y  # type: ignore[no-any-return]
         linear = torch.addmm(self.bias, x, self.weight)
-        if self.network is None:
-            return linear
+        return linear + y if self.scale is None else linear.addcmul(y, self.scale)
+
+    @property
+    def written_out(self) -> bool:
+        """Whether `record` and `pull` can do what autograd does."""
+        return self.network is None or isinstance(self.network, MLP)
+
+    def record(self, x: Tensor) -> tuple[Tensor, Tape]:
+        """Map (n, n_in) to (n, n_out) and keep what `pull` needs."""
+        network: Any = self.network
+        if self.weight is None or self.bias is None:
+            return network.record(x)  # type: ignore[no-any-return]
+        if network is None:
+            return torch.addmm(self.bias, x, self.weight), []
         if self.scale is None:
-            return linear + self.network(x)  # type: ignore[no-any-return]
-        return torch.addcmul(linear, self.network(x), self.scale)
+            recorded: tuple[Tensor, Tape] = network.record(x, (self.bias, self.weight))
+            return recorded
+        y, tape = network.record(x)
+        return torch.addmm(self.bias, x, self.weight).addcmul_(y, self.scale), tape
+
+    def pull(self, tape: Tape, grad: Tensor, *, to_input: bool) -> Tensor | None:
+        """Carry a gradient back as `MLP.pull` does."""
+        network: Any = self.network
+        result: Tensor | None = None
+        if network is not None:
+            inner = grad if self.scale is None else grad * self.scale
+            result = network.pull(tape, inner, to_input=to_input)
+        if self.weight is None or not to_input:
+            return result
+        linear = grad @ self.weight.T
+        return linear if result is None else result.add_(linear)
 
 
 class Gate(nn.Module):
-    r"""The map :math:`x \mapsto 10\,a \odot g(x)` whose gain `a` starts at zero.
+    r"""The map :math:`x \mapsto 10\,c\,a \odot g(x)` whose gate `a` starts at zero.
 
     It lets a network that somebody else wrote start at zero, whatever its last layer
     is (ReZero: Bachlechner et al. 2021, arXiv 2003.04887). The factor makes a step of
@@ -66,16 +98,19 @@ class Gate(nn.Module):
         Maps (n, n_in) to (n, n_out).
     n_out : int
         The width of its output.
+    gain : float, default=1.0
+        The factor :math:`c`, as in `MLP`.
     """
 
-    def __init__(self, network: nn.Module, n_out: int) -> None:
+    def __init__(self, network: nn.Module, n_out: int, gain: float = 1.0) -> None:
         super().__init__()
         self.network = network
-        self.gain = nn.Parameter(torch.zeros(n_out))
+        self.gain = gain
+        self.gate = nn.Parameter(torch.zeros(n_out))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, n_in) to (n, n_out)."""
-        return 10 * self.gain * self.network(x)  # type: ignore[no-any-return]
+        return 10 * self.gain * self.gate * self.network(x)  # type: ignore[no-any-return]
 
 
 def check_width(network: nn.Module, n_in: int, n_out: int, name: str) -> None:
