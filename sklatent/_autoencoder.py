@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from ._assembly import Network
 from ._base import BaseLatentEncoder
 from ._linear_start import LinearStart, pca_start
+from ._training import Objective, share
 from .nn import SquaredError
 
 
@@ -164,29 +164,31 @@ class Autoencoder(BaseLatentEncoder):
         device: str = "auto",
         callbacks: Sequence[Any] | None = None,
     ) -> None:
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.init = init
-        self.whiten = whiten
-        self.encoder = encoder
-        self.decoder = decoder
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-        self.device = device
-        self.callbacks = callbacks
+        super().__init__(
+            n_components,
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            init=init,
+            whiten=whiten,
+            encoder=encoder,
+            decoder=decoder,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            max_iter=max_iter,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+            device=device,
+            callbacks=callbacks,
+        )
 
     def _linear_start(self, rows: NDArray[np.float64], seed: int) -> LinearStart:
         return pca_start(rows, self.n_components_, seed)
 
-    def _criterion(self) -> nn.Module:
-        return SquaredError()
+    def _objective(self, rows: NDArray[np.float64]) -> Objective:  # noqa: ARG002
+        return Objective(SquaredError(), share)

@@ -2,9 +2,8 @@
 
 import copy
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,20 +15,25 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
-from torch import Tensor, nn
+from torch import Tensor
 
-from ._assembly import Architecture, assemble
+from ._assembly import Architecture, Network, assemble
 from ._devices import inference_device, training_device
 from ._isolation import choose_threads, isolated
 from ._linear_start import LinearStart
+from ._parameters import (
+    CONSTRAINTS,
+    epochs,
+    layer_sizes,
+    rows_of_a_batch,
+    seed_of,
+    torch_dtype,
+)
 from ._scaling import row_slices, scaled, standardise
 from ._selection import Indices, Plan, make_plan
-from ._training import Trained, TrainingOptions, train
+from ._training import Objective, Trained, TrainingOptions, train
 from .nn import (
-    ACTIVATIONS,
     AutoencoderModule,
     LatentFrame,
     Moments,
@@ -48,35 +52,58 @@ class BaseLatentEncoder(
 ):
     """The contract with scikit-learn, once for all estimators.
 
-    A sibling says how its linear start is solved (`_linear_start`), which module it
-    trains (`_module`) and by which loss (`_criterion`).
+    A sibling says how its linear start is solved (`_linear_start`), what is to become
+    small (`_objective`), and, where it is no plain autoencoder, which module it trains
+    (`_assemble`), what follows training (`_finish`), and how rows are scored.
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left"), None],
-        "hidden_layer_sizes": ["array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "init": [StrOptions({"pca", "random"})],
-        "whiten": ["boolean"],
-        "encoder": [callable, None],
-        "decoder": [callable, None],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "early_stopping": ["boolean", StrOptions({"auto"})],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, 1, closed="left")],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "device": [str],
-        "callbacks": [list, tuple, None],
-    }
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
+
+    @abstractmethod
+    def __init__(
+        self,
+        n_components: int | None,
+        *,
+        hidden_layer_sizes: Sequence[int],
+        activation: str,
+        init: str,
+        whiten: bool,
+        encoder: Network,
+        decoder: Network,
+        learning_rate: float,
+        weight_decay: float,
+        batch_size: int | str,
+        max_iter: int | str,
+        early_stopping: bool | str,
+        validation_fraction: float,
+        n_iter_no_change: int,
+        tol: float,
+        warm_start: bool,
+        random_state: Any,
+        verbose: int,
+        device: str,
+        callbacks: Sequence[Any] | None,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.init = init
+        self.whiten = whiten
+        self.encoder = encoder
+        self.decoder = decoder
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.device = device
+        self.callbacks = callbacks
 
     # The hooks ------------------------------------------------------------------
 
@@ -85,8 +112,34 @@ class BaseLatentEncoder(
         """Solve for the linear model that training starts from."""
 
     @abstractmethod
-    def _criterion(self) -> nn.Module:
-        """Return the loss, which has a method ``rows`` for its value per row."""
+    def _objective(self, rows: NDArray[np.float64]) -> Objective:
+        """Say what is to become small, over scaled rows like these."""
+
+    def _assemble(self, start: LinearStart | None, seed: int) -> Any:
+        """Return the module before training, in float64."""
+        return assemble(
+            self._architecture(),
+            start,
+            unit=self._scale,
+            whiten=self.whiten,
+            seed=seed,
+        )
+
+    def _finish(self, module: Any, X: NDArray[Any], untouched: bool) -> None:
+        """Bring the latents into their frame, after training."""
+        if not (untouched and self._start_is_in_frame):
+            module.frame = self._principal_frame(module, X).to(torch_dtype(X.dtype))
+
+    #: Whether the latents of the linear start read like PCA's as they are.
+    _start_is_in_frame: ClassVar[bool] = True
+
+    def _foreign(self) -> bool:
+        """Whether code runs in training that may draw from PyTorch's generator."""
+        given = (self.encoder, self.decoder, self.callbacks)
+        return any(part is not None for part in given)
+
+    def _check(self, X: NDArray[Any]) -> None:
+        """Raise ValueError where parameters and rows do not go together."""
 
     # Fitting --------------------------------------------------------------------
 
@@ -117,11 +170,10 @@ class BaseLatentEncoder(
         """
         with self._all_or_nothing():
             rows = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
-            seed = _seed(self.random_state)
+            self._check(rows)
+            seed = seed_of(self.random_state)
             # Only our own networks draw from generators of their own.
-            given = (self.encoder, self.decoder, self.callbacks)
-            foreign = any(part is not None for part in given)
-            with isolated(seed, alone=foreign):
+            with isolated(seed, alone=self._foreign()):
                 self._fit(rows, seed)
         return self
 
@@ -144,20 +196,14 @@ class BaseLatentEncoder(
             rows, self.mean_, self._scale = standardise(X)
         else:
             rows = scaled(X, self.mean_, self._scale)
-        architecture = self._architecture()
         exact: dict[str, Tensor] = {}
 
-        def build(part: Indices | slice) -> AutoencoderModule:
+        def build(part: Indices | slice) -> Any:
             module = previous
             if module is None:
                 solve = self.init == "pca"
-                module = assemble(
-                    architecture,
-                    self._linear_start(rows[part], seed) if solve else None,
-                    unit=self._scale,
-                    whiten=self.whiten,
-                    seed=seed,
-                )
+                start = self._linear_start(rows[part], seed) if solve else None
+                module = self._assemble(start, seed)
             # The last module built is the one that is kept. Training rounds its
             # linear part to float32; this is what puts the exact one back.
             exact.update(module.fixed_state())
@@ -165,12 +211,12 @@ class BaseLatentEncoder(
 
         good_start = previous is not None or self.init == "pca"
         trained = self._train(build, rows, good_start, seed)
-        module = trained.net.module_.to(_torch_dtype(X.dtype))
+        module = trained.net.module_.to(torch_dtype(X.dtype))
         module.load_state_dict(exact, strict=False)
         self.net_ = trained.net
         self._fitted_with = self._structure()
-        if trained.best_iteration > 0 or previous is not None or self.init == "random":
-            module.frame = self._principal_frame(module, X).to(_torch_dtype(X.dtype))
+        untouched = trained.best_iteration == 0 and previous is None
+        self._finish(module, X, untouched and self.init == "pca")
         self.best_iteration_ = trained.best_iteration
         self.loss_curve_ = trained.loss_curve
         self.n_iter_ = max(1, len(trained.loss_curve))
@@ -180,7 +226,7 @@ class BaseLatentEncoder(
             None if scores is None else scores[trained.best_iteration]
         )
 
-    def _previous_module(self, X: NDArray[Any]) -> AutoencoderModule | None:
+    def _previous_module(self, X: NDArray[Any]) -> Any:
         """Return the module to continue from, if `warm_start` wants one."""
         if not self.warm_start or not hasattr(self, "net_"):
             return None
@@ -203,13 +249,12 @@ class BaseLatentEncoder(
                 )
         if self._is_linear():
             return None  # solved anew: there is nothing to continue
-        module: AutoencoderModule = self.net_.module_
-        return module
+        return self.net_.module_
 
     def _structure(self) -> dict[str, Any]:
         """Return the parameters of ours that the module's structure follows."""
         return {
-            "hidden_layer_sizes": _hidden_layer_sizes(self.hidden_layer_sizes),
+            "hidden_layer_sizes": layer_sizes(self.hidden_layer_sizes),
             "activation": self.activation,
             "init": self.init,
         }
@@ -223,7 +268,7 @@ class BaseLatentEncoder(
         return Architecture(
             n_features=len(self.mean_),
             n_components=self.n_components_,
-            hidden=_hidden_layer_sizes(self.hidden_layer_sizes),
+            hidden=layer_sizes(self.hidden_layer_sizes),
             activation=self.activation,
             encoder=self.encoder,
             decoder=self.decoder,
@@ -231,7 +276,7 @@ class BaseLatentEncoder(
 
     def _train(
         self,
-        build: Callable[[Indices | slice], nn.Module],
+        build: Callable[[Indices | slice], Any],
         rows: NDArray[np.float64],
         good_start: bool,
         seed: int,
@@ -249,14 +294,14 @@ class BaseLatentEncoder(
                 seed,
                 good_start=good_start,
             )
-        batch_size = _batch_size(self.batch_size, n_samples)
+        batch_size = rows_of_a_batch(self.batch_size, n_samples)
         if architecture.own:
             choose_threads(6.0 * batch_size * architecture.n_weights)
         options = TrainingOptions(
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             batch_size=batch_size,
-            max_iter=_max_iter(self.max_iter, n_samples, batch_size),
+            max_iter=epochs(self.max_iter, n_samples, batch_size),
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
             device=training_device(self.device),
@@ -265,7 +310,7 @@ class BaseLatentEncoder(
             seed=seed,
         )
         x = torch.from_numpy(rows.astype(np.float32))
-        return train(build, self._criterion(), x, plan, options)
+        return train(build, self._objective(rows), x, plan, options)
 
     def _principal_frame(
         self, module: AutoencoderModule, X: NDArray[Any]
@@ -424,18 +469,16 @@ class BaseLatentEncoder(
                 yield rows, errors.cpu().numpy()
 
     @contextmanager
-    def _inference(
-        self, dtype: np.dtype[Any]
-    ) -> Iterator[tuple[AutoencoderModule, torch.device]]:
+    def _inference(self, dtype: np.dtype[Any]) -> Iterator[tuple[Any, torch.device]]:
         """Give the module in `dtype`, on the device to infer on.
 
         The fitted module stays on the CPU, in the dtype of the training rows.
         """
-        torch_dtype = _torch_dtype(dtype)
-        device = inference_device(self.device, torch_dtype)
+        wanted = torch_dtype(dtype)
+        device = inference_device(self.device, wanted)
         module = self.net_.module_
-        if device.type != "cpu" or module.frame.mean.dtype != torch_dtype:
-            module = copy.deepcopy(module).to(device, torch_dtype)
+        if device.type != "cpu" or module.frame.mean.dtype != wanted:
+            module = copy.deepcopy(module).to(device, wanted)
         with isolated(), torch.inference_mode():
             yield module, device
 
@@ -460,40 +503,3 @@ class BaseLatentEncoder(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _seed(random_state: Any) -> int:
-    """Return a seed; None takes a fresh one and leaves NumPy's generator alone."""
-    if random_state is None:
-        return int(np.random.SeedSequence().generate_state(1)[0]) >> 1
-    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    return int(seed)
-
-
-def _torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
-    return torch.float32 if dtype == np.float32 else torch.float64
-
-
-def _hidden_layer_sizes(sizes: Any) -> tuple[int, ...]:
-    """Return the widths as a tuple, after a check."""
-    widths = tuple(sizes)
-    if not all(isinstance(w, Integral) and int(w) > 0 for w in widths):
-        raise ValueError(
-            f"hidden_layer_sizes must be positive ints, as in (256, 256), or () for a "
-            f"linear model; got {sizes!r}."
-        )
-    return tuple(int(w) for w in widths)
-
-
-def _batch_size(batch_size: int | str, n_samples: int) -> int:
-    """Return the rows of a batch; ``'auto'`` grows with the data, from 32 to 512."""
-    if batch_size != "auto":
-        return int(batch_size)
-    return min(max(32, n_samples // 16), 512)
-
-
-def _max_iter(max_iter: int | str, n_samples: int, batch_size: int) -> int:
-    """Return the epochs; ``'auto'`` makes about 4000 steps, and 20 to 100 epochs."""
-    if max_iter != "auto":
-        return int(max_iter)
-    return min(max(20, 4000 * batch_size // n_samples), 100)

@@ -1,8 +1,10 @@
-"""Leaves PyTorch's global state as it was found."""
+"""Leaves the process as it was found: PyTorch's global state, and Ctrl-C."""
 
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any
 
 import torch
 
@@ -74,3 +76,24 @@ def choose_threads(flops: float) -> None:
     """
     if flops < SMALL and torch.get_num_threads() > 1:
         torch.set_num_threads(1)
+
+
+@contextmanager
+def noticing_ctrl_c() -> Iterator[list[int]]:
+    """Give a list that is empty until the user presses Ctrl-C."""
+    pressed: list[int] = []
+    handler = signal.getsignal(signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not callable(handler):
+        yield pressed
+        return
+
+    def note(number: int, frame: Any) -> None:
+        pressed.append(number)
+        handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, handler)

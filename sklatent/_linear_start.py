@@ -1,4 +1,4 @@
-"""The closed-form linear models that the estimators start from."""
+"""The linear model that an autoencoder starts from, in closed form."""
 
 from dataclasses import dataclass
 
@@ -69,8 +69,7 @@ def pca_start(X: Array, n_components: int, seed: int) -> LinearStart:
     components[:rank] = pca.components_
     scale = np.zeros(n_components)
     scale[:rank] = np.sqrt(pca.explained_variance_)
-    # A latent of no variance keeps its direction, without a division by zero.
-    scale = np.maximum(scale, 1e-6 * scale.max()) if scale.any() else scale + 1.0
+    scale = never_zero(scale)
 
     encoder = components.T / scale
     decoder = scale[:, None] * components
@@ -84,3 +83,8 @@ def pca_start(X: Array, n_components: int, seed: int) -> LinearStart:
         latent_scale=scale,
         residual=float(np.sqrt(max(left_over, 0.0) / n_features)),
     )
+
+
+def never_zero(scale: Array) -> Array:
+    """Give a latent of no variance a scale, so that nothing is divided by zero."""
+    return np.maximum(scale, 1e-6 * scale.max()) if scale.any() else scale + 1.0

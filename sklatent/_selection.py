@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,45 +75,77 @@ def make_plan(
     return Plan([(train, held_out)], refit=False)
 
 
+class Ruler(Protocol):
+    """What held-out rows' mean error says."""
+
+    def score(self, error: float) -> float:
+        """Return it as a score, higher being better."""
+
+    def step(self, error: float, tol: float) -> float:
+        """Return the fall from it that counts as a gain."""
+
+    def exact(self, error: float) -> bool:
+        """Return whether there is nothing left to gain."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Of squared errors: the score is the share of variance explained.
+
+    Attributes
+    ----------
+    total : float
+        The rows' mean squared norm: what there is to explain.
+    """
+
+    total: float
+
+    def score(self, error: float) -> float:
+        return 1.0 - error / self.total if self.total > 0 else 1.0
+
+    def step(self, error: float, tol: float) -> float:
+        return tol * error
+
+    def exact(self, error: float) -> bool:
+        return error <= 1e-10 * self.total
+
+
 class Judge:
     """Follows the held-out rows' errors from epoch to epoch.
 
     Parameters
     ----------
     start : ndarray of shape (n_held_out,)
-        Each row's squared error before training.
-    total : float
-        Sum of squares of the held-out rows: what there is to explain.
+        Each row's error before training.
+    ruler : Ruler
+        What errors of this kind say.
     patience : int
         Epochs without a gain after which to stop.
     tol : float
-        The relative fall of the mean error that counts as a gain.
+        For `ruler`: what counts as a gain.
     """
 
-    def __init__(self, start: Array, total: float, patience: int, tol: float) -> None:
+    def __init__(self, start: Array, ruler: Ruler, patience: int, tol: float) -> None:
         self.start = self.best = start
-        self.total = total
+        self.ruler = ruler
         self.patience = patience
         self.tol = tol
         self.best_iteration = 0
-        self.scores: list[float] = [self._score(start)]
         self._reference = float(start.mean())
         self._last_gain = 0
-
-    def _score(self, errors: Array) -> float:
-        return 1.0 - float(errors.sum()) / self.total if self.total > 0 else 1.0
+        self.scores: list[float] = [ruler.score(self._reference)]
 
     @property
     def exact(self) -> bool:
         """Whether the start leaves nothing to gain."""
-        return float(self.start.sum()) <= 1e-10 * self.total
+        return self.ruler.exact(float(self.start.mean()))
 
     def see(self, errors: Array) -> bool:
         """Take in the errors after one more epoch; return whether they are the best."""
-        self.scores.append(self._score(errors))
         error = float(errors.mean())
+        self.scores.append(self.ruler.score(error))
         epoch = len(self.scores) - 1
-        if error < self._reference * (1 - self.tol):
+        if self._reference - error > self.ruler.step(self._reference, self.tol):
             self._reference, self._last_gain = error, epoch
         if not error < float(self.best.mean()):
             return False

@@ -5,8 +5,6 @@ This is the only file that imports skorch.
 
 import copy
 import math
-import signal
-import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,10 +21,21 @@ from skorch.callbacks import Callback
 from skorch.exceptions import SkorchException
 from skorch.helper import predefined_split
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from ._selection import Indices, Judge, Plan
+from ._batches import (
+    HeldOut,
+    InOrder,
+    Inputs,
+    Rows,
+    Shuffled,
+    n_batches,
+    rows_themselves,
+)
+from ._isolation import noticing_ctrl_c
+from ._selection import Indices, Judge, Plan, Ruler, Share
+from .nn import FlatAdamW
 
 #: Builds a module at its start, as the rows with these indices give it.
 Builder = Callable[[Indices | slice], nn.Module]
@@ -50,6 +59,32 @@ class TrainingOptions:
     seed: int
 
 
+@dataclass(frozen=True)
+class Objective:
+    """What is to become small.
+
+    Attributes
+    ----------
+    criterion : nn.Module
+        The loss of a batch: the mean error of a row, divided by the number of features.
+        Its ``rows`` gives the error of each row, its ``gradient`` the loss and the
+        gradient at the module's output.
+    ruler : callable
+        Makes the `Ruler` of held-out rows' errors, from these rows.
+    inputs : callable
+        What the module is shown of rows.
+    """
+
+    criterion: nn.Module
+    ruler: Callable[[Tensor], Ruler]
+    inputs: Inputs = rows_themselves
+
+
+def share(x: Tensor) -> Share:
+    """Return the `Ruler` of squared errors of these rows."""
+    return Share(float(x.double().square().sum(dim=1).mean()))
+
+
 @dataclass
 class Trained:
     """A net in the state that was kept, and how it got there.
@@ -63,7 +98,7 @@ class Trained:
     loss_curve : list of float
         The training loss of each epoch.
     validation_scores : list of float or None
-        Held-out share of variance explained, before training and after each epoch.
+        The held-out rows' score, before training and after each epoch.
     """
 
     net: NeuralNet
@@ -72,67 +107,9 @@ class Trained:
     validation_scores: list[float] | None = None
 
 
-class Rows(Dataset[tuple[Tensor, Tensor]]):
-    """Rows of a tensor, each its own target, that come out in batches.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n_samples, n_features)
-        The rows.
-    seed : int
-        For the order in which training sees them.
-    """
-
-    def __init__(self, x: Tensor, seed: int = 0) -> None:
-        self.x = x
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __getitem__(self, i: Any) -> tuple[Tensor, Tensor]:
-        return self.x[i], self.x[i]
-
-
-class InOrder:
-    """Iterates over the batches of a `Rows`; skorch's ``iterator_valid``.
-
-    The batches' sizes differ by one row at most, so that none is left with a single
-    one, with which a batch normalisation cannot train.
-    """
-
-    def __init__(self, rows: Rows, batch_size: int) -> None:
-        self.rows = rows
-        self.n_batches = n_batches(len(rows), batch_size)
-
-    def __len__(self) -> int:
-        return self.n_batches
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for batch in self.rows.x.tensor_split(self.n_batches):
-            yield batch, batch
-
-
-class Shuffled(InOrder):
-    """The same in a new order each time; skorch's ``iterator_train``."""
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        x = self.rows.x
-        order = torch.randperm(len(x), generator=self.rows.generator).to(x.device)
-        for some in order.tensor_split(self.n_batches):
-            batch = x.index_select(0, some)
-            yield batch, batch
-
-
-def n_batches(n_samples: int, batch_size: int) -> int:
-    """Return how many batches of at most about `batch_size` rows there are."""
-    wanted = math.ceil(n_samples / batch_size)
-    return max(1, wanted if batch_size == 1 else min(wanted, n_samples // 2))
-
-
 def train(
     build: Builder,
-    criterion: nn.Module,
+    objective: Objective,
     x: Tensor,
     plan: Plan,
     options: TrainingOptions,
@@ -143,8 +120,8 @@ def train(
     ----------
     build : callable
         ``build(indices)`` returns a float32 module at its start.
-    criterion : nn.Module
-        The loss of a batch; its ``rows`` gives the error of each row.
+    objective : Objective
+        What to train it for.
     x : Tensor of shape (n_samples, n_features), float32
         The scaled rows.
     plan : Plan
@@ -160,13 +137,13 @@ def train(
     """
     _check_callbacks(options.callbacks)
     if plan.splits:
-        trained = _search(build, criterion, x, plan, options)
+        trained = _search(build, objective, x, plan, options)
         if plan.refit:
             n_epochs = trained.best_iteration
-            trained.net = _train_on_all(build, criterion, x, n_epochs, options).net
+            trained.net = _train_on_all(build, objective, x, n_epochs, options).net
     else:
         n_epochs = options.max_iter if plan.refit else 0
-        trained = _train_on_all(build, criterion, x, n_epochs, options)
+        trained = _train_on_all(build, objective, x, n_epochs, options)
     _strip(trained.net)
     return trained
 
@@ -184,13 +161,14 @@ def _check_callbacks(callbacks: Sequence[Any] | None) -> None:
 
 
 def _train_on_all(
-    build: Builder, criterion: nn.Module, x: Tensor, n_epochs: int, options: Any
+    build: Builder, objective: Objective, x: Tensor, n_epochs: int, options: Any
 ) -> Trained:
     """Train on all rows for one cycle of `n_epochs`."""
-    run = _Run(build(ALL), criterion, x, None, n_epochs, options, options.callbacks)
+    run = _Run(build(ALL), objective, (x, None), n_epochs, options, options.callbacks)
     trained = Trained(run.net)
     if n_epochs == 0:
         return trained
+    ruler = objective.ruler(x)
     with run.training(), _progress("training", n_epochs, options) as show:
         for epoch in range(1, n_epochs + 1):
             go_on = run.epoch()
@@ -201,24 +179,26 @@ def _train_on_all(
                     f"The training loss became {run.train_loss} in epoch {epoch} at "
                     f"learning_rate={options.learning_rate}; a smaller one is wanted."
                 )
-            show(run.train_loss, None)
+            show(ruler.score(run.train_loss * x.shape[1]), None)
             if not go_on:
                 break
     # The loss of the last step is that before it: whether it went well shows only now.
     run.net.module_.eval()
+    some = run.rows.x[:1000]
     with torch.no_grad():
-        left = float(criterion(run.net.module_(run.rows.x[:1000]), run.rows.x[:1000]))
-    if not left < 1e6:
+        loss = float(objective.criterion(run.net.module_(some), some))
+    if not loss < 1e6:
         raise ValueError(
-            f"Training at learning_rate={options.learning_rate} ended with {left:.3g} "
-            "times the variance unexplained; a smaller one is wanted."
+            f"Training at learning_rate={options.learning_rate} ended with a loss of "
+            f"{loss:.3g}, which is far above that of the start; a smaller "
+            "learning_rate is wanted."
         )
     return trained
 
 
 def _search(
     build: Builder,
-    criterion: nn.Module,
+    objective: Objective,
     x: Tensor,
     plan: Plan,
     options: TrainingOptions,
@@ -233,9 +213,8 @@ def _search(
     runs = [
         _Run(
             build(train if plan.refit else ALL),
-            criterion,
-            x[train],
-            x[held_out],
+            objective,
+            (x[train], x[held_out]),
             options.max_iter,
             options,
             None if plan.refit else options.callbacks,
@@ -243,13 +222,14 @@ def _search(
         for train, held_out in plan.splits
     ]
     start = np.concatenate([run.start_errors() for run in runs])
-    total = sum(float(x[rows].square().sum()) for _, rows in plan.splits)
+    held_out = np.concatenate([rows for _, rows in plan.splits])
+    ruler = objective.ruler(x[held_out])
     if not np.isfinite(start).all():
         raise ValueError(
             "The reconstruction is not finite before training; an encoder or decoder "
             "of your own must map finite rows to finite values."
         )
-    judge = Judge(start, total, options.n_iter_no_change, options.tol)
+    judge = Judge(start, ruler, options.n_iter_no_change, options.tol)
     trained = Trained(runs[0].net, validation_scores=judge.scores)
     if judge.exact:
         return trained
@@ -260,7 +240,7 @@ def _search(
             wishes = [run.epoch() for run in runs]
             trained.loss_curve.append(float(np.mean([run.train_loss for run in runs])))
             best = judge.see(np.concatenate([run.errors() for run in runs]))
-            show(trained.loss_curve[-1], judge.scores[-1])
+            show(ruler.score(trained.loss_curve[-1] * x.shape[1]), judge.scores[-1])
             if best and not plan.refit:
                 kept = {0: kept[0], epoch: runs[0].state()}
             if (
@@ -282,75 +262,6 @@ def _search(
             stacklevel=2,
         )
     return trained
-
-
-@contextmanager
-def _noticing_ctrl_c() -> Iterator[list[int]]:
-    """Give a list that is empty until the user presses Ctrl-C."""
-    pressed: list[int] = []
-    handler = signal.getsignal(signal.SIGINT)
-    main = threading.current_thread() is threading.main_thread()
-    if not main or not callable(handler):
-        yield pressed
-        return
-
-    def note(number: int, frame: Any) -> None:
-        pressed.append(number)
-        handler(number, frame)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
-class FlatAdamW(torch.optim.AdamW):
-    """AdamW that sees all parameters as one, since every tensor costs it time.
-
-    Each parameter and its gradient become views of two long tensors.
-
-    Parameters
-    ----------
-    groups : list of dict
-        The parameters, all of one dtype and device, as skorch gives them.
-    **kwargs
-        As for ``AdamW``.
-    """
-
-    def __init__(self, groups: list[dict[str, Any]], **kwargs: Any) -> None:
-        given = [part for group in groups for part in group["params"]]
-        self.parts = [part for part in given if part.requires_grad]
-        flat = nn.Parameter(torch.cat([part.detach().flatten() for part in self.parts]))
-        flat.grad = torch.zeros_like(flat)
-        sizes = [part.numel() for part in self.parts]
-        views = zip(
-            *(torch.split(t, sizes) for t in (flat.detach(), flat.grad)), strict=True
-        )
-        for part, (value, grad) in zip(self.parts, views, strict=True):
-            part.data, part.grad = value.view_as(part), grad.view_as(part)
-        self.flat = flat
-        super().__init__([flat], **kwargs)
-
-    def step(self, closure: Any = None) -> Any:
-        """Make a step; a part that was frozen meanwhile stays as it is."""
-        frozen = [(p, p.detach().clone()) for p in self.parts if not p.requires_grad]
-        loss = super().step(closure)
-        for part, value in frozen:
-            part.detach().copy_(value)
-        return loss
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Do nothing: a gradient that is written out is written over the last one."""
-
-    def clear(self) -> None:
-        """Set the gradients to zero, which autograd adds to."""
-        self.flat.grad.zero_()  # type: ignore[union-attr]
-
-    def release(self) -> None:
-        """Give each parameter a tensor of its own again, with no gradient."""
-        for part in self.parts:
-            part.data, part.grad = part.data.clone(), None
 
 
 class Net(NeuralNet):
@@ -423,7 +334,7 @@ class _HeldOutErrors(Callback):
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
         if not training:
-            self.errors_.append(_row_errors(net, y_pred, batch[0]))
+            self.errors_.append(_row_errors(net, y_pred, batch[1]))
 
 
 def _row_errors(net: NeuralNet, output: Any, x: Tensor) -> NDArray[np.float64]:
@@ -438,9 +349,8 @@ class _Run:
     def __init__(
         self,
         module: nn.Module,
-        criterion: nn.Module,
-        x: Tensor,
-        held_out: Tensor | None,
+        objective: Objective,
+        data: tuple[Tensor, Tensor | None],
         n_epochs: int,
         options: TrainingOptions,
         callbacks: Sequence[Any] | None,
@@ -449,15 +359,19 @@ class _Run:
             raise ValueError(
                 "Neither encoder nor decoder has a weight to train (requires_grad)."
             )
-        self.rows = Rows(x.to(options.device), options.seed)
+        x, held_out = data
+        self.rows = Rows(x.to(options.device), objective.inputs, options.seed)
         self._held_out_errors = _HeldOutErrors()
         split = None
         if held_out is not None:
-            split = predefined_split(Rows(held_out.to(options.device)))
+            fixed = HeldOut(
+                held_out.to(options.device), objective.inputs, options.seed + 1
+            )
+            split = predefined_split(fixed)
         n_steps = n_epochs * n_batches(len(x), options.batch_size)
         self.net = Net(
             module,
-            criterion=criterion,
+            criterion=copy.deepcopy(objective.criterion),
             optimizer=FlatAdamW,
             optimizer__weight_decay=options.weight_decay,
             optimizer__eps=1e-15,
@@ -490,7 +404,7 @@ class _Run:
         skorch's own ``fit`` takes every KeyboardInterrupt for a wish to stop, the
         user's Ctrl-C as well, which must not end in a fitted estimator.
         """
-        with _noticing_ctrl_c() as pressed:
+        with noticing_ctrl_c() as pressed:
             try:
                 self.net.fit_loop(self.rows, epochs=1)
             except KeyboardInterrupt as interrupt:
@@ -519,7 +433,7 @@ class _Run:
         _, held_out = self.net.get_split_datasets(self.rows)
         batches = self.net.get_iterator(held_out, training=False)
         return np.concatenate(
-            [_row_errors(self.net, self.net.evaluation_step(b), b[0]) for b in batches]
+            [_row_errors(self.net, self.net.evaluation_step(b), b[1]) for b in batches]
         )
 
     def errors(self) -> NDArray[np.float64]:
@@ -549,8 +463,8 @@ def _progress(
         total=n_epochs, desc=label, unit="epoch", disable=not options.verbose
     ) as bar:
 
-        def show(train_loss: float, score: float | None) -> None:
-            scores = {"train": f"{1 - train_loss:.4f}"}
+        def show(train_score: float, score: float | None) -> None:
+            scores = {"train": f"{train_score:.4f}"}
             if score is not None:
                 scores["validation"] = f"{score:.4f}"
             bar.set_postfix(scores, refresh=False)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from sklatent._selection import Judge, make_plan
+from sklatent._selection import Judge, Share, make_plan
 
 
 def judge(start, *epochs, patience=3, tol=0.01):
-    result = Judge(np.asarray(start, float), 100.0, patience, tol)
+    result = Judge(np.asarray(start, float), Share(50.0), patience, tol)
     for errors in epochs:
         result.see(np.asarray(errors, float))
     return result

@@ -9,7 +9,9 @@ from torch import nn
 from torch.testing import assert_close
 
 from sklatent import Autoencoder
-from sklatent._training import FlatAdamW, OneCycle, Rows, Shuffled, n_batches
+from sklatent._batches import Rows, Shuffled, n_batches
+from sklatent._training import OneCycle
+from sklatent.nn import FlatAdamW
 
 
 def test_flat_adamw_is_adamw():

@@ -1,0 +1,98 @@
+"""The rows of a data set, in batches that are slices of whole tensors."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+#: What the module is shown of clean rows: they themselves, a corrupted copy, or a tuple
+#: of tensors. The generator is the source of all noise.
+Inputs = Callable[[Tensor, torch.Generator], Any]
+
+
+def rows_themselves(x: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG001
+    """Show the module the rows as they are."""
+    return x
+
+
+class Rows(Dataset[tuple[Any, Tensor]]):
+    """Rows of a tensor, the targets, and what the module is shown of them.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_samples, n_features)
+        The rows.
+    inputs : callable, default=rows_themselves
+        What the module is shown.
+    seed : int, default=0
+        For that, and for the order in which training sees the rows.
+    """
+
+    def __init__(
+        self, x: Tensor, inputs: Inputs = rows_themselves, seed: int = 0
+    ) -> None:
+        self.x = x
+        self.inputs = inputs
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, i: Any) -> tuple[Tensor, Tensor]:
+        return self.x[i], self.x[i]
+
+
+class HeldOut(Rows):
+    """Rows of which the module is shown the same each time."""
+
+    def __init__(
+        self, x: Tensor, inputs: Inputs = rows_themselves, seed: int = 0
+    ) -> None:
+        super().__init__(x, inputs, seed)
+        self.shown = inputs(x, self.generator)
+
+
+class InOrder:
+    """Iterates over the batches of a `HeldOut`; skorch's ``iterator_valid``.
+
+    The batches' sizes differ by one row at most, so that none is left with a single
+    one, with which a batch normalisation cannot train.
+    """
+
+    def __init__(self, rows: Any, batch_size: int) -> None:
+        self.rows = rows
+        self.n_batches = n_batches(len(rows), batch_size)
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[tuple[Any, Tensor]]:
+        shown = _split(self.rows.shown, self.n_batches)
+        return zip(shown, self.rows.x.tensor_split(self.n_batches), strict=True)
+
+
+class Shuffled(InOrder):
+    """The batches of a `Rows` in a new order each time; skorch's ``iterator_train``."""
+
+    def __iter__(self) -> Iterator[tuple[Any, Tensor]]:
+        x, generator = self.rows.x, self.rows.generator
+        order = torch.randperm(len(x), generator=generator).to(x.device)
+        for some in order.tensor_split(self.n_batches):
+            batch = x.index_select(0, some)
+            yield self.rows.inputs(batch, generator), batch
+
+
+def _split(shown: Any, n: int) -> list[Any]:
+    """Split a tensor, or each of a tuple of tensors, in n."""
+    if isinstance(shown, Tensor):
+        return list(shown.tensor_split(n))
+    return list(zip(*(part.tensor_split(n) for part in shown), strict=True))
+
+
+def n_batches(n_samples: int, batch_size: int) -> int:
+    """Return how many batches of at most about `batch_size` rows there are."""
+    wanted = math.ceil(n_samples / batch_size)
+    return max(1, wanted if batch_size == 1 else min(wanted, n_samples // 2))

@@ -1,0 +1,121 @@
+"""The denoising autoencoder."""
+
+from collections.abc import Callable, Sequence
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import Tensor
+
+from ._assembly import Network
+from ._base import BaseLatentEncoder
+from ._denoiser_start import denoiser_start
+from ._linear_start import LinearStart
+from ._training import Objective, share
+from .nn import (
+    Corruption,
+    CustomNoise,
+    GaussianNoise,
+    Masking,
+    SaltAndPepper,
+    SquaredError,
+    Swap,
+)
+
+#: What makes the corruption of scaled rows: from the rows, the level, and mean and
+#: scale of the data.
+_NOISES: dict[str, Callable[[Tensor, float, Tensor, float], Corruption]] = {
+    "gaussian": lambda x, level, *_: GaussianNoise(level * x.std(0, correction=0)),
+    "masking": lambda _, level, mean, scale: Masking(level, -mean / scale),
+    "salt_and_pepper": lambda x, level, *_: SaltAndPepper(level, x.amin(0), x.amax(0)),
+    "swap": lambda _, level, *__: Swap(level),
+}
+
+
+class DenoisingAutoencoder(BaseLatentEncoder):
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        noise: str | Callable[[Tensor], Tensor] = "gaussian",
+        noise_level: float = 0.3,
+        hidden_layer_sizes: Sequence[int] = (256, 256),
+        activation: str = "silu",
+        init: str = "pca",
+        whiten: bool = False,
+        encoder: Network = None,
+        decoder: Network = None,
+        learning_rate: float = 3e-3,
+        weight_decay: float = 1.0,
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 20,
+        tol: float = 1e-3,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+        device: str = "auto",
+        callbacks: Sequence[Any] | None = None,
+    ) -> None:
+        super().__init__(
+            n_components,
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            init=init,
+            whiten=whiten,
+            encoder=encoder,
+            decoder=decoder,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            max_iter=max_iter,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+            device=device,
+            callbacks=callbacks,
+        )
+        self.noise = noise
+        self.noise_level = noise_level
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseLatentEncoder._parameter_constraints,
+        "noise": [StrOptions(set(_NOISES)), callable],
+        "noise_level": [Interval(Real, 0, None, closed="left")],
+    }
+    #: The start's latents are those of corrupted rows; users read those of clean ones.
+    _start_is_in_frame = False
+
+    def _check(self, X: NDArray[Any]) -> None:  # noqa: ARG002
+        share_of_cells = self.noise in ("masking", "salt_and_pepper", "swap")
+        if share_of_cells and self.noise_level > 1:
+            raise ValueError(
+                f"noise_level={self.noise_level!r} with noise={self.noise!r}: it is "
+                "the share of cells, which must be in [0, 1]."
+            )
+
+    def _foreign(self) -> bool:
+        return callable(self.noise) or super()._foreign()
+
+    def _corruption(self, rows: NDArray[np.float64]) -> Corruption:
+        """Return the noise for scaled rows like these."""
+        mean = torch.from_numpy(self.mean_.astype(np.float64))
+        if callable(self.noise):
+            return CustomNoise(self.noise, mean, self._scale)
+        x = torch.from_numpy(rows)
+        return _NOISES[self.noise](x, float(self.noise_level), mean, self._scale)
+
+    def _linear_start(self, rows: NDArray[np.float64], seed: int) -> LinearStart:
+        return denoiser_start(rows, self.n_components_, self._corruption(rows), seed)
+
+    def _objective(self, rows: NDArray[np.float64]) -> Objective:
+        return Objective(SquaredError(), share, self._corruption(rows))

@@ -1,0 +1,75 @@
+"""The parameters that all estimators have: what is allowed, and what 'auto' means."""
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from .nn import ACTIVATIONS
+
+#: What `fit` takes of the parameters that all estimators have.
+CONSTRAINTS: dict[str, list[Any]] = {
+    "n_components": [Interval(Integral, 1, None, closed="left"), None],
+    "hidden_layer_sizes": ["array-like"],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "init": [StrOptions({"pca", "random"})],
+    "whiten": ["boolean"],
+    "encoder": [callable, None],
+    "decoder": [callable, None],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [
+        Interval(Integral, 1, None, closed="left"),
+        StrOptions({"auto"}),
+    ],
+    "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    "early_stopping": ["boolean", StrOptions({"auto"})],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, 1, closed="left")],
+    "warm_start": ["boolean"],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+    "device": [str],
+    "callbacks": [list, tuple, None],
+}
+
+
+def seed_of(random_state: Any) -> int:
+    """Return a seed; None takes a fresh one and leaves NumPy's generator alone."""
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0]) >> 1
+    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    return int(seed)
+
+
+def torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
+    return torch.float32 if dtype == np.float32 else torch.float64
+
+
+def layer_sizes(sizes: Any) -> tuple[int, ...]:
+    """Return the widths as a tuple, after a check."""
+    widths = tuple(sizes)
+    if not all(isinstance(w, Integral) and int(w) > 0 for w in widths):
+        raise ValueError(
+            f"hidden_layer_sizes must be positive ints, as in (256, 256), or () for a "
+            f"linear model; got {sizes!r}."
+        )
+    return tuple(int(w) for w in widths)
+
+
+def rows_of_a_batch(batch_size: int | str, n_samples: int) -> int:
+    """Return the rows of a batch; ``'auto'`` grows with the data, from 32 to 512."""
+    if batch_size != "auto":
+        return int(batch_size)
+    return min(max(32, n_samples // 16), 512)
+
+
+def epochs(max_iter: int | str, n_samples: int, batch_size: int) -> int:
+    """Return the epochs; ``'auto'`` makes about 4000 steps, and 20 to 100 epochs."""
+    if max_iter != "auto":
+        return int(max_iter)
+    return min(max(20, 4000 * batch_size // n_samples), 100)

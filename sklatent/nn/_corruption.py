@@ -1,0 +1,186 @@
+"""Noise for denoising autoencoders, with its second moments where they are known."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class CellMoments:
+    r"""The first two moments of corrupted rows :math:`\tilde x`, cell by cell.
+
+    With :math:`\Sigma` the covariance of `x`, the noise of one cell being independent
+    of that of all others,
+
+    .. math:: \mathrm{Cov}(x, \tilde x) = a\,\Sigma, \qquad
+       \mathrm{Cov}(\tilde x) = a^2\,\Sigma + \mathrm{diag}(d).
+
+    Attributes
+    ----------
+    mean : Tensor of shape (n_features,)
+    keep : float
+        The factor `a`.
+    extra : Tensor of shape (n_features,)
+        The vector `d`.
+    """
+
+    mean: Tensor
+    keep: float
+    extra: Tensor
+
+
+class Corruption(ABC):
+    """A random map of rows to rows."""
+
+    @abstractmethod
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Corrupt rows of shape (n, n_features), with noise from `generator`."""
+
+    @abstractmethod
+    def moments(self, mean: Tensor, variance: Tensor) -> CellMoments | None:
+        """Return the moments of corrupted rows, None where only a sample can tell.
+
+        Parameters
+        ----------
+        mean, variance : Tensor of shape (n_features,)
+            Of each feature of the clean rows.
+        """
+
+
+@dataclass(frozen=True)
+class GaussianNoise(Corruption):
+    """Adds normal noise.
+
+    Parameters
+    ----------
+    std : Tensor of shape (n_features,)
+        Its standard deviation.
+    """
+
+    std: Tensor
+
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        return torch.addcmul(x, noise.to(x.device), self.std.to(x))
+
+    def moments(self, mean: Tensor, variance: Tensor) -> CellMoments:  # noqa: ARG002
+        return CellMoments(mean, 1.0, self.std**2)
+
+
+@dataclass(frozen=True)
+class CellNoise(Corruption):
+    """Gives each cell another value with probability `level`."""
+
+    level: float
+
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        hit = torch.rand(x.shape, generator=generator) < self.level
+        return torch.where(hit.to(x.device), self.values(x, generator), x)
+
+    @abstractmethod
+    def values(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the other values, of the shape of `x`."""
+
+    @abstractmethod
+    def value_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and variance of the other values of each feature."""
+
+    def moments(self, mean: Tensor, variance: Tensor) -> CellMoments:
+        # A mixture of the clean value and the other one, which are independent.
+        q = self.level
+        other, spread = self.value_moments(mean, variance)
+        between = q * (1 - q) * (other - mean) ** 2
+        whole = (1 - q) * variance + q * spread + between
+        keep = 1 - q
+        return CellMoments(keep * mean + q * other, keep, whole - keep**2 * variance)
+
+
+@dataclass(frozen=True)
+class Masking(CellNoise):
+    """A cell takes one fixed value of its feature.
+
+    Parameters
+    ----------
+    value : Tensor of shape (n_features,)
+    """
+
+    value: Tensor
+
+    def values(self, x: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
+        return self.value.to(x).expand_as(x)
+
+    def value_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        return self.value.to(mean), torch.zeros_like(variance)
+
+
+@dataclass(frozen=True)
+class SaltAndPepper(CellNoise):
+    """A cell takes its feature's smallest or largest value.
+
+    Parameters
+    ----------
+    low, high : Tensor of shape (n_features,)
+    """
+
+    low: Tensor
+    high: Tensor
+
+    def values(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        salt = torch.rand(x.shape, generator=generator) < 0.5
+        return torch.where(salt.to(x.device), self.high.to(x), self.low.to(x))
+
+    def value_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        low, high = self.low.to(mean), self.high.to(variance)
+        return (low + high) / 2, (high - low) ** 2 / 4
+
+
+@dataclass(frozen=True)
+class Swap(CellNoise):
+    """A cell takes the value that another row has there."""
+
+    def values(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        n = len(x)
+        step = torch.randint(1, max(n, 2), x.shape, generator=generator)
+        other = (torch.arange(n)[:, None] + step) % n
+        return x.gather(0, other.to(x.device))
+
+    def value_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        return mean, variance
+
+
+@dataclass(frozen=True)
+class CustomNoise(Corruption):
+    """A function of the user's, which sees rows in the units of the data.
+
+    Parameters
+    ----------
+    function : callable
+        Maps (n, n_features) to (n, n_features). It may draw from PyTorch's global
+        generator.
+    mean : Tensor of shape (n_features,)
+    scale : float
+        Rows in the units of the data are ``x * scale + mean``.
+    """
+
+    function: Callable[[Tensor], Tensor]
+    mean: Tensor
+    scale: float
+
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
+        mean = self.mean.to(x)
+        result = self.function(x * self.scale + mean)
+        if not isinstance(result, Tensor) or result.shape != x.shape:
+            shown = tuple(result.shape) if isinstance(result, Tensor) else repr(result)
+            raise ValueError(
+                f"noise must map a tensor of shape {tuple(x.shape)} to one of the same "
+                f"shape; it returned {shown}."
+            )
+        if not torch.isfinite(result).all():
+            raise ValueError("noise returned values that are not finite.")
+        return ((result - mean) / self.scale).to(x)
+
+    def moments(self, mean: Tensor, variance: Tensor) -> None:  # noqa: ARG002
+        return None
