@@ -2,6 +2,7 @@
 
 from ._autoencoder import Autoencoder
 from ._denoising import DenoisingAutoencoder
+from ._variational import VariationalAutoencoder
 
-__all__ = ["Autoencoder", "DenoisingAutoencoder"]
+__all__ = ["Autoencoder", "DenoisingAutoencoder", "VariationalAutoencoder"]
 __version__ = "0.1.0"

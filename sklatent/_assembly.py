@@ -5,16 +5,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from ._linear_start import LinearStart
+from ._probabilistic_start import ProbabilisticStart
 from .nn import (
     MLP,
     AutoencoderModule,
     Gate,
     LatentFrame,
+    Likelihood,
+    NoiseVariance,
     ResidualMap,
+    VariationalModule,
     check_width,
 )
 
@@ -36,6 +42,9 @@ class Architecture:
         A key of `nn.ACTIVATIONS`.
     encoder, decoder : nn.Module, callable or None
         The user's own networks.
+    n_codes : int
+        Numbers that the encoder gives for each latent: 1, or 2 for a mean and a
+        log-variance.
     """
 
     n_features: int
@@ -44,12 +53,16 @@ class Architecture:
     activation: str
     encoder: Network
     decoder: Network
+    n_codes: int = 1
 
     @property
     def sizes(self) -> dict[str, tuple[int, ...]]:
         """The widths of our networks."""
-        sizes = (self.n_features, *self.hidden, self.n_components)
-        return {"encoder": sizes, "decoder": sizes[::-1]}
+        n_code = self.n_components * self.n_codes
+        return {
+            "encoder": (self.n_features, *self.hidden, n_code),
+            "decoder": (self.n_components, *self.hidden[::-1], self.n_features),
+        }
 
     @property
     def own(self) -> bool:
@@ -59,7 +72,7 @@ class Architecture:
     @property
     def n_weights(self) -> int:
         """Weights of our networks: half the operations of a row's forward pass."""
-        return 2 * sum(a * b for a, b in pairwise(self.sizes["encoder"]))
+        return sum(a * b for sizes in self.sizes.values() for a, b in pairwise(sizes))
 
 
 def assemble(
@@ -117,6 +130,62 @@ def assemble(
     ).double()
 
 
+def assemble_variational(
+    architecture: Architecture,
+    start: ProbabilisticStart,
+    likelihood: Likelihood,
+    floor: NDArray[np.float64],
+    *,
+    linear: bool,
+    seed: int,
+) -> VariationalModule:
+    """Return the variational module before training, in float64.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        What it is made of.
+    start : ProbabilisticStart
+        The linear part of encoder and decoder, and the noise.
+    likelihood : Likelihood
+        What the decoder's output says.
+    floor : ndarray of shape (n_features,) or (1,)
+        The least variance of the noise.
+    linear : bool
+        Whether the start is used; without it there are the networks alone, and the
+        noise.
+    seed : int
+        For the networks' weights.
+    """
+    a = architecture
+    generator = torch.Generator().manual_seed(seed)
+    tensor = torch.from_numpy
+    encode, decode = (_network(n, a, linear, 1.0, generator) for n in a.sizes)
+    frame = LatentFrame.scaling(torch.ones(a.n_components))
+    noise = NoiseVariance(tensor(start.noise_variance), tensor(floor))
+    if not linear:
+        plain = ResidualMap(None, None, encode), ResidualMap(None, None, decode)
+        return VariationalModule(*plain, noise, likelihood, frame).double()
+    zeros = torch.zeros(a.n_features, a.n_components, dtype=torch.float64)
+    size = tensor(start.residual)
+    # As in `assemble`: by how much a step of each network moves what it moves. Steps
+    # are measured in the noise's standard deviations.
+    left = (len(size)) ** 0.5
+    reach = (tensor(start.decoder_weight) / size).norm(dim=1)
+    mean_scale = (left / reach.clamp(min=left)).clamp(max=1.0)
+    log_variance = tensor(start.posterior_variance).log()
+    encoder = ResidualMap(
+        torch.cat([tensor(start.encoder_weight), zeros], dim=1),
+        torch.cat([tensor(start.encoder_bias), log_variance]),
+        encode,
+        torch.cat([mean_scale, torch.ones_like(mean_scale)]),
+    )
+    decoder = ResidualMap(
+        tensor(start.decoder_weight), tensor(start.decoder_bias), decode, size
+    )
+    return VariationalModule(encoder, decoder, noise, likelihood, frame).double()
+
+
 def _network(
     name: str,
     architecture: Architecture,
@@ -139,7 +208,11 @@ def _network(
         )
     network = given
     if not isinstance(given, nn.Module):
-        network = given(architecture.n_features, architecture.n_components)
+        widths = architecture.sizes
+        network = given(
+            architecture.n_features,
+            widths["encoder"][-1] if name == "encoder" else architecture.n_components,
+        )
     if not isinstance(network, nn.Module):
         raise TypeError(
             f"{name} must be an nn.Module or a callable (n_features, n_components) -> "

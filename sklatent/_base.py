@@ -21,7 +21,6 @@ from torch import Tensor
 from ._assembly import Architecture, Network, assemble
 from ._devices import inference_device, training_device
 from ._isolation import choose_threads, isolated
-from ._linear_start import LinearStart
 from ._parameters import (
     CONSTRAINTS,
     epochs,
@@ -108,14 +107,17 @@ class BaseLatentEncoder(
     # The hooks ------------------------------------------------------------------
 
     @abstractmethod
-    def _linear_start(self, rows: NDArray[np.float64], seed: int) -> LinearStart:
+    def _linear_start(self, rows: NDArray[np.float64], seed: int) -> Any:
         """Solve for the linear model that training starts from."""
 
     @abstractmethod
     def _objective(self, rows: NDArray[np.float64]) -> Objective:
         """Say what is to become small, over scaled rows like these."""
 
-    def _assemble(self, start: LinearStart | None, seed: int) -> Any:
+    def _prepare(self, rows: NDArray[np.float64], seed: int) -> None:
+        """Settle what depends on all scaled rows, before anything is built of them."""
+
+    def _assemble(self, start: Any, rows: NDArray[np.float64], seed: int) -> Any:  # noqa: ARG002
         """Return the module before training, in float64."""
         return assemble(
             self._architecture(),
@@ -194,6 +196,7 @@ class BaseLatentEncoder(
         if previous is None:
             self.n_components_ = self.n_components or min(X.shape)
             rows, self.mean_, self._scale = standardise(X)
+            self._prepare(rows, seed)
         else:
             rows = scaled(X, self.mean_, self._scale)
         exact: dict[str, Tensor] = {}
@@ -203,7 +206,7 @@ class BaseLatentEncoder(
             if module is None:
                 solve = self.init == "pca"
                 start = self._linear_start(rows[part], seed) if solve else None
-                module = self._assemble(start, seed)
+                module = self._assemble(start, rows[part], seed)
             # The last module built is the one that is kept. Training rounds its
             # linear part to float32; this is what puts the exact one back.
             exact.update(module.fixed_state())
@@ -272,7 +275,11 @@ class BaseLatentEncoder(
             activation=self.activation,
             encoder=self.encoder,
             decoder=self.decoder,
+            n_codes=self._n_codes,
         )
+
+    #: Numbers that the encoder gives for each latent.
+    _n_codes: ClassVar[int] = 1
 
     def _train(
         self,
@@ -457,9 +464,13 @@ class BaseLatentEncoder(
         with self._inference(Z.dtype) as (module, device):
             for rows in row_slices(len(Z), self._width()):
                 z = torch.from_numpy(np.array(Z[rows], order="C")).to(device)
-                x = module.decode(z).cpu().numpy()
-                X[rows] = x * Z.dtype.type(self._scale) + self.mean_
+                X[rows] = self._in_units(module.decode(z).cpu().numpy())
         return X
+
+    def _in_units(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Return what the module's decoder gave, in the units of the data."""
+        rows: NDArray[Any] = x * x.dtype.type(self._scale) + self.mean_
+        return rows
 
     def _squared_errors(self, X: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
         """Yield slices of rows and their squared errors, in scaled units."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from ._assembly import Network
 from ._base import BaseLatentEncoder
 from ._denoiser_start import denoiser_start
+from ._docs import documented
 from ._linear_start import LinearStart
 from ._training import Objective, share
 from .nn import (
@@ -35,7 +36,66 @@ _NOISES: dict[str, Callable[[Tensor, float, Tensor, float], Corruption]] = {
 }
 
 
+@documented
 class DenoisingAutoencoder(BaseLatentEncoder):
+    r"""Autoencoder that is trained to remove noise, from the best linear denoiser on.
+
+    Training shows it corrupted rows and asks for the clean ones, so that it learns what
+    rows are like and not just to copy them:
+
+    .. math:: \min\; \mathrm{E}\, \| x - \hat x(\tilde x) \|^2, \qquad
+       \tilde x \sim \mathrm{noise}(x).
+
+    It starts as the linear map of rank `n_components` that solves this in closed form.
+    Noise is drawn afresh for every batch, in training only: `transform` takes rows as
+    they come, and ``reconstruct(X_noisy)`` is the denoised ``X``. Its latents are more
+    robust features than those of `Autoencoder`, and may outnumber the features of `X`.
+    Read more in the :ref:`user guide <denoising>`.
+
+    Parameters
+    ----------
+    n_components : int or None, default=None
+        Number of latents. None is ``min(n_samples, n_features)``. It may exceed the
+        number of features.
+    noise : str or callable, default='gaussian'
+        'gaussian' adds normal noise; 'masking' makes cells 0, in the units of `X`;
+        'salt_and_pepper' gives cells their feature's smallest or largest value; 'swap'
+        gives them the value that another row of the batch has there. A callable maps a
+        float32 tensor of rows, in the units of `X`, to one of the same shape; what it
+        draws from PyTorch's global generator is fixed by `random_state`.
+    noise_level : float, default=0.3
+        For 'gaussian' the noise's standard deviation, as a share of each feature's own;
+        for a callable of no effect; otherwise the share of cells, at most 1.
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    Autoencoder : The same without noise.
+
+    References
+    ----------
+    .. [1] P. Vincent et al. (2010). Stacked denoising autoencoders. Journal of Machine
+       Learning Research 11.
+    .. [2] A. J. Izenman (1975). Reduced-rank regression for the multivariate linear
+       model. Journal of Multivariate Analysis 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklatent import DenoisingAutoencoder
+    >>> X = load_digits().data / 16
+    >>> noisy = X + np.random.default_rng(0).normal(0, 0.3, X.shape)
+    >>> dae = DenoisingAutoencoder(32, noise_level=1.0, random_state=0).fit(X[:1200])
+    >>> error = np.square(X - dae.reconstruct(noisy))[1200:].mean()
+    >>> bool(error < 0.3 * np.square(X - noisy)[1200:].mean())
+    True
+    """
+
     def __init__(
         self,
         n_components: int | None = None,

@@ -51,7 +51,7 @@ def scaled(
     return result
 
 
-def row_slices(n_rows: int, width: int) -> Iterator[slice]:
+def row_slices(n_rows: int, width: int, smallest: int = 64) -> Iterator[slice]:
     """Yield slices of rows for which an array of this `width` takes a few MB."""
-    step = max(64, 2**19 // width)
+    step = max(smallest, 2**19 // width)
     return (slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step))

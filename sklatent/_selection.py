@@ -110,6 +110,32 @@ class Share:
         return error <= 1e-10 * self.total
 
 
+@dataclass(frozen=True)
+class Nats:
+    """Of bounds on minus the log-likelihood: the score is the bound per row, in nats.
+
+    Attributes
+    ----------
+    n_features : int
+        A gain is counted per feature: `tol` is as much as in `Share`, where a squared
+        error less by this share is a Gaussian likelihood higher by half of it.
+    offset : float
+        What the score has on the scale of the data.
+    """
+
+    n_features: int
+    offset: float
+
+    def score(self, error: float) -> float:
+        return self.offset - error
+
+    def step(self, error: float, tol: float) -> float:  # noqa: ARG002
+        return 0.5 * tol * self.n_features
+
+    def exact(self, error: float) -> bool:  # noqa: ARG002
+        return False
+
+
 class Judge:
     """Follows the held-out rows' errors from epoch to epoch.
 

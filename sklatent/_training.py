@@ -316,6 +316,25 @@ class OneCycle(Callback):
             self.step_ += 1
 
 
+class _Progress(Callback):
+    """Tells a criterion that changes in training how much of it is done."""
+
+    def __init__(self, n_steps: int) -> None:
+        self.n_steps = n_steps
+        self.step_ = 0
+
+    def on_batch_begin(
+        self,
+        net: NeuralNet,
+        batch: Any = None,  # noqa: ARG002
+        training: bool | None = None,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> None:
+        if training:
+            self.step_ += 1
+            net.criterion_.done = self.step_ / self.n_steps
+
+
 class _HeldOutErrors(Callback):
     """Keeps each held-out row's error of the last epoch."""
 
@@ -369,6 +388,12 @@ class _Run:
             )
             split = predefined_split(fixed)
         n_steps = n_epochs * n_batches(len(x), options.batch_size)
+        ours = [
+            ("sklatent_errors", self._held_out_errors),
+            ("sklatent_rate", OneCycle(options.learning_rate, n_steps)),
+        ]
+        if hasattr(objective.criterion, "done"):
+            ours.append(("sklatent_progress", _Progress(n_steps)))
         self.net = Net(
             module,
             criterion=copy.deepcopy(objective.criterion),
@@ -383,8 +408,7 @@ class _Run:
             train_split=split,
             device=options.device,
             callbacks=[
-                ("held_out_errors", self._held_out_errors),
-                ("one_cycle", OneCycle(options.learning_rate, n_steps)),
+                *ours,
                 *copy.deepcopy(callbacks or []),
             ],
             callbacks__print_log=None,
@@ -479,13 +503,17 @@ def _strip(net: NeuralNet) -> None:
     That is the rows and what is made for them, and Adam's moments: they are those of
     the last epoch, while the weights are those of the best. The optimiser is a new one.
     """
-    ours = ("held_out_errors", "one_cycle")
     net.train_split = None
     net.optimizer_.release()
-    net.callbacks_ = [pair for pair in net.callbacks_ if pair[0] not in ours]
-    net.callbacks = net.callbacks[len(ours) :]
+    net.callbacks_ = [c for c in net.callbacks_ if not _is_ours(c)]
+    net.callbacks = [c for c in net.callbacks if not _is_ours(c)]
     net.iterator_train = net.iterator_valid = DataLoader
     net.device = "cpu"
     net.module_.to("cpu").eval()
     net.optimizer = torch.optim.AdamW
     net.initialize_optimizer()
+
+
+def _is_ours(callback: Any) -> bool:
+    named = isinstance(callback, tuple | list)
+    return named and str(callback[0]).startswith("sklatent_")

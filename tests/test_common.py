@@ -1,11 +1,12 @@
 """What all estimators promise: scikit-learn's own checks, without an exception."""
 
 import pytest
+import torch
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-from sklatent import Autoencoder
+from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
 
 
 class Encoder(nn.Module):
@@ -25,6 +26,16 @@ class Encoder(nn.Module):
         return self.layers(x)
 
 
+class Halve:
+    """Noise of the user's own."""
+
+    def __call__(self, x):
+        return x * (torch.rand_like(x) < 0.5)
+
+    def __repr__(self):
+        return "Halve()"
+
+
 # Small and short: the checks ask for the contract, not for quality, and the defaults
 # are among them.
 QUICK = {"hidden_layer_sizes": (16,), "max_iter": 5}
@@ -39,6 +50,24 @@ ESTIMATORS = [
     Autoencoder(n_components=1, whiten=True, early_stopping=False, **QUICK),
     Autoencoder(n_components=1, encoder=Encoder, max_iter=5),
     Autoencoder(n_components=1, encoder=Encoder, early_stopping=False, max_iter=5),
+    DenoisingAutoencoder(),
+    DenoisingAutoencoder(n_components=2, hidden_layer_sizes=(), noise="swap"),
+    DenoisingAutoencoder(n_components=2, init="random", noise="masking", **QUICK),
+    DenoisingAutoencoder(
+        n_components=1, noise="salt_and_pepper", early_stopping=False, **QUICK
+    ),
+    DenoisingAutoencoder(n_components=2, noise=Halve(), early_stopping=True, **QUICK),
+    DenoisingAutoencoder(n_components=1, encoder=Encoder, whiten=True, max_iter=5),
+    VariationalAutoencoder(),
+    VariationalAutoencoder(n_components=1, hidden_layer_sizes=()),
+    VariationalAutoencoder(n_components=2, noise_variance="shared", **QUICK),
+    VariationalAutoencoder(
+        n_components=2, noise_variance="feature", early_stopping=True, **QUICK
+    ),
+    VariationalAutoencoder(n_components=1, init="random", **QUICK),
+    VariationalAutoencoder(n_components=1, early_stopping=False, whiten=True, **QUICK),
+    VariationalAutoencoder(n_components=1, encoder=Encoder, max_iter=5),
+    VariationalAutoencoder(latent_prior="gaussian_mixture", n_components=1, **QUICK),
 ]
 
 # Checks of scikit-learn's that check_estimator does not run.

@@ -12,27 +12,44 @@ from ._corruption import (
 )
 from ._flat_adamw import FlatAdamW
 from ._frame import LatentFrame, Moments, decoder_gram, principal_frame
+from ._likelihoods import Bernoulli, Gaussian, Likelihood, Poisson
 from ._mlp import ACTIVATIONS, MLP
 from ._residual import Gate, ResidualMap, check_width
+from ._variational import (
+    NegativeBound,
+    NoiseVariance,
+    Output,
+    VariationalModule,
+    kl_to_prior,
+)
 
 __all__ = [
     "ACTIVATIONS",
     "MLP",
     "AutoencoderModule",
+    "Bernoulli",
     "CellMoments",
     "Corruption",
     "CustomNoise",
     "FlatAdamW",
     "Gate",
+    "Gaussian",
     "GaussianNoise",
     "LatentFrame",
+    "Likelihood",
     "Masking",
     "Moments",
+    "NegativeBound",
+    "NoiseVariance",
+    "Output",
+    "Poisson",
     "ResidualMap",
     "SaltAndPepper",
     "SquaredError",
     "Swap",
+    "VariationalModule",
     "check_width",
     "decoder_gram",
+    "kl_to_prior",
     "principal_frame",
 ]

@@ -1,0 +1,466 @@
+"""The variational autoencoder."""
+
+import warnings
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm, qmc
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from ._assembly import Network, assemble_variational
+from ._base import BaseLatentEncoder
+from ._docs import documented
+from ._parameters import torch_dtype
+from ._probabilistic_start import (
+    ProbabilisticStart,
+    blank_start,
+    choose_noise,
+    exponential_start,
+    factor_analysis_start,
+    ppca_start,
+)
+from ._scaling import row_slices, scaled
+from ._selection import Nats
+from ._training import Objective
+from .nn import (
+    Bernoulli,
+    Gaussian,
+    LatentFrame,
+    Likelihood,
+    Moments,
+    NegativeBound,
+    Poisson,
+    VariationalModule,
+    kl_to_prior,
+)
+
+#: Nats above which a latent says something of the rows.
+ACTIVE = 0.01
+
+
+@documented
+class VariationalAutoencoder(BaseLatentEncoder):
+    r"""Variational autoencoder that starts as probabilistic PCA or factor analysis.
+
+    A model of where rows come from: latents :math:`u \sim N(0, I)`, and rows from
+    :math:`p(x|u)`, whose parameters a decoder gives. An encoder gives the posterior
+    :math:`q(u|x) = N(m(x), \mathrm{diag}(s^2(x)))`, and both are trained to raise
+
+    .. math:: \mathrm{E}_q \log p(x|u) - \beta\, \mathrm{KL}(q(u|x) \,\|\, N(0, I)),
+
+    which for :math:`\beta = 1` is a lower bound of the log-likelihood. So it has a
+    `score` in nats, as ``PCA``, ``FactorAnalysis`` and ``GaussianMixture`` have, and
+    rows can be drawn from it with `sample`. At the start the bound is exactly the
+    log-likelihood of the linear model. Read more in the
+    :ref:`user guide <variational>`.
+
+    Parameters
+    ----------
+    n_components : int or None, default=None
+        Number of latents. None is ``min(n_samples, n_features)``.
+    likelihood : {'gaussian', 'bernoulli', 'poisson'}, default='gaussian'
+        Of rows given latents: 'gaussian' for any numbers, 'bernoulli' for those in
+        [0, 1], 'poisson' for counts.
+    noise_variance : {'auto', 'shared', 'feature'}, default='auto'
+        Whether the Gaussian likelihood has one variance for all features (then the
+        start is probabilistic PCA) or one for each (factor analysis). Both are
+        trained. 'auto' takes the one whose linear model gives held-out rows the higher
+        likelihood. Each feature's variance has a floor, a share of the variance of `X`
+        that is chosen in the same way.
+    beta : float, default=1.0
+        The weight of the KL divergence.
+    kl_warmup : float, default=0.0
+        The share of the training steps over which that weight rises from 0.
+    free_bits : float, default=0.0
+        Nats for each latent, in the mean of a batch, that cost nothing.
+    latent_prior : {'standard', 'gaussian_mixture'}, default='standard'
+        What `sample` draws latents from: N(0, I), or a ``GaussianMixture`` fitted to
+        the latents of the training rows, its size chosen by BIC.
+    n_importance_samples : int, default=64
+        Draws from the posterior in `score_samples`. They are fixed quasi-random
+        numbers, the same for all rows.
+    {parameters}
+
+    Attributes
+    ----------
+    kl_per_component_ : ndarray of shape (n_components,)
+        Mean KL divergence of each latent over the training rows, in nats: how much it
+        says of a row. Latents are sorted by it.
+    n_active_components_ : int
+        Number of latents for which it is above 0.01 nats.
+    noise_variance_ : float or ndarray of shape (n_features,)
+        Variance of the noise in squared units of `X`, for the Gaussian likelihood.
+    latent_prior_ : GaussianMixture
+        With ``latent_prior='gaussian_mixture'``: the distribution of the latents.
+    {attributes}
+
+    See Also
+    --------
+    sklearn.decomposition.FactorAnalysis : What this may start from.
+
+    Notes
+    -----
+    An `encoder` of your own gives ``2 * n_components`` columns, the means and then the
+    log-variances; a callable is called as ``encoder(n_features, 2 * n_components)``.
+
+    References
+    ----------
+    .. [1] D. P. Kingma and M. Welling (2014). Auto-encoding variational Bayes. arXiv
+       1312.6114.
+    .. [2] M. E. Tipping and C. M. Bishop (1999). Probabilistic principal component
+       analysis. Journal of the Royal Statistical Society B 61.
+    .. [3] J. Lucas, G. Tucker, R. Grosse and M. Norouzi (2019). Don't blame the ELBO!
+       A linear VAE perspective on posterior collapse. arXiv 1911.02469.
+    .. [4] Y. Burda, R. Grosse and R. Salakhutdinov (2016). Importance weighted
+       autoencoders. arXiv 1509.00519.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.decomposition import PCA
+    >>> from sklatent import VariationalAutoencoder
+    >>> X = load_breast_cancer().data
+    >>> vae = VariationalAutoencoder(5, random_state=0).fit(X[:400])
+    >>> bool(vae.score(X[400:]) > PCA(5).fit(X[:400]).score(X[400:]))
+    True
+    >>> vae.sample(3, random_state=0).shape
+    (3, 30)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseLatentEncoder._parameter_constraints,
+        "likelihood": [StrOptions({"gaussian", "bernoulli", "poisson"})],
+        "noise_variance": [StrOptions({"auto", "shared", "feature"})],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "kl_warmup": [Interval(Real, 0, 1, closed="both")],
+        "free_bits": [Interval(Real, 0, None, closed="left")],
+        "latent_prior": [StrOptions({"standard", "gaussian_mixture"})],
+        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
+    }
+    _n_codes = 2
+
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        likelihood: str = "gaussian",
+        noise_variance: str = "auto",
+        beta: float = 1.0,
+        kl_warmup: float = 0.0,
+        free_bits: float = 0.0,
+        latent_prior: str = "standard",
+        n_importance_samples: int = 64,
+        hidden_layer_sizes: Sequence[int] = (256, 256),
+        activation: str = "silu",
+        init: str = "pca",
+        whiten: bool = False,
+        encoder: Network = None,
+        decoder: Network = None,
+        learning_rate: float = 3e-3,
+        weight_decay: float = 1.0,
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 20,
+        tol: float = 1e-3,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+        device: str = "auto",
+        callbacks: Sequence[Any] | None = None,
+    ) -> None:
+        super().__init__(
+            n_components,
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            init=init,
+            whiten=whiten,
+            encoder=encoder,
+            decoder=decoder,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            max_iter=max_iter,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+            device=device,
+            callbacks=callbacks,
+        )
+        self.likelihood = likelihood
+        self.noise_variance = noise_variance
+        self.beta = beta
+        self.kl_warmup = kl_warmup
+        self.free_bits = free_bits
+        self.latent_prior = latent_prior
+        self.n_importance_samples = n_importance_samples
+
+    # Fitting --------------------------------------------------------------------
+
+    def _check(self, X: NDArray[Any]) -> None:
+        low, high = float(X.min()), float(X.max())
+        if self.likelihood == "bernoulli" and (low < 0 or high > 1):
+            raise ValueError(
+                f"X has values from {low:.3g} to {high:.3g}; likelihood='bernoulli' "
+                "wants them in [0, 1]."
+            )
+        if self.likelihood == "poisson" and (low < 0 or (np.floor(X) != X).any()):
+            raise ValueError(
+                f"X has values from {low:.3g} to {high:.3g}, not all of them counts; "
+                "likelihood='poisson' wants non-negative whole numbers."
+            )
+
+    def _structure(self) -> dict[str, Any]:
+        return {
+            **super()._structure(),
+            "likelihood": self.likelihood,
+            "noise_variance": self.noise_variance,
+        }
+
+    def _prepare(self, rows: NDArray[np.float64], seed: int) -> None:
+        kind = self.noise_variance if self.likelihood == "gaussian" else "shared"
+        self._noise = choose_noise(rows, self.n_components_, kind, seed)
+
+    def _linear_start(self, rows: NDArray[np.float64], seed: int) -> ProbabilisticStart:
+        k = self.n_components_
+        if self.likelihood != "gaussian":
+            counts = rows * self._scale + self.mean_
+            return exponential_start(rows, counts, k, seed, self.likelihood)
+        if self._noise.shared:
+            return ppca_start(rows, k, seed)
+        return factor_analysis_start(rows, k, self._noise, seed)
+
+    def _assemble(
+        self, start: ProbabilisticStart | None, rows: NDArray[np.float64], seed: int
+    ) -> VariationalModule:
+        return assemble_variational(
+            self._architecture(),
+            start or blank_start(rows, self.n_components_, self._noise),
+            self._likelihood(),
+            self._noise.floor(rows),
+            linear=start is not None,
+            seed=seed,
+        )
+
+    def _likelihood(self) -> Likelihood:
+        """Return the likelihood of scaled rows, in float64."""
+        if self.likelihood == "gaussian":
+            return Gaussian()
+        kind = {"bernoulli": Bernoulli, "poisson": Poisson}[self.likelihood]
+        mean = torch.from_numpy(self.mean_.astype(np.float64))
+        return kind(mean, torch.tensor(self._scale, dtype=torch.float64))
+
+    def _objective(self, rows: NDArray[np.float64]) -> Objective:
+        n_features = rows.shape[1]
+        bound = NegativeBound(
+            self._likelihood(), self.beta, self.kl_warmup, self.free_bits
+        )
+        ruler = Nats(n_features, self._log_volume())
+        k = self.n_components_
+
+        def with_noise(x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+            return x, torch.randn(len(x), k, generator=generator).to(x.device)
+
+        return Objective(bound.float(), lambda _: ruler, with_noise)
+
+    def _log_volume(self) -> float:
+        """Return what scaling adds to the log-likelihood of a row."""
+        if self.likelihood != "gaussian":
+            return 0.0
+        return -len(self.mean_) * float(np.log(self._scale))
+
+    def _finish(self, module: Any, X: NDArray[Any], untouched: bool) -> None:  # noqa: ARG002
+        kl, moments = self._latent_moments(module, X)
+        module.frame = _sorted_frame(kl, moments, self.whiten).to(torch_dtype(X.dtype))
+        self.kl_per_component_ = np.sort(kl.numpy())[::-1].copy()
+        self.n_active_components_ = int((kl > ACTIVE).sum())
+        if self.n_active_components_ == 0:
+            warnings.warn(
+                "No latent is active: each says less than 0.01 nats of a row, so all "
+                "rows look alike to the decoder. A smaller beta, kl_warmup=0.5 or "
+                "free_bits=0.1 keeps latents in use, if there is structure in X; a "
+                "StandardScaler in front may show it.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        if self.likelihood == "gaussian":
+            with torch.inference_mode():
+                variance = module.noise().double().exp().numpy() * self._scale**2
+            shared = self._noise.shared
+            self.noise_variance_ = float(variance[0]) if shared else variance
+        if self.latent_prior == "gaussian_mixture":
+            self.latent_prior_ = _mixture(self._encode(X), self.random_state)
+
+    def _latent_moments(
+        self, module: VariationalModule, X: NDArray[Any]
+    ) -> tuple[Tensor, Moments]:
+        """Return each latent's mean KL, and the moments of the posteriors' means."""
+        moments = Moments(self.n_components_, X.shape[1])
+        kl = torch.zeros(self.n_components_, dtype=torch.float64)
+        with torch.inference_mode():
+            for _, x in self._batches(X, X.dtype, torch.device("cpu")):
+                mean, log_variance = module.posterior(x)
+                kl += kl_to_prior(mean, log_variance).double().sum(dim=0)
+                moments.add(mean.double(), x.double(), x.double())
+        return kl / len(X), moments
+
+    # Using the fitted model -----------------------------------------------------
+
+    def _in_units(self, x: NDArray[Any]) -> NDArray[Any]:
+        return super()._in_units(x) if self.likelihood == "gaussian" else x
+
+    def score_samples(self, X: ArrayLike) -> NDArray[Any]:
+        """Return a lower bound of each row's log-likelihood.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            In nats, on the scale of `X`, comparable with ``score_samples`` of ``PCA``,
+            ``FactorAnalysis`` and ``GaussianMixture``. The prior is N(0, I), whatever
+            `latent_prior` is. Low scores point to outliers.
+
+        Raises
+        ------
+        ValueError
+            If `X` is not as `fit` wants it, for example outside [0, 1] with the
+            Bernoulli likelihood.
+        """
+        valid = self._validate(X)
+        self._check(valid)
+        normal = _normal_draws(self.n_importance_samples, self.n_components_)
+        volume = self._log_volume()
+        scores = np.empty(len(valid), valid.dtype)
+        with self._inference(valid.dtype) as (module, device):
+            draws = torch.from_numpy(normal).to(device, module.frame.mean.dtype)
+            width = self._width() * len(draws)
+            for rows in row_slices(len(valid), width, smallest=1):
+                x = scaled(valid[rows], self.mean_, self._scale, valid.dtype)
+                bound = module.log_likelihood(torch.from_numpy(x).to(device), draws)
+                scores[rows] = bound.cpu().numpy() + volume
+        return scores
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:  # noqa: ARG002
+        """Return the mean of `score_samples`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            A lower bound of the mean log-likelihood of a row, in nats.
+        """
+        return float(self.score_samples(X).mean(dtype=np.float64))
+
+    def sample(
+        self, n_samples: int = 1, random_state: Any = None, *, noise: bool = True
+    ) -> NDArray[Any]:
+        """Draw new rows.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+        random_state : int, RandomState instance or None, default=None
+            Fixes the rows. None is NumPy's global generator, as in scikit-learn.
+        noise : bool, default=True
+            Whether to draw rows from the likelihood; False gives its means.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            On the scale of the training rows, in their dtype.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is below 1.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1; got {n_samples!r}.")
+        random = check_random_state(random_state)
+        generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
+        X = np.empty((n_samples, len(self.mean_)), self.mean_.dtype)
+        latents = self._latents(n_samples, random)
+        with self._inference(X.dtype) as (module, device):
+            for rows in row_slices(n_samples, self._width()):
+                z = torch.from_numpy(latents[rows].astype(X.dtype)).to(device)
+                location = module.decoder(module.frame.back(z))
+                likelihood = module.likelihood
+                if noise:
+                    x = likelihood.sample(location, module.noise(), generator)
+                else:
+                    x = likelihood.mean(location)
+                X[rows] = self._in_units(x.cpu().numpy())
+        return X
+
+    def _latents(self, n: int, random: np.random.RandomState) -> NDArray[Any]:
+        """Draw latents from the prior, in the frame of `transform`."""
+        if hasattr(self, "latent_prior_"):
+            prior = self.latent_prior_
+            labels = random.choice(len(prior.weights_), n, p=prior.weights_)
+            normal = random.standard_normal((n, self.n_components_))
+            roots = np.linalg.cholesky(prior.covariances_)
+            noise = np.einsum("nij,nj->ni", roots[labels], normal)
+            return np.asarray(prior.means_[labels] + noise)
+        frame = self.net_.module_.frame
+        u = torch.from_numpy(random.standard_normal((n, self.n_components_)))
+        Z: NDArray[Any] = frame(u.to(frame.mean.dtype)).numpy()
+        return Z
+
+
+def _normal_draws(n: int, k: int) -> NDArray[np.float64]:
+    """Return n fixed quasi-random numbers from N(0, I), shape (n, k).
+
+    They are Sobol's, shifted so that none is at an edge (Cranley & Patterson 1976).
+    """
+    points = qmc.Sobol(k, scramble=False).random_base2(max(0, int(n - 1).bit_length()))
+    shift = np.random.RandomState(0).uniform(size=k)
+    uniform = ((points[:n] + shift) % 1.0).clip(1e-12, 1 - 1e-12)
+    return np.asarray(norm.ppf(uniform))
+
+
+def _sorted_frame(kl: Tensor, moments: Moments, whiten: bool) -> LatentFrame:
+    """Return the frame that sorts latents, most informative first, and fixes signs."""
+    order = torch.argsort(kl, descending=True, stable=True)
+    cross = moments.cross_covariance
+    largest = cross.gather(1, cross.abs().argmax(dim=1, keepdim=True)).squeeze(1)
+    size = torch.where(largest < 0, -1.0, 1.0).double()
+    if whiten:
+        deviation = moments.covariance.diagonal().sqrt()
+        size /= torch.where(deviation > 1e-9, deviation, 1.0)
+    matrix = torch.diag(size)[:, order]
+    inverse = torch.diag(1 / size)[order]
+    return LatentFrame(torch.zeros_like(kl), matrix, inverse)
+
+
+def _mixture(Z: NDArray[Any], random_state: Any) -> GaussianMixture:
+    """Fit a Gaussian mixture whose size has the least BIC."""
+    sizes = [n for n in (1, 2, 4, 8, 16, 32) if n == 1 or n * Z.shape[1] <= len(Z) // 2]
+    Z = Z.astype(np.float64)
+    fits = [GaussianMixture(n, random_state=random_state).fit(Z) for n in sizes]
+    return min(fits, key=lambda mixture: mixture.bic(Z))

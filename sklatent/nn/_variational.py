@@ -1,0 +1,263 @@
+"""The variational autoencoder network and its bound."""
+
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from ._frame import LatentFrame
+from ._likelihoods import Likelihood
+from ._mlp import Tape
+from ._residual import ResidualMap
+
+
+class Output(NamedTuple):
+    """What the module says of n rows.
+
+    Attributes
+    ----------
+    location : Tensor of shape (n, n_features)
+        The decoder's output, for the likelihood.
+    mean, log_variance : Tensor of shape (n, k)
+        The posterior of the latents, a diagonal Gaussian.
+    log_noise : Tensor of shape (n_features,) or (1,)
+        The logarithm of the noise's variance, where the likelihood has one.
+    """
+
+    location: Tensor
+    mean: Tensor
+    log_variance: Tensor
+    log_noise: Tensor
+
+
+class NoiseVariance(nn.Module):
+    r"""The variance :math:`f + e^{a + 10 b}` with a trained shift `b`, 0 at first.
+
+    Parameters
+    ----------
+    variance : Tensor of shape (n_features,) or (1,)
+        Where it starts.
+    floor : Tensor of the same shape
+        The number `f`, below which it cannot fall.
+    """
+
+    start: Tensor
+    log_floor: Tensor
+
+    def __init__(self, variance: Tensor, floor: Tensor) -> None:
+        super().__init__()
+        above = torch.maximum(variance - floor, 1e-3 * floor)
+        self.register_buffer("start", above.log())
+        self.register_buffer("log_floor", floor.log())
+        self.shift = nn.Parameter(torch.zeros_like(variance))
+
+    def forward(self) -> Tensor:
+        """Return the logarithm of the variance."""
+        return torch.logaddexp(self.start + 10 * self.shift, self.log_floor)
+
+    def pull(self, log_variance: Tensor, grad: Tensor) -> None:
+        """Set the shift's gradient, from that at the logarithm of the variance."""
+        inner = self.start + 10 * self.shift
+        assert self.shift.grad is not None
+        torch.mul(grad, 10 * torch.exp(inner - log_variance), out=self.shift.grad)
+
+
+class VariationalModule(nn.Module):
+    r"""Encoder :math:`q(u|x)`, decoder :math:`p(x|u)` and a latent frame.
+
+    Parameters
+    ----------
+    encoder : ResidualMap
+        Maps (n, n_features) to (n, 2 k): means and log-variances.
+    decoder : ResidualMap
+        Maps (n, k) to (n, n_features).
+    noise : NoiseVariance
+        Of the Gaussian likelihood; others take no notice of it.
+    likelihood : Likelihood
+        What the decoder's output says.
+    frame : LatentFrame
+        The coordinates in which `encode` gives and `decode` takes the latents.
+    """
+
+    def __init__(
+        self,
+        encoder: ResidualMap,
+        decoder: ResidualMap,
+        noise: NoiseVariance,
+        likelihood: Likelihood,
+        frame: LatentFrame,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.noise = noise
+        self.likelihood = likelihood
+        self.frame = frame
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode; no walk through all parts if it is set already."""
+        return self if mode == self.training else super().train(mode)
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance of the latents of rows, each (n, k)."""
+        mean, log_variance = self.encoder(x).chunk(2, dim=1)
+        return mean, log_variance
+
+    def forward(self, shown: Tensor | tuple[Tensor, Tensor]) -> Output:
+        """Return what the decoder makes of a draw from the posterior.
+
+        Parameters
+        ----------
+        shown : Tensor of shape (n, n_features), or a tuple of it and one of (n, k)
+            The rows, and standard normal noise; without it the draw is the mean.
+        """
+        x, noise = shown if isinstance(shown, tuple | list) else (shown, None)
+        mean, log_variance = self.posterior(x)
+        u = mean if noise is None else mean + torch.exp(0.5 * log_variance) * noise
+        return Output(self.decoder(u), mean, log_variance, self.noise())
+
+    @property
+    def written_out(self) -> bool:
+        """Whether `record` and `pull` can do what autograd does."""
+        return self.encoder.written_out and self.decoder.written_out
+
+    def record(self, shown: tuple[Tensor, Tensor]) -> tuple[Output, Any]:
+        """Do what `forward` does; return what `pull` needs as well."""
+        x, noise = shown
+        code, encoding = self.encoder.record(x)
+        mean, log_variance = code.chunk(2, dim=1)
+        deviation = torch.exp(0.5 * log_variance).mul_(noise)
+        location, decoding = self.decoder.record(mean + deviation)
+        log_noise = self.noise()
+        output = Output(location, mean, log_variance, log_noise)
+        return output, (encoding, decoding, deviation, log_noise)
+
+    def pull(self, tapes: tuple[Tape, Tape, Tensor, Tensor], grad: Output) -> None:
+        """Set the parameters' gradients, from those at the output."""
+        encoding, decoding, deviation, log_noise = tapes
+        inner = self.decoder.pull(decoding, grad.location, to_input=True)
+        assert inner is not None
+        to_log_variance = torch.addcmul(grad.log_variance, inner, deviation, value=0.5)
+        code = torch.cat([grad.mean + inner, to_log_variance], dim=1)
+        self.encoder.pull(encoding, code, to_input=False)
+        self.noise.pull(log_noise, grad.log_noise)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Map rows (n, n_features) to the means of their latents (n, k)."""
+        return self.frame(self.posterior(x)[0])  # type: ignore[no-any-return]
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Map latents (n, k) to expected rows (n, n_features)."""
+        return self.likelihood.mean(self.decoder(self.frame.back(z)))
+
+    def log_likelihood(self, x: Tensor, draws: Tensor) -> Tensor:
+        r"""Bound each row's log-likelihood from below by importance weighting.
+
+        It is :math:`\log \frac1M \sum_m p(x|u_m)\,p(u_m) / q(u_m|x)` with draws
+        :math:`u_m` from the posterior (Burda et al. 2016, arXiv 1509.00519): the
+        log-likelihood itself where the posterior is exact.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_features)
+            The rows.
+        draws : Tensor of shape (M, k)
+            Standard normal numbers, the same for each row.
+
+        Returns
+        -------
+        bound : Tensor of shape (n,)
+            In nats.
+        """
+        mean, log_variance = self.posterior(x)
+        deviation = torch.exp(0.5 * log_variance)[:, None] * draws
+        u = mean[:, None] + deviation
+        location = self.decoder(u.flatten(0, 1))
+        repeated = x.repeat_interleave(len(draws), dim=0)
+        nll = self.likelihood.nll(location, self.noise(), repeated).view(len(x), -1)
+        prior = 0.5 * (draws.square() - u.square()).sum(dim=2)
+        weights = prior - nll + 0.5 * log_variance.sum(dim=1, keepdim=True)
+        n_draws = torch.full((), len(draws), dtype=x.dtype, device=x.device)
+        return torch.logsumexp(weights, dim=1) - n_draws.log()
+
+    def fixed_state(self) -> dict[str, Tensor]:
+        """Return a copy of what training does not change, by its name."""
+        return {name: value.clone() for name, value in self.named_buffers()}
+
+
+def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
+    r"""Return :math:`\mathrm{KL}(q(u|x)\,\|\,N(0, I))` of each latent, in nats.
+
+    It is :math:`\frac12 (m^2 + s^2 - 1 - \log s^2)` (Kingma & Welling 2014).
+
+    Parameters
+    ----------
+    mean, log_variance : Tensor of shape (n, k)
+
+    Returns
+    -------
+    kl : Tensor of shape (n, k)
+    """
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+
+
+class NegativeBound(nn.Module):
+    r"""Minus the evidence lower bound, :math:`-\log p(x|u) + \beta\,\mathrm{KL}`.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        Gives the first term.
+    beta : float
+        The weight of the second.
+    warmup : float
+        The share of the training steps over which that weight rises from 0.
+    free_bits : float
+        Nats per latent, over the rows of a batch, below which the second term gains
+        nothing (Kingma et al. 2016, arXiv 1606.04934).
+    """
+
+    def __init__(
+        self, likelihood: Likelihood, beta: float, warmup: float, free_bits: float
+    ) -> None:
+        super().__init__()
+        self.likelihood = likelihood
+        self.beta = beta
+        self.warmup = warmup
+        self.free_bits = free_bits
+        #: The share of the training steps that are made.
+        self.done = 1.0
+
+    @property
+    def _weight(self) -> float:
+        return self.beta * min(1.0, self.done / self.warmup if self.warmup else 1.0)
+
+    def forward(self, output: Output, x: Tensor) -> Tensor:
+        """Return the mean over rows, per feature."""
+        location, mean, log_variance, log_noise = output
+        kl = kl_to_prior(mean, log_variance).mean(dim=0).clamp(min=self.free_bits)
+        loss = self.likelihood.nll(location, log_noise, x).mean()
+        return (loss + self._weight * kl.sum()) / x.shape[1]
+
+    def gradient(self, output: Output, x: Tensor) -> tuple[Tensor, Output]:
+        """Return the same and its gradient at the output."""
+        location, mean, log_variance, log_noise = output
+        per_row = 1 / x.numel()
+        loss, at_location, at_noise = self.likelihood.gradient(location, log_noise, x)
+        kl = kl_to_prior(mean, log_variance).mean(dim=0)
+        weight = self._weight * (kl >= self.free_bits) * per_row
+        loss = loss * per_row
+        loss = loss + self._weight * kl.clamp(min=self.free_bits).sum() / x.shape[1]
+        grad = Output(
+            at_location.mul_(per_row),
+            mean * weight,
+            (log_variance.exp() - 1) * (0.5 * weight),
+            at_noise * per_row,
+        )
+        return loss, grad
+
+    def rows(self, output: Output, x: Tensor) -> Tensor:
+        """Return the value of each row, without warm-up and free bits, shape (n,)."""
+        location, mean, log_variance, log_noise = output
+        kl = kl_to_prior(mean, log_variance).sum(dim=1)
+        return self.likelihood.nll(location, log_noise, x) + self.beta * kl
