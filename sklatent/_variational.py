@@ -238,8 +238,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
     def _linear_start(self, rows: NDArray[np.float64], seed: int) -> ProbabilisticStart:
         k = self.n_components_
         if self.likelihood != "gaussian":
-            counts = rows * self._scale + self.mean_
-            return exponential_start(rows, counts, k, seed, self.likelihood)
+            features = self._likelihood().features(torch.from_numpy(rows)).numpy()
+            data = (rows * self._scale + self.mean_).clip(min=0)
+            return exponential_start(features, data, k, self.likelihood, seed)
         if self._noise.shared:
             return ppca_start(rows, k, seed)
         return factor_analysis_start(rows, k, self._noise, seed)
@@ -297,6 +298,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
                 ConvergenceWarning,
                 stacklevel=2,
             )
+        for name in ("noise_variance_", "latent_prior_"):  # of an earlier fit
+            self.__dict__.pop(name, None)
         if self.likelihood == "gaussian":
             with torch.inference_mode():
                 variance = module.noise().double().exp().numpy() * self._scale**2

@@ -14,6 +14,10 @@ _LARGEST_LOG_RATE = 30.0
 class Likelihood(nn.Module):
     """The distribution of a row's features, independent given the decoder's output."""
 
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the encoder sees of scaled rows, of the shape of `x`."""
+        return x
+
     @abstractmethod
     def mean(self, location: Tensor) -> Tensor:
         """Return the expected rows, of the shape of `location`."""
@@ -134,7 +138,14 @@ class Bernoulli(_OfTheData):
 
 
 class Poisson(_OfTheData):
-    """Of counts; the output is the logarithm of their mean."""
+    """Of counts; the output is the logarithm of their mean.
+
+    The encoder sees log(1 + count), to which a logarithm of rates is close to linear.
+    """
+
+    def features(self, x: Tensor) -> Tensor:
+        counts = self.rows(x).clamp(min=0)
+        return torch.log1p(counts) - torch.log1p(self.shift.clamp(min=0))
 
     def mean(self, location: Tensor) -> Tensor:
         return torch.exp(location.clamp(max=_LARGEST_LOG_RATE))

@@ -100,7 +100,8 @@ class VariationalModule(nn.Module):
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of the latents of rows, each (n, k)."""
-        mean, log_variance = self.encoder(x).chunk(2, dim=1)
+        code = self.encoder(self.likelihood.features(x))
+        mean, log_variance = code.chunk(2, dim=1)
         return mean, log_variance
 
     def forward(self, shown: Tensor | tuple[Tensor, Tensor]) -> Output:
@@ -124,7 +125,7 @@ class VariationalModule(nn.Module):
     def record(self, shown: tuple[Tensor, Tensor]) -> tuple[Output, Any]:
         """Do what `forward` does; return what `pull` needs as well."""
         x, noise = shown
-        code, encoding = self.encoder.record(x)
+        code, encoding = self.encoder.record(self.likelihood.features(x))
         mean, log_variance = code.chunk(2, dim=1)
         deviation = torch.exp(0.5 * log_variance).mul_(noise)
         location, decoding = self.decoder.record(mean + deviation)

@@ -1,0 +1,570 @@
+"""VariationalAutoencoder: probabilistic PCA and factor analysis, bounds, samples."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import gammaln
+from scipy.stats import multivariate_normal
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.decomposition import PCA, FactorAnalysis
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+from torch.testing import assert_close
+
+from sklatent import VariationalAutoencoder
+from sklatent._probabilistic_start import (
+    Noise,
+    choose_noise,
+    factor_analysis_start,
+    log_likelihood,
+    ppca_start,
+)
+from sklatent._variational import _normal_draws
+from sklatent.nn import (
+    MLP,
+    Bernoulli,
+    Gaussian,
+    LatentFrame,
+    NegativeBound,
+    NoiseVariance,
+    Poisson,
+    ResidualMap,
+    VariationalModule,
+    kl_to_prior,
+)
+
+QUICK = {"hidden_layer_sizes": (32,), "max_iter": 5, "random_state": 0}
+LOADERS = {"wine": load_wine, "cancer": load_breast_cancer, "digits": load_digits}
+GAUSSIANS = ("shared", "feature")
+
+
+def quick(k=2, **params):
+    return VariationalAutoencoder(k, **{"early_stopping": False, **QUICK, **params})
+
+
+def linear(k, **params):
+    return VariationalAutoencoder(k, hidden_layer_sizes=(), **params)
+
+
+def standardised(name):
+    X = LOADERS[name]().data
+    return StandardScaler().fit_transform(X[:, X.std(axis=0) > 0])
+
+
+def binary(digits):
+    return (digits > 8).astype(float)
+
+
+# The linear start is the classic -------------------------------------------------
+
+
+@pytest.mark.parametrize("k", [1, 2, 8])
+@pytest.mark.parametrize("data", LOADERS)
+@pytest.mark.parametrize("scaled", [False, True])
+def test_the_shared_start_is_probabilistic_pca(data, k, scaled):
+    X = standardised(data) if scaled else LOADERS[data]().data
+    model, pca = linear(k, noise_variance="shared").fit(X), PCA(k).fit(X)
+    assert_allclose(model.score_samples(X), pca.score_samples(X), rtol=1e-6, atol=1e-6)
+    assert model.score(X) == pytest.approx(pca.score(X), abs=1e-6)
+    assert model.noise_variance_ == pytest.approx(pca.noise_variance_)
+    # The posterior's means are PCA's latents, scaled.
+    Z, expected = model.transform(X), pca.transform(X)
+    correlation = np.corrcoef(Z.T, expected.T)[:k, k:]
+    assert_allclose(correlation, np.eye(k), atol=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 3, 6])
+@pytest.mark.parametrize("data", ["wine", "cancer"])
+def test_the_start_with_a_variance_for_each_feature_is_factor_analysis(data, k):
+    X = standardised(data)
+    model, classic = linear(k, noise_variance="feature").fit(X), FactorAnalysis(k)
+    classic.fit(X)
+    assert_allclose(model.score_samples(X), classic.score_samples(X), atol=0.05)
+    assert model.score(X) == pytest.approx(classic.score(X), abs=0.01)
+    assert_allclose(
+        model.noise_variance_, classic.noise_variance_, rtol=1e-3, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("noise_variance", GAUSSIANS)
+def test_the_elbo_of_the_start_is_its_likelihood(noise_variance):
+    """No importance weighting: the mean over many draws of the bound itself."""
+    X = standardised("wine")
+    model = linear(3, noise_variance=noise_variance).fit(X)
+    module = model.net_.module_
+    x = torch.from_numpy((X - model.mean_) / model._scale)
+    bound = NegativeBound(Gaussian(), 1.0, 0.0, 0.0)
+    draws = torch.from_numpy(_normal_draws(4096, 3))
+    with torch.no_grad():
+        elbos = [
+            -bound.rows(module((x, draw.expand(len(x), 3))), x).mean() for draw in draws
+        ]
+    elbo = float(np.mean(elbos)) + model._log_volume()
+    assert elbo == pytest.approx(model.score(X), abs=1e-3 * X.shape[1])
+    assert elbo <= model.score(X) + 1e-3
+
+
+def test_starts_have_a_diagonal_posterior():
+    X = standardised("cancer")
+    for start in (ppca_start(X, 4, 0), factor_analysis_start(X, 4, Noise(False), 0)):
+        noise = np.broadcast_to(start.noise_variance, X.shape[1:])
+        W = start.decoder_weight
+        precision = np.eye(4) + (W / noise) @ W.T
+        assert_allclose(
+            np.linalg.inv(precision), np.diag(start.posterior_variance), atol=1e-9
+        )
+        covariance = W.T @ W + np.diag(noise)
+        exact = multivariate_normal(start.decoder_bias, covariance).logpdf(X)
+        assert_allclose(log_likelihood(start, X), exact, rtol=1e-6)
+
+
+def test_beyond_the_rank_latents_say_nothing():
+    X = np.random.default_rng(0).normal(size=(40, 4)) @ np.diag([3, 2, 1, 1])
+    model = linear(6, noise_variance="shared").fit(X)
+    assert_allclose(model.kl_per_component_[4:], 0, atol=1e-12)
+    assert np.isfinite(model.score(X))
+
+
+# The choice of the noise ---------------------------------------------------------
+
+
+def test_each_kind_of_noise_is_chosen_where_it_is_true():
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=(600, 2)) @ rng.normal(size=(2, 12))
+    noise = rng.normal(size=signal.shape)
+    assert choose_noise(signal + noise, 2, "auto", 0).shared
+    uneven = noise * np.geomspace(0.05, 3, 12)
+    assert not choose_noise(signal + uneven, 2, "auto", 0).shared
+    assert not choose_noise(signal + noise, 2, "feature", 0).shared
+    assert choose_noise(signal + uneven, 2, "shared", 0).shared
+
+
+def test_features_that_are_rarely_lit_get_a_floor(digits):
+    assert choose_noise(digits / digits.std(), 2, "feature", 0).least > 0
+    assert choose_noise(standardised("wine"), 2, "feature", 0).least == 0
+
+
+# Networks, likelihoods, gradients ------------------------------------------------
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+
+
+def module(likelihood, *, each=True):
+    def residual(n_in, n_out):
+        sizes = (n_in, 7, n_out)
+        network = MLP(sizes, "silu", zero_last=False, generator=generator())
+        size = normal(n_out).abs()
+        return ResidualMap(normal(n_in, n_out), normal(n_out), network, size)
+
+    variance = torch.full((5 if each else 1,), 0.7).double()
+    noise = NoiseVariance(variance, 0.1 * variance)
+    frame = LatentFrame.scaling(torch.ones(3))
+    return VariationalModule(
+        residual(5, 6), residual(3, 5), noise, likelihood, frame
+    ).double()
+
+
+def likelihoods():
+    mean, scale = torch.full((5,), 0.4).double(), torch.tensor(0.3).double()
+    return {
+        "gaussian": Gaussian(),
+        "bernoulli": Bernoulli(mean, scale),
+        "poisson": Poisson(mean * 10, scale * 10),
+    }
+
+
+@pytest.mark.parametrize("each", [True, False])
+@pytest.mark.parametrize("kind", ["gaussian", "bernoulli", "poisson"])
+@pytest.mark.parametrize("terms", [(1.0, 0.0, 0.0), (0.5, 0.8, 0.0), (2.0, 0.0, 1.2)])
+def test_the_gradient_written_out_is_that_of_autograd(kind, each, terms):
+    likelihood = likelihoods()[kind]
+    net, bound = module(likelihood, each=each), NegativeBound(likelihood, *terms)
+    bound.done = 0.3
+    x, noise = normal(9, 5) * 0.2, normal(9, 3, seed=1)
+    loss = bound(net((x, noise)), x)
+    loss.backward()
+    expected = {
+        name: torch.zeros_like(p) if p.grad is None else p.grad.clone()
+        for name, p in net.named_parameters()
+    }
+    for parameter in net.parameters():
+        parameter.grad = torch.full_like(parameter, torch.nan)
+    with torch.no_grad():
+        output, tapes = net.record((x, noise))
+        value, grad = bound.gradient(output, x)
+        net.pull(tapes, grad)
+    assert_close(value, loss)
+    for name, parameter in net.named_parameters():
+        assert_close(parameter.grad, expected[name], msg=name)
+
+
+def test_likelihoods_are_those_of_scipy_formulas():
+    x, location = normal(4, 5) * 0.2, normal(4, 5, seed=1)
+    kinds = likelihoods()
+    log_variance = normal(5, seed=2)
+    exact = torch.distributions.Normal(location, torch.exp(0.5 * log_variance))
+    assert_close(
+        kinds["gaussian"].nll(location, log_variance, x), -exact.log_prob(x).sum(1)
+    )
+    one = log_variance[:1]
+    same = kinds["gaussian"].nll(location, one.expand(5), x)
+    assert_close(kinds["gaussian"].nll(location, one, x), same)
+    p = kinds["bernoulli"].rows(x).round().clamp(0, 1)
+    rows = (p - 0.4) / 0.3
+    exact = torch.distributions.Bernoulli(logits=location).log_prob(p).sum(1)
+    assert_close(kinds["bernoulli"].nll(location, one, rows), -exact)
+    counts = torch.tensor([[0.0, 1, 2, 3, 9]]).double()
+    nll = kinds["poisson"].nll(location[:1], one, (counts - 4) / 3)
+    rate = location[:1].exp().numpy()
+    c = counts.numpy()
+    assert_allclose(nll, -(c * np.log(rate) - rate - gammaln(c + 1)).sum(1))
+
+
+def test_kl_is_that_of_torch():
+    mean, log_variance = normal(4, 3), normal(4, 3, seed=1)
+    q = torch.distributions.Normal(mean, torch.exp(0.5 * log_variance))
+    p = torch.distributions.Normal(torch.zeros(3).double(), torch.ones(3).double())
+    exact = torch.distributions.kl_divergence(q, p)
+    assert_close(kl_to_prior(mean, log_variance), exact)
+
+
+def test_noise_variance_starts_where_it_should_and_has_a_floor():
+    noise = NoiseVariance(torch.tensor([2.0, 0.5]), torch.tensor([0.1, 0.1]))
+    assert_close(noise().exp(), torch.tensor([2.0, 0.5]))
+    with torch.no_grad():
+        noise.shift.fill_(-100.0)
+    assert_close(noise().exp(), torch.tensor([0.1, 0.1]))
+
+
+def test_warmup_and_free_bits():
+    bound = NegativeBound(Gaussian(), 2.0, 0.5, 0.0)
+    assert bound._weight == 2.0
+    bound.done = 0.25
+    assert bound._weight == 1.0
+    bound.done = 0.7
+    assert bound._weight == 2.0
+
+
+# Scores --------------------------------------------------------------------------
+
+
+def test_more_importance_samples_are_a_tighter_bound(digits):
+    X = digits[:, digits.std(0) > 0]
+    model = quick(4, max_iter=20).fit(X)
+    scores = [
+        model.set_params(n_importance_samples=n).score(X) for n in (1, 8, 64, 512)
+    ]
+    assert scores == sorted(scores)
+    assert scores[3] - scores[2] < scores[1] - scores[0]
+
+
+def test_scores_do_not_depend_on_company(digits):
+    model = quick(3).fit(digits)
+    whole = model.score_samples(digits[:40])
+    single = np.concatenate([model.score_samples(row[None]) for row in digits[:40]])
+    assert_allclose(single, whole, rtol=1e-10)
+    assert_array_equal(model.score_samples(digits[:40]), whole)
+    assert model.score(digits[:40]) == pytest.approx(whole.mean())
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_scores_are_on_the_scale_of_the_data(digits, factor):
+    X = digits[:, digits.std(0) > 0]
+    one, other = quick(2).fit(X), quick(2).fit(X * factor)
+    volume = X.shape[1] * np.log(factor)
+    assert other.score(X * factor) + volume == pytest.approx(one.score(X), abs=0.1)
+    assert_allclose(
+        other.noise_variance_ / factor**2, one.noise_variance_, rtol=1e-2, atol=1e-6
+    )
+
+
+def test_better_than_its_start_and_the_classics():
+    X_train, X_test = train_test_split(load_digits().data, random_state=0)
+    lit = X_train.std(axis=0) > 0
+    X_train, X_test = X_train[:, lit], X_test[:, lit]
+    model = VariationalAutoencoder(8, random_state=0).fit(X_train)
+    start = linear(8, random_state=0).fit(X_train)
+    assert model.best_iteration_ > 0
+    assert model.score(X_test) > start.score(X_test) + 5
+    for classic in (PCA(8), FactorAnalysis(8)):
+        assert model.score(X_test) > classic.fit(X_train).score(X_test) + 5
+    # The held-out scores are on the same scale, with one draw and not 64.
+    assert abs(model.best_validation_score_ - model.score(X_test)) < 15
+
+
+def test_score_samples_find_outliers():
+    X = standardised("cancer")
+    model = quick(4).fit(X)
+    broken = X[:50].copy()
+    broken[:, ::3] = np.random.default_rng(0).permutation(broken[:, ::3])
+    assert model.score(broken) < model.score(X[:50]) - 5
+
+
+# Latents -------------------------------------------------------------------------
+
+
+def test_latents_are_sorted_by_what_they_say(digits):
+    model = quick(6).fit(digits)
+    kl = model.kl_per_component_
+    assert kl.shape == (6,)
+    assert (np.diff(kl) <= 0).all()
+    assert model.n_active_components_ == (kl > 0.01).sum() == 6
+    Z = model.transform(digits)
+    cross = (Z - Z.mean(0)).T @ (digits - digits.mean(0))
+    assert (cross[np.arange(6), np.abs(cross).argmax(axis=1)] > 0).all()
+    # The same numbers from the latents themselves, in their order.
+    x = torch.from_numpy((digits - model.mean_) / model._scale)
+    with torch.no_grad():
+        mean, log_variance = model.net_.module_.posterior(x)
+    own = kl_to_prior(mean, log_variance).mean(0).numpy()
+    assert_allclose(np.sort(own)[::-1], kl, rtol=1e-6)
+    order = own.argsort()[::-1]
+    assert_allclose(np.abs(Z), np.abs(mean.numpy()[:, order]), rtol=1e-9)
+
+
+def test_whiten(digits):
+    plain, white = quick(3).fit(digits), quick(3, whiten=True).fit(digits)
+    Z = white.transform(digits)
+    assert_allclose(Z.std(axis=0, ddof=1), 1)
+    assert_allclose(white.reconstruct(digits), plain.reconstruct(digits), atol=1e-8)
+    assert white.score(digits) == pytest.approx(plain.score(digits))
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_active_latent_warns():
+    X = np.random.default_rng(0).normal(size=(300, 4))
+    with pytest.warns(ConvergenceWarning, match="No latent is active.*smaller beta"):
+        model = quick(1, beta=1000.0, max_iter=60, init="random").fit(X)
+    assert model.n_active_components_ == 0
+
+
+def test_free_bits_keep_latents_in_use():
+    X = np.random.default_rng(0).normal(size=(300, 4))
+    params = {"max_iter": 60, "init": "random", "beta": 20.0}
+    with pytest.warns(ConvergenceWarning):
+        quick(2, **params).fit(X)
+    assert quick(2, free_bits=0.5, **params).fit(X).n_active_components_ == 2
+
+
+def test_kl_warmup_changes_training(digits):
+    plain, warmed = (
+        quick(2, kl_warmup=share, max_iter=10).fit(digits) for share in (0.0, 1.0)
+    )
+    assert warmed.kl_per_component_.sum() > plain.kl_per_component_.sum()
+
+
+def test_beta_trades_information(digits):
+    kl = [
+        quick(4, beta=beta, max_iter=20).fit(digits).kl_per_component_.sum()
+        for beta in (0.2, 1.0, 5.0)
+    ]
+    assert kl[0] > kl[1] > kl[2]
+
+
+# Likelihoods ---------------------------------------------------------------------
+
+
+def test_bernoulli(digits):
+    X = binary(digits)
+    X_train, X_test = X[:1300], X[1300:]
+    start = linear(8, likelihood="bernoulli").fit(X_train)
+    rate = X_train.mean(0).clip(1e-3, 1 - 1e-3)
+    independent = (X_test * np.log(rate) + (1 - X_test) * np.log1p(-rate)).sum(1)
+    assert start.score(X_test) > independent.mean() + 3
+    model = VariationalAutoencoder(8, likelihood="bernoulli", random_state=0)
+    model.fit(X_train)
+    assert model.score(X_test) > start.score(X_test) + 1
+    X_hat = model.reconstruct(X_test)
+    assert X_hat.min() >= 0
+    assert X_hat.max() <= 1
+    assert set(np.unique(model.sample(50, random_state=0))) == {0.0, 1.0}
+    assert not hasattr(model, "noise_variance_")
+
+
+def test_poisson():
+    rng = np.random.default_rng(0)
+    latents = rng.normal(size=(900, 2))
+    rates = np.exp(0.7 * latents @ rng.normal(size=(2, 10)) + 0.5)
+    X = rng.poisson(rates).astype(float)
+    X_train, X_test = X[:600], X[600:]
+    model = VariationalAutoencoder(2, likelihood="poisson", random_state=0)
+    model.fit(X_train)
+    rate = X_train.mean(0)
+    independent = (X_test * np.log(rate) - rate - gammaln(X_test + 1)).sum(1).mean()
+    best = (X_test * np.log(rates[600:]) - rates[600:] - gammaln(X_test + 1)).sum(1)
+    assert independent + 3 < model.score(X_test) < best.mean()
+    sample = model.sample(2000, random_state=0)
+    assert (sample == np.floor(sample)).all()
+    assert_allclose(sample.mean(0), rate, rtol=0.35)
+
+
+@pytest.mark.filterwarnings("ignore:No latent is active")
+@pytest.mark.parametrize(
+    ("likelihood", "X", "message"),
+    [
+        ("bernoulli", [[0.0, 2.0], [1.0, 0.0]], r"from 0 to 2; .* in \[0, 1\]"),
+        ("poisson", [[0.0, 0.5], [1.0, 0.0]], "not all of them counts"),
+        ("poisson", [[0.0, -1.0], [1.0, 0.0]], "from -1 to 1"),
+    ],
+)
+def test_rows_that_a_likelihood_cannot_have(likelihood, X, message):
+    model = quick(1, likelihood=likelihood)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X)
+    good = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    model.fit(good)
+    with pytest.raises(ValueError, match=message):
+        model.score_samples(X)
+
+
+# Samples -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("noise_variance", GAUSSIANS)
+def test_samples_of_a_linear_model_have_its_covariance(noise_variance):
+    X = standardised("wine")
+    model = linear(3, noise_variance=noise_variance).fit(X)
+    sample = model.sample(40_000, random_state=0)
+    classic = PCA(3) if noise_variance == "shared" else FactorAnalysis(3)
+    assert_allclose(sample.mean(0), X.mean(0), atol=0.05)
+    assert_allclose(np.cov(sample.T), classic.fit(X).get_covariance(), atol=0.06)
+
+
+def test_samples(digits):
+    model = quick(4).fit(digits.astype(np.float32))
+    X = model.sample(7, random_state=0)
+    assert X.shape == (7, 64)
+    assert X.dtype == np.float32
+    assert model.sample().shape == (1, 64)
+    assert_array_equal(X, model.sample(7, random_state=0))
+    assert not np.array_equal(X, model.sample(7, random_state=1))
+    smooth = model.sample(2000, random_state=0, noise=False)
+    rough = model.sample(2000, random_state=0)
+    assert smooth.var(0).sum() < rough.var(0).sum()
+    with pytest.raises(ValueError, match="n_samples must be at least 1; got 0"):
+        model.sample(0)
+
+
+def test_a_mixture_as_the_prior():
+    rng = np.random.default_rng(0)
+    centres = np.array([[4, 0, 0, 0], [-4, 0, 0, 0], [0, 4, 0, 0]])
+    X = centres[rng.integers(3, size=900)] + 0.3 * rng.normal(size=(900, 4))
+    params = {"max_iter": 20, "batch_size": 64}
+    standard, mixture = (
+        quick(2, latent_prior=prior, **params).fit(X)
+        for prior in ("standard", "gaussian_mixture")
+    )
+    assert isinstance(mixture.latent_prior_, GaussianMixture)
+    assert not hasattr(standard, "latent_prior_")
+
+    def distance(model):
+        sample = model.sample(2000, random_state=0)
+        return np.linalg.norm(sample[:, None] - centres, axis=2).min(axis=1).mean()
+
+    assert distance(mixture) < 0.7 * distance(standard)
+
+
+def test_a_refit_with_another_prior_forgets_the_first(digits):
+    model = quick(2, latent_prior="gaussian_mixture").fit(digits[:200])
+    model.set_params(latent_prior="standard").fit(digits[:200])
+    assert not hasattr(model, "latent_prior_")
+
+
+# As the others -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [np.float32, np.float64])
+def test_dtypes(digits, given):
+    X = digits.astype(given)
+    model = quick(3).fit(X)
+    for result in (
+        model.transform(X),
+        model.reconstruct(X),
+        model.score_samples(X),
+        model.sample(2),
+    ):
+        assert result.dtype == given
+    twin = pickle.loads(pickle.dumps(copy.deepcopy(model)))
+    assert_array_equal(twin.score_samples(X), model.score_samples(X))
+
+
+@pytest.mark.parametrize("early_stopping", ["auto", True, False])
+def test_same_seed_same_bits(digits, early_stopping):
+    state = torch.get_rng_state()
+    X = digits[:300]
+    one, other = (
+        quick(2, early_stopping=early_stopping).fit(X).score_samples(X)
+        for _ in range(2)
+    )
+    assert_array_equal(one, other)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def own_encoder(n_features, n_outputs):
+    return nn.Sequential(nn.Linear(n_features, 8), nn.Tanh(), nn.Linear(8, n_outputs))
+
+
+@pytest.mark.parametrize("init", ["pca", "random"])
+def test_own_networks(digits, init):
+    model = quick(3, encoder=own_encoder, init=init).fit(digits)
+    assert model.transform(digits).shape == (len(digits), 3)
+    assert np.isfinite(model.score(digits))
+    with pytest.raises(ValueError, match=r"encoder maps .* \(n_samples, 6\)"):
+        quick(3, encoder=nn.Linear(64, 3)).fit(digits)
+
+
+@pytest.mark.parametrize("n_samples", [2, 3, 11])
+@pytest.mark.parametrize("noise_variance", ["auto", *GAUSSIANS])
+@pytest.mark.filterwarnings("ignore:No latent is active")
+def test_few_rows(n_samples, noise_variance):
+    X = np.random.default_rng(0).normal(size=(n_samples, 4))
+    model = VariationalAutoencoder(2, noise_variance=noise_variance, max_iter=5).fit(X)
+    assert np.isfinite(model.score_samples(X)).all()
+    assert np.isfinite(model.sample(3)).all()
+
+
+@pytest.mark.filterwarnings("ignore:No latent is active")
+def test_constant_data():
+    model = VariationalAutoencoder(2, random_state=0).fit(np.full((30, 3), 7.0))
+    assert_allclose(model.sample(3, noise=False), 7.0)
+    assert np.isfinite(model.score(np.full((2, 3), 7.0)))
+
+
+def test_in_a_pipeline_and_a_grid():
+    X, y = load_breast_cancer(return_X_y=True)
+    pipeline = make_pipeline(StandardScaler(), quick(5), LogisticRegression())
+    assert pipeline.fit(X, y).score(X, y) > 0.9
+    grid = GridSearchCV(quick(), {"n_components": [1, 4]}, cv=2, n_jobs=2)
+    assert grid.fit(standardised("cancer")).best_params_ == {"n_components": 4}
+
+
+def test_warm_start_continues(digits):
+    model = quick(2, warm_start=True).fit(digits)
+    first = model.score(digits)
+    assert model.fit(digits).score(digits) > first
+    with pytest.raises(ValueError, match="likelihood='bernoulli', but the fitted"):
+        model.set_params(likelihood="bernoulli").fit(binary(digits))
+
+
+def test_draws_are_normal_and_fixed():
+    draws = _normal_draws(1024, 5)
+    assert_allclose(draws.mean(0), 0, atol=0.02)
+    assert_allclose(np.cov(draws.T), np.eye(5), atol=0.05)
+    assert_array_equal(draws, _normal_draws(1024, 5))
+    assert _normal_draws(1, 3).shape == (1, 3)
+    assert _normal_draws(100, 3).shape == (100, 3)
