@@ -63,7 +63,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         gives them the value that another row of the batch has there. A callable maps a
         float32 tensor of rows, in the units of `X`, to one of the same shape; what it
         draws from PyTorch's global generator is fixed by `random_state`.
-    noise_level : float, default=0.3
+    noise_level : float, default=0.5
         For 'gaussian' the noise's standard deviation, as a share of each feature's own;
         for a callable of no effect; otherwise the share of cells, at most 1.
     {parameters}
@@ -101,7 +101,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         n_components: int | None = None,
         *,
         noise: str | Callable[[Tensor], Tensor] = "gaussian",
-        noise_level: float = 0.3,
+        noise_level: float = 0.5,
         hidden_layer_sizes: Sequence[int] = (256, 256),
         activation: str = "silu",
         init: str = "pca",
