@@ -1,8 +1,10 @@
-"""Autoencoder where PCA stands, on scikit-learn's digits.
+"""Autoencoders where PCA stands, on scikit-learn's digits.
 
 Prints held-out explained variance for three latent sizes and a grid search over the
-size inside a pipeline, each beside PCA; then draws both maps of the digits and a row
-of reconstructions to docs/images/demo.png.
+size inside a pipeline, each beside PCA; what DenoisingAutoencoder leaves of noise, and
+the likelihood that VariationalAutoencoder gives to new digits, beside the classics.
+Draws maps of the digits, reconstructions, denoised and new digits to
+docs/images/demo.png.
 
     python examples/demo.py
 """
@@ -16,13 +18,13 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklatent import Autoencoder
+from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "demo.png"
 
@@ -77,10 +79,41 @@ def search(X_train, X_test, y_train, y_test):
         )
 
 
-def draw(models, X_test, y_test):
-    """Draw the two maps, and a digit of each kind with its reconstructions."""
-    figure = plt.figure(figsize=(9, 7.6), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1.75, 1])
+def denoise(X_train, X_test):
+    """Compare squared errors on noisy digits; return noisy and denoised ones."""
+    hidden = np.random.default_rng(0).uniform(size=X_test.shape) < 0.3
+    noisy = np.where(hidden, 0, X_test)
+    pca = PCA(n_components=16).fit(X_train)
+    dae = DenoisingAutoencoder(
+        n_components=16, noise="masking", noise_level=0.3, random_state=0
+    )
+    images = {"noisy": noisy}
+    for model in (pca, dae.fit(X_train)):
+        X_hat = model.inverse_transform(model.transform(noisy))
+        images[f"{type(model).__name__}, k=16"] = X_hat
+    print("\nThree of ten pixels blacked out: mean squared error per pixel")
+    for label, X_hat in images.items():
+        print(f"  {label:28}{np.square(X_hat - X_test).mean():8.2f}", flush=True)
+    return images
+
+
+def likelihood(X_train, X_test):
+    """Compare held-out log-likelihoods; return new digits."""
+    print("\nHeld-out log-likelihood per digit, k=8, in nats")
+    lit = X_train.std(axis=0) > 0  # a constant pixel has no density
+    vae = VariationalAutoencoder(n_components=8, random_state=0)
+    for model in (PCA(n_components=8), FactorAnalysis(n_components=8), vae):
+        score = model.fit(X_train[:, lit]).score(X_test[:, lit])
+        print(f"  {type(model).__name__:28}{score:8.1f}", flush=True)
+    images = np.zeros((10, 64))
+    images[:, lit] = vae.sample(10, random_state=1, noise=False)
+    return images
+
+
+def draw(models, rows, X_test, y_test, pairs):
+    """Draw the two maps, and a line of ten digits of each kind."""
+    figure = plt.figure(figsize=(9, 11), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.35])
     for axes, model in zip(top.subplots(1, 2), models[2], strict=True):
         Z = model.transform(X_test)
         points = axes.scatter(*Z.T, c=y_test, cmap="tab10", s=9, linewidths=0)
@@ -89,12 +122,12 @@ def draw(models, X_test, y_test):
         axes.set(xlabel=f"{name.lower()}0", ylabel=f"{name.lower()}1")
     top.colorbar(points, ax=top.axes, ticks=range(10), label="digit", aspect=30)
 
-    rows = [np.flatnonzero(y_test == digit)[0] for digit in range(10)]
     images = {"original": X_test[rows]}
     for model in models[8]:
         Z = model.transform(X_test[rows])
         images[f"{type(model).__name__}, k=8"] = model.inverse_transform(Z)
-    grid = bottom.subplots(3, 10)
+    images |= pairs
+    grid = bottom.subplots(len(images), 10)
     for axes_row, (title, digits) in zip(grid, images.items(), strict=True):
         axes_row[0].set_ylabel(title, rotation=0, ha="right", va="center")
         for axes, digit in zip(axes_row, digits, strict=True):
@@ -106,14 +139,17 @@ def draw(models, X_test, y_test):
 
 
 def main():
-    """Run the three parts."""
+    """Run all parts."""
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(
         X, y, test_size=0.3, random_state=0, stratify=y
     )
     models = compare(X_train, X_test)
     search(X_train, X_test, y_train, y_test)
-    draw(models, X_test, y_test)
+    rows = [np.flatnonzero(y_test == digit)[0] for digit in range(10)]
+    images = {title: X[rows] for title, X in denoise(X_train, X_test).items()}
+    images["Variational, drawn"] = likelihood(X_train, X_test)
+    draw(models, rows, X_test, y_test, images)
 
 
 if __name__ == "__main__":

@@ -87,6 +87,9 @@ class Ruler(Protocol):
     def exact(self, error: float) -> bool:
         """Return whether there is nothing left to gain."""
 
+    def gains(self, start: Array, best: Array) -> Array:
+        """Return what each row has gained, for the test of whether it is by chance."""
+
 
 @dataclass(frozen=True)
 class Share:
@@ -108,6 +111,9 @@ class Share:
 
     def exact(self, error: float) -> bool:
         return error <= 1e-10 * self.total
+
+    def gains(self, start: Array, best: Array) -> Array:
+        return start - best
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,13 @@ class Nats:
 
     def exact(self, error: float) -> bool:  # noqa: ARG002
         return False
+
+    def gains(self, start: Array, best: Array) -> Array:
+        # A single outlier can lose hundreds of nats, and then no gain of all other rows
+        # is significant; so the outer twentieths are clipped (Winsor's mean).
+        gain = start - best
+        low, high = np.quantile(gain, [0.05, 0.95])
+        return np.clip(gain, low, high)
 
 
 class Judge:
@@ -190,6 +203,6 @@ class Judge:
         It is the best one if its gain over the start exceeds ``MARGIN`` standard errors
         of the paired differences between the rows' errors, and 0, the start, if not.
         """
-        gain = self.start - self.best
+        gain = self.ruler.gains(self.start, self.best)
         error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
         return self.best_iteration if gain.mean() > MARGIN * error else 0

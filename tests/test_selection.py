@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklatent._selection import Judge, Share, make_plan
+from sklatent._selection import Judge, Nats, Share, make_plan
 
 
 def judge(start, *epochs, patience=3, tol=0.01):
@@ -81,3 +81,22 @@ def test_exact_start():
 def test_both_sides_keep_two_rows(fraction):
     ((train, held_out),) = make_plan(12, True, fraction, 0, good_start=True).splits
     assert min(len(train), len(held_out)) == 2
+
+
+def test_nats():
+    ruler = Nats(n_features=10, offset=5.0)
+    assert ruler.score(2.0) == 3.0
+    assert ruler.step(-100.0, 0.01) == pytest.approx(0.05)
+    assert not ruler.exact(-1e9)
+
+
+def test_one_outlier_does_not_hide_a_gain_in_nats():
+    start = np.full(100, 10.0)
+    best = start - np.linspace(0.5, 1.5, 100)
+    best[0] += 90  # the mean gain is 0.1, its standard error 0.9
+    verdicts = []
+    for ruler in (Nats(3, 0.0), Share(50.0)):
+        result = Judge(start, ruler, 3, 0.01)
+        result.see(best)
+        verdicts.append(result.verdict())
+    assert verdicts == [1, 0]
