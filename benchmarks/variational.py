@@ -195,6 +195,7 @@ def prior(seeds):
         for kind, values in scores.items():
             model = VariationalAutoencoder(8, latent_prior=kind, random_state=seed)
             fake = model.fit(X_train).sample(2 * len(X_test), random_state=seed)
+            fake = fake.round().clip(0, 16)  # or it were told by its fractions
             X = np.concatenate([X_test, fake[: len(X_test)]])
             y = np.repeat([1, 0], len(X_test))
             forest = RandomForestClassifier(200, oob_score=True, random_state=seed)

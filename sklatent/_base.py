@@ -127,7 +127,13 @@ class BaseLatentEncoder(
             seed=seed,
         )
 
-    def _finish(self, module: Any, X: NDArray[Any], untouched: bool) -> None:
+    def _finish(
+        self,
+        module: Any,
+        X: NDArray[Any],
+        untouched: bool,
+        seed: int,  # noqa: ARG002
+    ) -> None:
         """Bring the latents into their frame, after training."""
         if not (untouched and self._start_is_in_frame):
             module.frame = self._principal_frame(module, X).to(torch_dtype(X.dtype))
@@ -219,7 +225,7 @@ class BaseLatentEncoder(
         self.net_ = trained.net
         self._fitted_with = self._structure()
         untouched = trained.best_iteration == 0 and previous is None
-        self._finish(module, X, untouched and self.init == "pca")
+        self._finish(module, X, untouched and self.init == "pca", seed)
         self.best_iteration_ = trained.best_iteration
         self.loss_curve_ = trained.loss_curve
         self.n_iter_ = max(1, len(trained.loss_curve))

@@ -88,11 +88,14 @@ class DenoisingAutoencoder(BaseLatentEncoder):
     >>> import numpy as np
     >>> from sklearn.datasets import load_digits
     >>> from sklatent import DenoisingAutoencoder
-    >>> X = load_digits().data / 16
-    >>> noisy = X + np.random.default_rng(0).normal(0, 0.3, X.shape)
-    >>> dae = DenoisingAutoencoder(32, noise_level=1.0, random_state=0).fit(X[:1200])
-    >>> error = np.square(X - dae.reconstruct(noisy))[1200:].mean()
-    >>> bool(error < 0.3 * np.square(X - noisy)[1200:].mean())
+    >>> X = load_digits().data
+    >>> black = np.random.default_rng(0).uniform(size=X.shape) < 0.3
+    >>> X_noisy = np.where(black, 0, X)
+    >>> dae = DenoisingAutoencoder(
+    ...     32, noise="masking", noise_level=0.3, random_state=0
+    ... ).fit(X[:1200])
+    >>> left = np.square(X - dae.reconstruct(X_noisy))[1200:].mean()
+    >>> bool(left < 0.3 * np.square(X - X_noisy)[1200:].mean())
     True
     """
 

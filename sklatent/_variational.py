@@ -284,7 +284,13 @@ class VariationalAutoencoder(BaseLatentEncoder):
             return 0.0
         return -len(self.mean_) * float(np.log(self._scale))
 
-    def _finish(self, module: Any, X: NDArray[Any], untouched: bool) -> None:  # noqa: ARG002
+    def _finish(
+        self,
+        module: Any,
+        X: NDArray[Any],
+        untouched: bool,  # noqa: ARG002
+        seed: int,
+    ) -> None:
         kl, moments = self._latent_moments(module, X)
         module.frame = _sorted_frame(kl, moments, self.whiten).to(torch_dtype(X.dtype))
         self.kl_per_component_ = np.sort(kl.numpy())[::-1].copy()
@@ -306,7 +312,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
             shared = self._noise.shared
             self.noise_variance_ = float(variance[0]) if shared else variance
         if self.latent_prior == "gaussian_mixture":
-            self.latent_prior_ = _mixture(self._encode(X), self.random_state)
+            self.latent_prior_ = _mixture(self._encode(X), seed)
 
     def _latent_moments(
         self, module: VariationalModule, X: NDArray[Any]
@@ -461,9 +467,9 @@ def _sorted_frame(kl: Tensor, moments: Moments, whiten: bool) -> LatentFrame:
     return LatentFrame(torch.zeros_like(kl), matrix, inverse)
 
 
-def _mixture(Z: NDArray[Any], random_state: Any) -> GaussianMixture:
+def _mixture(Z: NDArray[Any], seed: int) -> GaussianMixture:
     """Fit a Gaussian mixture whose size has the least BIC."""
     sizes = [n for n in (1, 2, 4, 8, 16, 32) if n == 1 or n * Z.shape[1] <= len(Z) // 2]
     Z = Z.astype(np.float64)
-    fits = [GaussianMixture(n, random_state=random_state).fit(Z) for n in sizes]
+    fits = [GaussianMixture(n, random_state=seed).fit(Z) for n in sizes]
     return min(fits, key=lambda mixture: mixture.bic(Z))

@@ -1,6 +1,7 @@
 """The layout: imports point one way, and importing costs nothing that is not needed."""
 
 import ast
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +14,12 @@ PACKAGE = Path(sklatent.__file__).parent
 
 # Each may import those before it (and, in nn, its own kind).
 ORDER = [
-    {"nn"},
-    {"_linear_start", "_selection", "_scaling", "_isolation", "_devices"},
+    {"nn", "_docs"},
+    {"_linear_start", "_selection", "_scaling", "_isolation", "_devices", "_batches"},
+    {"_parameters", "_denoiser_start", "_probabilistic_start"},
     {"_assembly", "_training"},
     {"_base"},
-    {"_autoencoder"},
+    {"_autoencoder", "_denoising", "_variational"},
     {"__init__"},
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
@@ -49,7 +51,8 @@ def test_imports_point_one_way(path):
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("nn/*.py")), ids=lambda p: p.stem)
 def test_networks_know_only_torch(path):
     _, others = imports(path)
-    assert others <= {"torch", "collections", "itertools", "typing"}
+    standard = {"abc", "collections", "dataclasses", "itertools", "math", "typing"}
+    assert others <= {"torch", *standard}
 
 
 def test_import_brings_no_extra_and_leaves_the_world():
@@ -62,3 +65,19 @@ def test_import_brings_no_extra_and_leaves_the_world():
         "assert torch.get_num_threads() == n and torch.equal(s, torch.get_rng_state())"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", sklatent.__all__)
+def test_all_parameters_and_no_others_are_documented(name):
+    cls = getattr(sklatent, name)
+    section = cls.__doc__.split("    Parameters\n    ----------\n")[1]
+    section = section.split("    Attributes\n    ----------\n")[0]
+    documented = [
+        parameter
+        for line in section.splitlines()
+        if line.startswith("    ") and line[4] != " " and " : " in line
+        for parameter in line.split(" : ")[0].strip().split(", ")
+    ]
+    assert documented == list(inspect.signature(cls).parameters)
+    assert "{parameters}" not in cls.__doc__
+    assert "{attributes}" not in cls.__doc__
