@@ -224,11 +224,7 @@ def _search(
     start = np.concatenate([run.start_errors() for run in runs])
     held_out = np.concatenate([rows for _, rows in plan.splits])
     ruler = objective.ruler(x[held_out])
-    if not np.isfinite(start).all():
-        raise ValueError(
-            "The reconstruction is not finite before training; an encoder or decoder "
-            "of your own must map finite rows to finite values."
-        )
+    _check_start(start)
     judge = Judge(start, ruler, options.n_iter_no_change, options.tol)
     trained = Trained(runs[0].net, validation_scores=judge.scores)
     if judge.exact:
@@ -253,15 +249,27 @@ def _search(
     if not plan.refit:
         trained.net.module_.load_state_dict(kept[trained.best_iteration])
     if not math.isfinite(trained.loss_curve[-1]):
-        warnings.warn(
-            f"The training loss became {trained.loss_curve[-1]} in epoch "
-            f"{len(trained.loss_curve)} at learning_rate={options.learning_rate}; the "
-            f"best earlier state is kept (epoch {trained.best_iteration}, where 0 is "
-            "the start). A smaller learning_rate is wanted.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+        _warn_of_divergence(trained, options)
     return trained
+
+
+def _check_start(errors: NDArray[np.float64]) -> None:
+    if not np.isfinite(errors).all():
+        raise ValueError(
+            "The reconstruction is not finite before training; an encoder or decoder "
+            "of your own must map finite rows to finite values."
+        )
+
+
+def _warn_of_divergence(trained: Trained, options: TrainingOptions) -> None:
+    warnings.warn(
+        f"The training loss became {trained.loss_curve[-1]} in epoch "
+        f"{len(trained.loss_curve)} at learning_rate={options.learning_rate}; the "
+        f"best earlier state is kept (epoch {trained.best_iteration}, where 0 is "
+        "the start). A smaller learning_rate is wanted.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
 
 
 class Net(NeuralNet):
