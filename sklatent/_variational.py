@@ -3,14 +3,13 @@
 import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, qmc
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -42,6 +41,9 @@ from .nn import (
     VariationalModule,
     kl_to_prior,
 )
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 #: Nats above which a latent says something of the rows.
 ACTIVE = 0.01
@@ -467,8 +469,11 @@ def _sorted_frame(kl: Tensor, moments: Moments, whiten: bool) -> LatentFrame:
     return LatentFrame(torch.zeros_like(kl), matrix, inverse)
 
 
-def _mixture(Z: NDArray[Any], seed: int) -> GaussianMixture:
+def _mixture(Z: NDArray[Any], seed: int) -> "GaussianMixture":
     """Fit a Gaussian mixture whose size has the least BIC."""
+    # Its import brings all of sklearn.cluster, which nothing else needs.
+    from sklearn.mixture import GaussianMixture
+
     sizes = [n for n in (1, 2, 4, 8, 16, 32) if n == 1 or n * Z.shape[1] <= len(Z) // 2]
     Z = Z.astype(np.float64)
     fits = [GaussianMixture(n, random_state=seed).fit(Z) for n in sizes]
