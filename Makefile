@@ -36,12 +36,13 @@ test-slow: .venv/installed-test
 	$(BIN)/python -m pytest -n 2 -m slow
 
 # The lowest torch comes with CUDA, several GB, so this is not part of `make test`.
-# The warning is of the lowest skorch, whose nets unpickle through torch.load.
+# The warnings are of the lowest skorch, whose nets unpickle through torch.load, and of
+# pytest about the lowest scikit-learn's checks.
 test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt --editable ".[test]"
 	.venv-lowest/bin/python -m pytest -n 2 -m "not slow" tests \
-		-W ignore::FutureWarning
+		-W ignore::FutureWarning -W ignore::pytest.PytestRemovedIn10Warning
 
 docs: .venv/installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
