@@ -214,17 +214,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
     # Fitting --------------------------------------------------------------------
 
     def _check(self, X: NDArray[Any]) -> None:
-        low, high = float(X.min()), float(X.max())
-        if self.likelihood == "bernoulli" and (low < 0 or high > 1):
-            raise ValueError(
-                f"X has values from {low:.3g} to {high:.3g}; likelihood='bernoulli' "
-                "wants them in [0, 1]."
-            )
-        if self.likelihood == "poisson" and (low < 0 or (np.floor(X) != X).any()):
-            raise ValueError(
-                f"X has values from {low:.3g} to {high:.3g}, not all of them counts; "
-                "likelihood='poisson' wants non-negative whole numbers."
-            )
+        _check_range(X, self.likelihood)
 
     def _structure(self) -> dict[str, Any]:
         return {
@@ -234,7 +224,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
         }
 
     def _prepare(self, rows: NDArray[np.float64], seed: int) -> None:
-        kind = self.noise_variance if self.likelihood == "gaussian" else "shared"
+        self._kind = self.likelihood  # what is set after the fit does not matter
+        kind = self.noise_variance if self._kind == "gaussian" else "shared"
         self._noise = choose_noise(rows, self.n_components_, kind, seed)
 
     def _linear_start(self, rows: NDArray[np.float64], seed: int) -> ProbabilisticStart:
@@ -282,7 +273,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
 
     def _log_volume(self) -> float:
         """Return what scaling adds to the log-likelihood of a row."""
-        if self.likelihood != "gaussian":
+        if self._kind != "gaussian":
             return 0.0
         return -len(self.mean_) * float(np.log(self._scale))
 
@@ -332,7 +323,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
     # Using the fitted model -----------------------------------------------------
 
     def _in_units(self, x: NDArray[Any]) -> NDArray[Any]:
-        return super()._in_units(x) if self.likelihood == "gaussian" else x
+        return super()._in_units(x) if self._kind == "gaussian" else x
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Return a lower bound of each row's log-likelihood.
@@ -356,7 +347,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
             Bernoulli likelihood.
         """
         valid = self._validate(X)
-        self._check(valid)
+        _check_range(valid, self._kind)
         normal = _normal_draws(self.n_importance_samples, self.n_components_)
         volume = self._log_volume()
         scores = np.empty(len(valid), valid.dtype)
@@ -442,6 +433,21 @@ class VariationalAutoencoder(BaseLatentEncoder):
         u = torch.from_numpy(random.standard_normal((n, self.n_components_)))
         Z: NDArray[Any] = frame(u.to(frame.mean.dtype)).numpy()
         return Z
+
+
+def _check_range(X: NDArray[Any], likelihood: str) -> None:
+    """Raise ValueError if rows are not what the likelihood is of."""
+    low, high = float(X.min()), float(X.max())
+    if likelihood == "bernoulli" and (low < 0 or high > 1):
+        raise ValueError(
+            f"X has values from {low:.3g} to {high:.3g}; likelihood='bernoulli' "
+            "wants them in [0, 1]."
+        )
+    if likelihood == "poisson" and (low < 0 or (np.floor(X) != X).any()):
+        raise ValueError(
+            f"X has values from {low:.3g} to {high:.3g}, not all of them counts; "
+            "likelihood='poisson' wants non-negative whole numbers."
+        )
 
 
 def _normal_draws(n: int, k: int) -> NDArray[np.float64]:

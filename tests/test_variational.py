@@ -568,3 +568,11 @@ def test_draws_are_normal_and_fixed():
     assert_array_equal(draws, _normal_draws(1024, 5))
     assert _normal_draws(1, 3).shape == (1, 3)
     assert _normal_draws(100, 3).shape == (100, 3)
+
+
+def test_parameters_set_after_fit_do_not_matter_to_scores(digits):
+    model = quick(2).fit(digits)
+    scores, X_hat = model.score_samples(digits), model.reconstruct(digits)
+    model.set_params(likelihood="bernoulli", noise_variance="shared", beta=3.0)
+    assert_array_equal(model.score_samples(digits), scores)
+    assert_array_equal(model.reconstruct(digits), X_hat)
