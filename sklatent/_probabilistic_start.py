@@ -112,6 +112,8 @@ def ppca_start(X: Array, n_components: int, seed: int) -> ProbabilisticStart:
     total = X.var(axis=0, ddof=1).sum()
     variance = pca.latent_scale**2
     variance[rank:] = 0.0
+    if total == 0:  # PCA gives a latent of no variance a scale all the same
+        variance[:] = 0.0
     left_out = min(X.shape) - rank
     noise = max(total - variance.sum(), 0.0) / left_out if left_out else 0.0
     noise = max(noise, SHARED_FLOOR)
@@ -148,7 +150,7 @@ def _factor_analysis(X: Array, n_components: int, seed: int) -> tuple[Array, Arr
         root = np.linalg.qr(X - X.mean(axis=0), mode="r")
         root *= (n_features / n_samples) ** 0.5
         rows = np.concatenate([root, -root])
-    rank = min(n_components, n_features)
+    rank = min(n_components, n_samples, n_features)
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
         warnings.simplefilter("ignore", ConvergenceWarning)  # it is a start
         model = FactorAnalysis(rank, random_state=seed).fit(rows)

@@ -169,6 +169,7 @@ def _train_on_all(
     if n_epochs == 0:
         return trained
     ruler = objective.ruler(x)
+    before = run.loss_now()
     with run.training(), _progress("training", n_epochs, options) as show:
         for epoch in range(1, n_epochs + 1):
             go_on = run.epoch()
@@ -183,14 +184,11 @@ def _train_on_all(
             if not go_on:
                 break
     # The loss of the last step is that before it: whether it went well shows only now.
-    run.net.module_.eval()
-    some = run.rows.x[:1000]
-    with torch.no_grad():
-        loss = float(objective.criterion(run.net.module_(some), some))
-    if not loss < 1e6:
+    after = run.loss_now()
+    if not after < before + 1e6 * max(1.0, abs(before)):
         raise ValueError(
             f"Training at learning_rate={options.learning_rate} ended with a loss of "
-            f"{loss:.3g}, which is far above that of the start; a smaller "
+            f"{after:.3g}, far above the {before:.3g} of the start; a smaller "
             "learning_rate is wanted."
         )
     return trained
@@ -459,6 +457,13 @@ class _Run:
     def train_loss(self) -> float:
         """The mean loss of the last epoch's batches."""
         return float(self.net.history[-1, "train_loss"])
+
+    def loss_now(self) -> float:
+        """Return the loss of the first thousand rows, without noise."""
+        some = self.rows.x[:1000]
+        self.net.module_.eval()
+        with torch.no_grad():
+            return float(self.net.criterion_(self.net.module_(some), some))
 
     def start_errors(self) -> NDArray[np.float64]:
         """Return each held-out row's error now."""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, qmc
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -45,6 +45,8 @@ from .nn import (
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
 
+#: Above this a count is past where the logarithm of a rate is cut off.
+LARGEST_COUNT = 1e12
 #: Nats above which a latent says something of the rows.
 ACTIVE = 0.01
 
@@ -301,7 +303,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
             self.__dict__.pop(name, None)
         if self.likelihood == "gaussian":
             with torch.inference_mode():
-                variance = module.noise().double().exp().numpy() * self._scale**2
+                variance = module.noise().double().exp().numpy()
+            with np.errstate(over="ignore", under="ignore"):
+                variance = variance * self._scale * self._scale
             shared = self._noise.shared
             self.noise_variance_ = float(variance[0]) if shared else variance
         if self.latent_prior == "gaussian_mixture":
@@ -321,6 +325,24 @@ class VariationalAutoencoder(BaseLatentEncoder):
         return kl / len(X), moments
 
     # Using the fitted model -----------------------------------------------------
+
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
+        """Map `X` to the means of its latents' posteriors.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            The latents, of no unit, float32 for float32 `X` and float64 otherwise,
+            sorted by how much they say of a row (`kl_per_component_`). Their prior is
+            N(0, I); with ``whiten=True`` they are divided by their standard deviations
+            over the training rows.
+        """
+        return super().transform(X)
 
     def _in_units(self, x: NDArray[Any]) -> NDArray[Any]:
         return super()._in_units(x) if self._kind == "gaussian" else x
@@ -400,10 +422,11 @@ class VariationalAutoencoder(BaseLatentEncoder):
         ------
         ValueError
             If `n_samples` is below 1.
+        TypeError
+            If it is no int.
         """
         check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1; got {n_samples!r}.")
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
         random = check_random_state(random_state)
         generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
         X = np.empty((n_samples, len(self.mean_)), self.mean_.dtype)
@@ -448,6 +471,11 @@ def _check_range(X: NDArray[Any], likelihood: str) -> None:
             f"X has values from {low:.3g} to {high:.3g}, not all of them counts; "
             "likelihood='poisson' wants non-negative whole numbers."
         )
+    if likelihood == "poisson" and high > LARGEST_COUNT:
+        raise ValueError(
+            f"X has counts up to {high:.3g}; likelihood='poisson' wants at most "
+            f"{LARGEST_COUNT:.0e}."
+        )
 
 
 def _normal_draws(n: int, k: int) -> NDArray[np.float64]:
@@ -480,7 +508,8 @@ def _mixture(Z: NDArray[Any], seed: int) -> "GaussianMixture":
     # Its import brings all of sklearn.cluster, which nothing else needs.
     from sklearn.mixture import GaussianMixture
 
-    sizes = [n for n in (1, 2, 4, 8, 16, 32) if n == 1 or n * Z.shape[1] <= len(Z) // 2]
+    limit = min(len(np.unique(Z, axis=0)), len(Z) // (2 * Z.shape[1]))
+    sizes = [n for n in (1, 2, 4, 8, 16, 32) if n <= max(1, limit)]
     Z = Z.astype(np.float64)
     fits = [GaussianMixture(n, random_state=seed).fit(Z) for n in sizes]
     return min(fits, key=lambda mixture: mixture.bic(Z))

@@ -279,14 +279,14 @@ def test_a_share_of_cells_is_at_most_one(digits, noise):
     ("noise", "message"),
     [
         (lambda x: x[:, :2], r"same shape; it returned \(\d+, 2\)"),
-        (lambda x: x.numpy(), "same shape; it returned array"),
+        (lambda x: x.numpy(), "return a tensor; it returned a ndarray"),
         (lambda x: x * torch.nan, "not finite"),
     ],
 )
 def test_noise_of_your_own_is_checked(digits, noise, message):
     good = DenoisingAutoencoder(2, **QUICK).fit(digits)
     before = good.transform(digits)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         good.set_params(noise=noise).fit(digits)
     assert_array_equal(good.transform(digits), before)
 
@@ -294,3 +294,12 @@ def test_noise_of_your_own_is_checked(digits, noise, message):
 def test_unknown_noise(digits):
     with pytest.raises(ValueError, match="The 'noise' parameter"):
         clone(DenoisingAutoencoder(noise="pink")).fit(digits)
+
+
+def test_an_offset_is_no_noise():
+    X = data()
+    scores = [
+        DenoisingAutoencoder(2, noise=lambda x: x, **QUICK).fit(X + o).score(X + o)
+        for o in (0.0, 1e8)
+    ]
+    assert scores[1] == pytest.approx(scores[0], abs=1e-3)

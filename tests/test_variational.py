@@ -456,7 +456,7 @@ def test_samples(digits):
     smooth = model.sample(2000, random_state=0, noise=False)
     rough = model.sample(2000, random_state=0)
     assert smooth.var(0).sum() < rough.var(0).sum()
-    with pytest.raises(ValueError, match="n_samples must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="n_samples == 0, must be >= 1"):
         model.sample(0)
 
 
@@ -576,3 +576,55 @@ def test_parameters_set_after_fit_do_not_matter_to_scores(digits):
     model.set_params(likelihood="bernoulli", noise_variance="shared", beta=3.0)
     assert_array_equal(model.score_samples(digits), scores)
     assert_array_equal(model.reconstruct(digits), X_hat)
+
+
+# Found by a review ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(20, 40), (15, 12), (11, 100)])
+@pytest.mark.filterwarnings("ignore:No latent is active")
+def test_wide_data(shape):
+    X = np.random.default_rng(0).normal(size=shape)
+    for noise_variance in ("auto", "feature"):
+        model = VariationalAutoencoder(noise_variance=noise_variance, **QUICK).fit(X)
+        assert np.isfinite(model.score(X))
+
+
+@pytest.mark.parametrize("n", [5, 20])
+@pytest.mark.parametrize("noise_variance", ["auto", *GAUSSIANS])
+def test_constant_data_has_no_active_latent(n, noise_variance):
+    X = np.ones((n, 3))
+    with pytest.warns(ConvergenceWarning, match="No latent is active"):
+        model = VariationalAutoencoder(
+            2,
+            noise_variance=noise_variance,
+            latent_prior="gaussian_mixture",
+            random_state=0,
+        ).fit(X)
+    assert_allclose(model.kl_per_component_, 0, atol=1e-9)
+
+
+def test_large_counts():
+    X = np.random.default_rng(0).poisson(5, size=(80, 4)) * 1e7
+    model = quick(2, likelihood="poisson").fit(X)
+    assert np.isfinite(model.score(X))
+    assert model.score(X) < 0
+    with pytest.raises(ValueError, match="counts up to .*; .* at most 1e\\+12"):
+        model.fit(X * 1e7)
+
+
+def test_data_whose_square_is_no_float(digits):
+    model = quick(2).fit(digits * 1e200)
+    assert np.isfinite(model.score(digits * 1e200))
+
+
+def test_a_warm_start_on_other_data_is_no_divergence(digits):
+    model = quick(2, warm_start=True).fit(digits)
+    other = digits * 20 + 100
+    assert np.isfinite(model.fit(other).transform(other)).all()
+
+
+@pytest.mark.parametrize("n_samples", ["a", 2.5])
+def test_samples_are_counted_in_ints(digits, n_samples):
+    with pytest.raises(TypeError, match="n_samples must be an instance of"):
+        quick().fit(digits[:50]).sample(n_samples)

@@ -170,17 +170,21 @@ class CustomNoise(Corruption):
     scale: float
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
-        mean = self.mean.to(x)
-        result = self.function(x * self.scale + mean)
-        if not isinstance(result, Tensor) or result.shape != x.shape:
-            shown = tuple(result.shape) if isinstance(result, Tensor) else repr(result)
+        given = x * self.scale + self.mean.to(x)
+        result = self.function(given.clone())
+        if not isinstance(result, Tensor):
+            raise TypeError(
+                f"noise must return a tensor; it returned a {type(result).__name__}."
+            )
+        if result.shape != x.shape:
             raise ValueError(
                 f"noise must map a tensor of shape {tuple(x.shape)} to one of the same "
-                f"shape; it returned {shown}."
+                f"shape; it returned {tuple(result.shape)}."
             )
         if not torch.isfinite(result).all():
             raise ValueError("noise returned values that are not finite.")
-        return ((result - mean) / self.scale).to(x)
+        # Only the noise goes through the units of the data, whose offset may be large.
+        return x + ((result - given) / self.scale).to(x)
 
     def moments(self, mean: Tensor, variance: Tensor) -> None:  # noqa: ARG002
         return None

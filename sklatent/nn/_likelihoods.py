@@ -150,10 +150,17 @@ class Poisson(_OfTheData):
     def mean(self, location: Tensor) -> Tensor:
         return torch.exp(location.clamp(max=_LARGEST_LOG_RATE))
 
+    def gradient(
+        self, location: Tensor, log_variance: Tensor, x: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        loss, grad, rest = super().gradient(location, log_variance, x)
+        return loss, grad * (location <= _LARGEST_LOG_RATE), rest
+
     def nll(self, location: Tensor, log_variance: Tensor, x: Tensor) -> Tensor:  # noqa: ARG002
         # Scaling there and back must not make a count of 0 negative.
         counts = self.rows(x).clamp(min=0)
-        terms = self.mean(location) - counts * location + torch.lgamma(counts + 1)
+        eta = location.clamp(max=_LARGEST_LOG_RATE)
+        terms = torch.exp(eta) - counts * eta + torch.lgamma(counts + 1)
         return terms.sum(dim=1)
 
     def sample(
