@@ -260,9 +260,12 @@ def test_overcomplete_codes_are_useful():
 
 def test_in_a_grid(digits):
     grid = GridSearchCV(
-        DenoisingAutoencoder(2, **QUICK), {"noise": ["gaussian", "swap"]}, cv=2
+        DenoisingAutoencoder(2, hidden_layer_sizes=(), noise="masking"),
+        {"noise_level": [0.1, 0.9]},
+        cv=2,
     )
-    assert grid.fit(digits[:200]).best_params_["noise"] in ("gaussian", "swap")
+    # Clean rows are scored, which the denoiser for much noise shrinks the most.
+    assert grid.fit(digits[:200]).best_params_ == {"noise_level": 0.1}
 
 
 # Errors --------------------------------------------------------------------------
