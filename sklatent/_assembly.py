@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ._linear_start import LinearStart
+from ._linear_start import Array, LinearStart
 from ._probabilistic_start import ProbabilisticStart
 from .nn import (
     MLP,
@@ -45,6 +45,8 @@ class Architecture:
     n_codes : int
         Numbers that the encoder gives for each latent: 1, or 2 for a mean and a
         log-variance.
+    prefixes : ndarray of shape (n_components,) or None
+        How often training uses the first 1, 2, ... latents only, if they are ordered.
     """
 
     n_features: int
@@ -54,15 +56,24 @@ class Architecture:
     encoder: Network
     decoder: Network
     n_codes: int = 1
+    prefixes: NDArray[np.float64] | None = None
 
     @property
     def sizes(self) -> dict[str, tuple[int, ...]]:
         """The widths of our networks."""
         n_code = self.n_components * self.n_codes
+        first, rest = self.hidden[-1:], self.hidden[-2::-1]
+        if self.prefixes is not None:
+            # It must decode latents of all sizes, and is what limits their quality.
+            first = tuple(2 * width for width in first)
         return {
             "encoder": (self.n_features, *self.hidden, n_code),
-            "decoder": (self.n_components, *self.hidden[::-1], self.n_features),
+            "decoder": (self.n_components, *first, *rest, self.n_features),
         }
+
+    def used(self, j: int) -> float:
+        """Return how often training uses latent j, counted from 0."""
+        return 1.0 if self.prefixes is None else float(self.prefixes[j:].sum())
 
     @property
     def own(self) -> bool:
@@ -80,7 +91,6 @@ def assemble(
     start: LinearStart | None,
     *,
     unit: float,
-    whiten: bool,
     seed: int,
 ) -> AutoencoderModule:
     """Return the module before training, in float64.
@@ -93,27 +103,28 @@ def assemble(
         The linear part of encoder and decoder; None for the networks alone.
     unit : float
         The unit of the rows that the module sees, in units of the latents.
-    whiten : bool
-        Whether the latents have unit variance at the start.
     seed : int
         For the networks' weights.
     """
     a = architecture
     generator = torch.Generator().manual_seed(seed)
     zero = start is not None
-    gains = {"encoder": 1.0, "decoder": 1.0 if start is None else start.residual}
+    residual = 1.0 if start is None else _residual(start, a)
+    gains = {"encoder": 1.0, "decoder": residual}
     encode, decode = (_network(n, a, zero, gains[n], generator) for n in a.sizes)
+    ordered = a.prefixes is not None
     if start is None:
         return AutoencoderModule(
             ResidualMap(None, None, encode),
             ResidualMap(None, None, decode),
             LatentFrame.scaling(torch.ones(a.n_components)),
+            ordered=ordered,
         ).double()
     tensor = torch.from_numpy
     scale = tensor(start.latent_scale)
     # A step of the encoder's network moves the reconstruction by about as much as a
     # step of the decoder's: by what the linear model leaves.
-    left = start.residual * a.n_features**0.5
+    left = residual * a.n_features**0.5
     return AutoencoderModule(
         ResidualMap(
             tensor(start.encoder_weight),
@@ -126,8 +137,16 @@ def assemble(
             tensor(start.decoder_bias),
             decode,
         ),
-        LatentFrame.scaling(torch.ones_like(scale) if whiten else unit * scale),
+        LatentFrame.scaling(unit * scale),
+        ordered=ordered,
     ).double()
+
+
+def _residual(start: LinearStart, architecture: Architecture) -> float:
+    """Return what the start leaves of an entry, root mean square over prefixes too."""
+    variance = np.square(start.decoder_weight).sum(axis=1) / architecture.n_features
+    missing = [1 - architecture.used(j) for j in range(len(variance))]
+    return float(np.sqrt(start.residual**2 + variance @ missing))
 
 
 def assemble_variational(
@@ -162,12 +181,17 @@ def assemble_variational(
     tensor = torch.from_numpy
     encode, decode = (_network(n, a, linear, 1.0, generator) for n in a.sizes)
     frame = LatentFrame.scaling(torch.ones(a.n_components))
-    noise = NoiseVariance(tensor(start.noise_variance), tensor(floor))
+    variances, wider = _by_size(start, a, likelihood.has_noise)
+    noise = NoiseVariance(tensor(variances), tensor(floor))
+    spread = None if wider is None else tensor(wider)
     if not linear:
         plain = ResidualMap(None, None, encode), ResidualMap(None, None, decode)
-        return VariationalModule(*plain, noise, likelihood, frame).double()
+        return VariationalModule(*plain, noise, likelihood, frame, spread).double()
     zeros = torch.zeros(a.n_features, a.n_components, dtype=torch.float64)
     size = tensor(start.residual)
+    if likelihood.has_noise:
+        missing = torch.tensor([1 - a.used(j) for j in range(a.n_components)])
+        size = (size**2 + missing.double() @ tensor(start.decoder_weight) ** 2).sqrt()
     # As in `assemble`: by how much a step of each network moves what it moves. Steps
     # are measured in the noise's standard deviations.
     left = (len(size)) ** 0.5
@@ -183,7 +207,39 @@ def assemble_variational(
     decoder = ResidualMap(
         tensor(start.decoder_weight), tensor(start.decoder_bias), decode, size
     )
-    return VariationalModule(encoder, decoder, noise, likelihood, frame).double()
+    module = VariationalModule(encoder, decoder, noise, likelihood, frame, spread)
+    return module.double()
+
+
+def _by_size(
+    start: ProbabilisticStart, architecture: Architecture, has_noise: bool
+) -> tuple[Array, Array | None]:
+    r"""Return the noise's variance and the posterior's spread, by latents in use.
+
+    What the latents that are not in use explain is noise then,
+    :math:`\psi_j = \psi + \sum_{i > j} w_i^2`, and with more noise the posterior
+    variances :math:`(1 + w_i \psi_j^{-1} w_i^\top)^{-1}` of the others are larger.
+
+    Returns
+    -------
+    variances : ndarray of shape (k, n_features) or (k, 1)
+        One row if latents are not ordered.
+    spread : ndarray of shape (k, k) or None
+        What the log-variances of the posterior have more.
+    """
+    noise = start.noise_variance[None]
+    k = architecture.n_components
+    if architecture.prefixes is None:
+        return noise, None
+    if not has_noise:
+        return np.repeat(noise, k, axis=0), np.zeros((k, k))
+    squares = np.square(start.decoder_weight)
+    shared = squares.mean(axis=1, keepdims=True) if noise.shape[1] == 1 else squares
+    left_out = np.cumsum(shared[::-1], axis=0)[::-1] - shared
+    variances = noise + left_out
+    precision = np.broadcast_to(1 / variances, squares.shape)
+    log_precision = np.log1p(precision @ squares.T)
+    return variances, log_precision[-1] - log_precision
 
 
 def _network(

@@ -29,9 +29,11 @@ class Autoencoder(BaseLatentEncoder):
 
     Parameters
     ----------
-    n_components : int or None, default=None
+    n_components : int, float or None, default=None
         Number of latents. None is ``min(n_samples, n_features)``, as in PCA. It may
-        exceed the number of features.
+        exceed the number of features. A float in (0, 1) is the smallest number that
+        explains this share of the variance of held-out rows; the latents are then
+        ordered.
     {parameters}
 
     Attributes
@@ -66,12 +68,13 @@ class Autoencoder(BaseLatentEncoder):
 
     def __init__(
         self,
-        n_components: int | None = None,
+        n_components: int | float | None = None,
         *,
         hidden_layer_sizes: Sequence[int] = (256, 256),
         activation: str = "silu",
         init: str = "pca",
         whiten: bool = False,
+        ordered: bool | Sequence[int] = False,
         encoder: Network = None,
         decoder: Network = None,
         learning_rate: float = 3e-3,
@@ -94,6 +97,7 @@ class Autoencoder(BaseLatentEncoder):
             activation=activation,
             init=init,
             whiten=whiten,
+            ordered=ordered,
             encoder=encoder,
             decoder=decoder,
             learning_rate=learning_rate,

@@ -1,9 +1,12 @@
 """What every estimator promises: validate, fit, transform, score, in one place."""
 
 import copy
+import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,16 +18,22 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
 from ._assembly import Architecture, Network, assemble
+from ._batches import Prefixes
+from ._components import ComponentsMixin
 from ._devices import inference_device, training_device
 from ._isolation import choose_threads, isolated
+from ._linear_start import pca_errors
 from ._parameters import (
     CONSTRAINTS,
     epochs,
     layer_sizes,
+    prefix_probabilities,
     rows_of_a_batch,
     seed_of,
     torch_dtype,
@@ -37,6 +46,7 @@ from .nn import (
     LatentFrame,
     Moments,
     decoder_gram,
+    ordered_frame,
     principal_frame,
 )
 
@@ -44,6 +54,7 @@ FLOATS = [np.float64, np.float32]
 
 
 class BaseLatentEncoder(
+    ComponentsMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
@@ -53,7 +64,8 @@ class BaseLatentEncoder(
 
     A sibling says how its linear start is solved (`_linear_start`), what is to become
     small (`_objective`), and, where it is no plain autoencoder, which module it trains
-    (`_assemble`), what follows training (`_finish`), and how rows are scored.
+    (`_assemble`), in which frame its latents are read (`_frame`), what follows training
+    (`_finish`), and how rows are scored.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
@@ -61,12 +73,13 @@ class BaseLatentEncoder(
     @abstractmethod
     def __init__(
         self,
-        n_components: int | None,
+        n_components: int | float | None,
         *,
         hidden_layer_sizes: Sequence[int],
         activation: str,
         init: str,
         whiten: bool,
+        ordered: bool | Sequence[int],
         encoder: Network,
         decoder: Network,
         learning_rate: float,
@@ -88,6 +101,7 @@ class BaseLatentEncoder(
         self.activation = activation
         self.init = init
         self.whiten = whiten
+        self.ordered = ordered
         self.encoder = encoder
         self.decoder = decoder
         self.learning_rate = learning_rate
@@ -123,20 +137,19 @@ class BaseLatentEncoder(
             self._architecture(),
             start,
             unit=self._scale,
-            whiten=self.whiten,
             seed=seed,
         )
 
-    def _finish(
-        self,
-        module: Any,
-        X: NDArray[Any],
-        untouched: bool,
-        seed: int,  # noqa: ARG002
-    ) -> None:
-        """Bring the latents into their frame, after training."""
-        if not (untouched and self._start_is_in_frame):
-            module.frame = self._principal_frame(module, X).to(torch_dtype(X.dtype))
+    def _frame(self, module: Any, X: NDArray[Any], untouched: bool) -> LatentFrame:
+        """Return the frame of the latents, in which they are not whitened."""
+        if untouched and self._start_is_in_frame:
+            frame: LatentFrame = module.frame
+            return frame
+        return self._principal_frame(module, X)
+
+    def _finish(self, X: NDArray[Any], seed: int) -> None:  # noqa: ARG002
+        """Set what else is to be known of the fitted model."""
+        self._set_noise_variance()
 
     #: Whether the latents of the linear start read like PCA's as they are.
     _start_is_in_frame: ClassVar[bool] = True
@@ -199,9 +212,12 @@ class BaseLatentEncoder(
     def _fit(self, X: NDArray[Any], seed: int) -> None:
         """Fit to validated rows."""
         previous = self._previous_module(X)
+        good_start = previous is not None or self.init == "pca"
+        plan = self._plan(len(X), good_start, seed)
         if previous is None:
-            self.n_components_ = self.n_components or min(X.shape)
             rows, self.mean_, self._scale = standardise(X)
+            self.n_components_ = self._n_latents(rows, plan, seed)
+            self._n_inner = self.n_components_
             self._prepare(rows, seed)
         else:
             rows = scaled(X, self.mean_, self._scale)
@@ -218,14 +234,18 @@ class BaseLatentEncoder(
             exact.update(module.fixed_state())
             return copy.deepcopy(module).float()
 
-        good_start = previous is not None or self.init == "pca"
-        trained = self._train(build, rows, good_start, seed)
+        trained = self._train(build, rows, plan, seed)
         module = trained.net.module_.to(torch_dtype(X.dtype))
         module.load_state_dict(exact, strict=False)
         self.net_ = trained.net
         self._fitted_with = self._structure()
         untouched = trained.best_iteration == 0 and previous is None
-        self._finish(module, X, untouched and self.init == "pca", seed)
+        frame = self._frame(module, X, untouched and self.init == "pca")
+        module.frame = frame.first(self.n_components_).to(torch_dtype(X.dtype))
+        self._read(X)
+        if self._is_ordered:
+            self._judge_sizes(trained.judged or [(module, np.arange(len(X)))], rows)
+        self._finish(X, seed)
         self.best_iteration_ = trained.best_iteration
         self.loss_curve_ = trained.loss_curve
         self.n_iter_ = max(1, len(trained.loss_curve))
@@ -234,12 +254,147 @@ class BaseLatentEncoder(
         self.best_validation_score_ = (
             None if scores is None else scores[trained.best_iteration]
         )
+        if self._wanted_share is not None and previous is None:
+            self._keep_first(self._smallest_size(self._wanted_share))
+
+    @property
+    def _wanted_share(self) -> float | None:
+        """The share of variance to explain, where `n_components` is one."""
+        size: Any = self.n_components
+        return None if size is None or isinstance(size, Integral) else float(size)
+
+    @property
+    def _is_ordered(self) -> bool:
+        """Whether the fitted latents are ordered."""
+        return self._fitted_with["ordered"] is not None
+
+    def _prefixes(self) -> NDArray[np.float64] | None:
+        """Return how often training uses the first 1, 2, ... latents only."""
+        ordered = True if self._wanted_share is not None else self.ordered
+        return prefix_probabilities(ordered, self.n_components_)
+
+    def _plan(self, n_samples: int, good_start: bool, seed: int) -> Plan:
+        """Choose the rows to hold out."""
+        if self._is_linear():
+            return Plan([], refit=False)  # the closed form is the optimum
+        return make_plan(
+            n_samples,
+            self.early_stopping,
+            self.validation_fraction,
+            seed,
+            good_start=good_start,
+        )
+
+    def _n_latents(self, rows: NDArray[np.float64], plan: Plan, seed: int) -> int:
+        """Return how many latents to train."""
+        limit: int = min(rows.shape)
+        size: Any = self.n_components
+        share = self._wanted_share
+        if share is None:
+            return int(size) if size else limit
+        # As many as PCA needs, and some to spare: more are never wanted.
+        everything = np.arange(len(rows))
+        left, total = np.zeros(limit), 0.0
+        for others, held_out in plan.splits or [(everything, everything)]:
+            left += pca_errors(rows[others], rows[held_out], limit, seed)
+            total += float(np.square(rows[held_out]).sum())
+        reached = np.flatnonzero(left <= (1 - share) * total)
+        wanted = int(reached[0]) + 1 if len(reached) else limit
+        return min(limit, wanted + 1 + int(self._spare * wanted))
+
+    #: What is added to PCA's latents where a share of variance is wanted.
+    _spare: ClassVar[float] = 0.1
+
+    def _judge_sizes(
+        self, judged: Sequence[tuple[Any, Indices]], rows: NDArray[np.float64]
+    ) -> None:
+        """Set what each further latent explains of the rows that each model judges."""
+        left, total = np.zeros(self._n_inner), 0.0
+        unit, offset = self._output_units()
+        for module, held_out in judged:
+            step = -(-len(held_out) * self._n_inner // 2**19)
+            x = rows[held_out[::step]]
+            total += float(np.square(x).sum())
+            wanted = next(module.buffers()).dtype
+            shown = torch.from_numpy(x).to(wanted)
+            with torch.inference_mode():
+                for j, decoded in enumerate(module.eval().by_size(shown)):
+                    x_hat = decoded.double().numpy()
+                    if unit != self._scale:
+                        x_hat = (x_hat * unit + offset - self.mean_) / self._scale
+                    left[j] += np.square(x_hat - x).sum()
+        explained = 1 - left[: self.n_components_] / total if total else 1.0
+        gains = np.diff(explained * np.ones(self.n_components_), prepend=0.0)
+        self.explained_variance_ratio_ = gains.astype(self.mean_.dtype)
+        self._share = float(gains.sum())
+
+    def _smallest_size(self, share: float) -> int:
+        """Return the smallest size that explains this share of held-out rows."""
+        explained = np.cumsum(self.explained_variance_ratio_, dtype=np.float64)
+        reached = np.flatnonzero(explained >= share)
+        if len(reached):
+            return int(reached[0]) + 1
+        best = int(explained.argmax()) + 1
+        warnings.warn(
+            f"n_components={self.n_components}, but {best} latents, which explain most "
+            f"of the rows held out, explain {explained[best - 1]:.3f} of them; these "
+            "are kept.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+        return best
+
+    def truncate(self, n_components: int) -> Self:
+        """Return the model of the first latents only.
+
+        Parameters
+        ----------
+        n_components : int
+            How many, at most `n_components_`.
+
+        Returns
+        -------
+        truncated : object
+            A fitted estimator of the same class, of which ``transform(X)`` is
+            ``transform(X)[:, :n_components]`` of this one. It shares nothing with it.
+
+        Raises
+        ------
+        ValueError
+            If the model was not fitted with ``ordered``, or has fewer latents.
+        TypeError
+            If `n_components` is no int.
+        """
+        check_is_fitted(self)
+        check_scalar(n_components, "n_components", Integral, min_val=1)
+        if not self._is_ordered:
+            raise ValueError(
+                "truncate wants a model fitted with ordered=True; the first latents of "
+                f"this one, fitted with ordered={self.ordered!r}, are no model."
+            )
+        if n_components > self.n_components_:
+            raise ValueError(
+                f"n_components={n_components}, but the fitted model has "
+                f"n_components_={self.n_components_}."
+            )
+        truncated = copy.deepcopy(self)
+        truncated._keep_first(int(n_components))
+        truncated.n_components = int(n_components)
+        return truncated
+
+    def _keep_first(self, size: int) -> None:
+        """Drop the latents after the first `size`."""
+        self.net_.module_.truncate(size)
+        self.n_components_ = size
+        self._drop_readings(size)
+        self._set_noise_variance()
 
     def _previous_module(self, X: NDArray[Any]) -> Any:
         """Return the module to continue from, if `warm_start` wants one."""
         if not self.warm_start or not hasattr(self, "net_"):
             return None
-        if self.n_components not in (None, self.n_components_):
+        wanted = None if self._wanted_share is not None else self.n_components
+        if wanted not in (None, self.n_components_):
             raise ValueError(
                 f"n_components={self.n_components}, but the fitted model that "
                 f"warm_start=True continues has n_components_={self.n_components_}."
@@ -260,12 +415,18 @@ class BaseLatentEncoder(
             return None  # solved anew: there is nothing to continue
         return self.net_.module_
 
+    def _ordering(self) -> Any:
+        """Return `ordered` in a form that can be compared; None where it is False."""
+        prefixes = self._prefixes()
+        return None if prefixes is None else tuple(np.flatnonzero(prefixes) + 1)
+
     def _structure(self) -> dict[str, Any]:
         """Return the parameters of ours that the module's structure follows."""
         return {
             "hidden_layer_sizes": layer_sizes(self.hidden_layer_sizes),
             "activation": self.activation,
             "init": self.init,
+            "ordered": self._ordering(),
         }
 
     def _is_linear(self) -> bool:
@@ -282,6 +443,7 @@ class BaseLatentEncoder(
             encoder=self.encoder,
             decoder=self.decoder,
             n_codes=self._n_codes,
+            prefixes=self._prefixes(),
         )
 
     #: Numbers that the encoder gives for each latent.
@@ -291,22 +453,12 @@ class BaseLatentEncoder(
         self,
         build: Callable[[Indices | slice], Any],
         rows: NDArray[np.float64],
-        good_start: bool,
+        plan: Plan,
         seed: int,
     ) -> Trained:
         """Train on scaled rows."""
         n_samples = len(rows)
         architecture = self._architecture()
-        if self._is_linear():
-            plan = Plan([], refit=False)  # the closed form is the optimum
-        else:
-            plan = make_plan(
-                n_samples,
-                self.early_stopping,
-                self.validation_fraction,
-                seed,
-                good_start=good_start,
-            )
         batch_size = rows_of_a_batch(self.batch_size, n_samples)
         if architecture.own:
             choose_threads(6.0 * batch_size * architecture.n_weights)
@@ -323,31 +475,29 @@ class BaseLatentEncoder(
             seed=seed,
         )
         x = torch.from_numpy(rows.astype(np.float32))
-        return train(build, self._objective(rows), x, plan, options)
+        objective = self._objective(rows)
+        if architecture.prefixes is not None:
+            weights = torch.from_numpy(architecture.prefixes)
+            inputs = Prefixes(objective.inputs, weights)
+            objective = replace(objective, inputs=inputs)
+        return train(build, objective, x, plan, options)
 
     def _principal_frame(
         self, module: AutoencoderModule, X: NDArray[Any]
     ) -> LatentFrame:
         """Return the frame in which the latents of `X` read like PCA's."""
         module = copy.deepcopy(module).double()
-        moments = Moments(self.n_components_, X.shape[1])
+        moments = Moments(self._n_inner, X.shape[1])
         with torch.inference_mode():
             for _, x in self._batches(X, np.float64, torch.device("cpu")):
-                u = module.encoder(x)
+                u = module.latents(x)
                 moments.add(u, x, module.decoder(u))
             some = X[:: max(1, len(X) // 250)][:250]
             some = scaled(some, self.mean_, self._scale)
-            u = module.encoder(torch.from_numpy(some))
+            u = module.latents(torch.from_numpy(some))
             gram = decoder_gram(module.decoder, u)
-        return principal_frame(
-            moments.mean,
-            moments.covariance,
-            moments.cross_covariance,
-            gram,
-            moments.total_variance,
-            unit=self._scale,
-            whiten=self.whiten,
-        )
+        frame = ordered_frame if self._is_ordered else principal_frame
+        return frame(moments, gram, self._scale)
 
     # Using the fitted model -----------------------------------------------------
 
@@ -374,7 +524,8 @@ class BaseLatentEncoder(
         Parameters
         ----------
         Z : array-like of shape (n_samples, n_components)
-            Latents, as `transform` gives them.
+            Latents, as `transform` gives them; with ``ordered=True`` also the first
+            few columns of them.
 
         Returns
         -------
@@ -383,10 +534,14 @@ class BaseLatentEncoder(
         """
         check_is_fitted(self)
         latents = check_array(Z, dtype=FLOATS, input_name="Z")
-        if latents.shape[1] != self.n_components_:
+        width = latents.shape[1]
+        if width > self.n_components_ or (
+            width < self.n_components_ and not self._is_ordered
+        ):
             raise ValueError(
-                f"Z has {latents.shape[1]} columns, but {type(self).__name__} has "
-                f"n_components_={self.n_components_}; give it what transform returns."
+                f"Z has {width} columns, but {type(self).__name__} has "
+                f"n_components_={self.n_components_}; give it what transform returns "
+                "(fewer columns want a model fitted with ordered=True)."
             )
         return self._decode(latents)
 
@@ -475,8 +630,13 @@ class BaseLatentEncoder(
 
     def _in_units(self, x: NDArray[Any]) -> NDArray[Any]:
         """Return what the module's decoder gave, in the units of the data."""
-        rows: NDArray[Any] = x * x.dtype.type(self._scale) + self.mean_
+        unit, offset = self._output_units()
+        rows: NDArray[Any] = x * x.dtype.type(unit) + offset
         return rows
+
+    def _output_units(self) -> tuple[float, NDArray[Any]]:
+        """Return by what, and then with which offset, output is in units of X."""
+        return self._scale, self.mean_
 
     def _squared_errors(self, X: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
         """Yield slices of rows and their squared errors, in scaled units."""

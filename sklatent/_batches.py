@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,6 +17,33 @@ Inputs = Callable[[Tensor, torch.Generator], Any]
 def rows_themselves(x: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG001
     """Show the module the rows as they are."""
     return x
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """Shows the module rows as `inputs` does, and how many latents to use of each.
+
+    The number is drawn anew for every row of every batch (nested dropout: Rippel et al.
+    2014, arXiv 1402.0915).
+
+    Parameters
+    ----------
+    inputs : callable
+        What the module is shown of rows without it.
+    weights : Tensor of shape (k,)
+        Proportional to the probability of each number, from 1 to k.
+    """
+
+    inputs: Inputs
+    weights: Tensor
+
+    def __call__(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
+        shown = self.inputs(x, generator)
+        sizes = torch.multinomial(
+            self.weights, len(x), replacement=True, generator=generator
+        )
+        parts = (shown,) if isinstance(shown, Tensor) else shown
+        return (*parts, (sizes + 1).to(x.device))
 
 
 class Rows(Dataset[tuple[Any, Tensor]]):

@@ -54,9 +54,10 @@ class DenoisingAutoencoder(BaseLatentEncoder):
 
     Parameters
     ----------
-    n_components : int or None, default=None
+    n_components : int, float or None, default=None
         Number of latents. None is ``min(n_samples, n_features)``. It may exceed the
-        number of features.
+        number of features. A float in (0, 1) is the smallest number that explains this
+        share of the variance of held-out rows; the latents are then ordered.
     noise : str or callable, default='gaussian'
         'gaussian' adds normal noise; 'masking' makes cells 0, in the units of `X`;
         'salt_and_pepper' gives cells their feature's smallest or largest value; 'swap'
@@ -101,7 +102,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
 
     def __init__(
         self,
-        n_components: int | None = None,
+        n_components: int | float | None = None,
         *,
         noise: str | Callable[[Tensor], Tensor] = "gaussian",
         noise_level: float = 0.5,
@@ -109,6 +110,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         activation: str = "silu",
         init: str = "pca",
         whiten: bool = False,
+        ordered: bool | Sequence[int] = False,
         encoder: Network = None,
         decoder: Network = None,
         learning_rate: float = 3e-3,
@@ -131,6 +133,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
             activation=activation,
             init=init,
             whiten=whiten,
+            ordered=ordered,
             encoder=encoder,
             decoder=decoder,
             learning_rate=learning_rate,

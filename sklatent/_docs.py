@@ -14,6 +14,10 @@ init : {'pca', 'random'}, default='pca'
     from a random start.
 whiten : bool, default=False
     Whether the latents have unit variance over the training rows, as in PCA.
+ordered : bool or array-like of int, default=False
+    Whether the first j latents are to be good latents of size j, for all j, or for
+    the sizes given: one fit then serves all sizes (see `truncate`). The decoder's
+    first hidden layer is twice as wide.
 encoder, decoder : nn.Module, callable or None, default=None
     A network in place of ours: a module, of which `fit` trains a copy, or a
     callable ``(n_features, n_components) -> nn.Module``. The encoder maps
@@ -65,12 +69,32 @@ callbacks : list of skorch callbacks or None, default=None
     ``early_stopping=True``. A scheduler of the learning rate has no effect.
 """
 
+NOISE = """\
+noise_variance_ : float
+    Mean variance that is left in the directions without a latent, as in PCA; of
+    held-out rows with ``ordered=True``.
+"""
+
 ATTRIBUTES = """\
 n_components_ : int
     Number of latents.
 mean_ : ndarray of shape (n_features,)
     Mean of the training rows.
-n_features_in_ : int
+n_samples_ : int
+    Number of training rows.
+explained_variance_ : ndarray of shape (n_components,)
+    Variance of each latent over the training rows, before whitening.
+explained_variance_ratio_ : ndarray of shape (n_components,)
+    Share of the variance of `X` that each latent explains. With ``ordered=True`` it is
+    what each further latent adds on held-out rows; else the variance of the training
+    rows' reconstruction, split by the variances of the latents.
+singular_values_ : ndarray of shape (n_components,)
+    ``sqrt((n_samples_ - 1) * explained_variance_)``.
+components_ : ndarray of shape (n_components, n_features)
+    What a unit step along each latent (before whitening) changes, in the mean over the
+    training rows: the mean of `feature_influence`. It is computed when asked for, from
+    the latents of the training rows, or of evenly spaced ones above a million numbers.
+{noise}n_features_in_ : int
     Number of features.
 feature_names_in_ : ndarray of shape (n_features,)
     Names of the features, where `X` has names that are all strings.
@@ -94,7 +118,10 @@ net_ : skorch.NeuralNet
 
 def documented(cls: type) -> type:
     """Put the common parameters and attributes into a class's docstring."""
-    for token, text in (("{parameters}", PARAMETERS), ("{attributes}", ATTRIBUTES)):
+    # A likelihood has noise of its own.
+    noise = "" if "noise_variance_ :" in (cls.__doc__ or "") else NOISE
+    attributes = ATTRIBUTES.replace("{noise}", noise)
+    for token, text in (("{parameters}", PARAMETERS), ("{attributes}", attributes)):
         if cls.__doc__:  # not under python -OO
             block = textwrap.indent(text.strip(), "    ")
             cls.__doc__ = cls.__doc__.replace("    " + token, block)

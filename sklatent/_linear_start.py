@@ -88,3 +88,23 @@ def pca_start(X: Array, n_components: int, seed: int) -> LinearStart:
 def never_zero(scale: Array) -> Array:
     """Give a latent of no variance a scale, so that nothing is divided by zero."""
     return np.maximum(scale, 1e-6 * scale.max()) if scale.any() else scale + 1.0
+
+
+def pca_errors(train: Array, rows: Array, n_components: int, seed: int) -> Array:
+    """Return the squared error of rows under PCA of others, for 1, 2, ... components.
+
+    Parameters
+    ----------
+    train, rows : ndarray of shape (n_samples, n_features)
+    n_components : int
+    seed : int
+
+    Returns
+    -------
+    errors : ndarray of shape (n_components,)
+        Summed over `rows`. Where `train` has a lower rank, the last ones are equal.
+    """
+    start = pca_start(train, n_components, seed)
+    latents = (rows - start.decoder_bias) @ start.encoder_weight * start.latent_scale
+    total = np.square(rows - start.decoder_bias).sum()
+    return np.asarray(total - np.cumsum(np.square(latents).sum(axis=0)))

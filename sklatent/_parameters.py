@@ -5,18 +5,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 
 from .nn import ACTIVATIONS
 
 #: What `fit` takes of the parameters that all estimators have.
 CONSTRAINTS: dict[str, list[Any]] = {
-    "n_components": [Interval(Integral, 1, None, closed="left"), None],
+    "n_components": [
+        Interval(Integral, 1, None, closed="left"),
+        Interval(RealNotInt, 0, 1, closed="neither"),
+        None,
+    ],
     "hidden_layer_sizes": ["array-like"],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "init": [StrOptions({"pca", "random"})],
     "whiten": ["boolean"],
+    "ordered": ["boolean", "array-like"],
     "encoder": [callable, None],
     "decoder": [callable, None],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -73,3 +79,42 @@ def epochs(max_iter: int | str, n_samples: int, batch_size: int) -> int:
     if max_iter != "auto":
         return int(max_iter)
     return min(max(20, 4000 * batch_size // n_samples), 100)
+
+
+def prefix_probabilities(ordered: Any, k: int) -> NDArray[np.float64] | None:
+    r"""Return how often training uses the first j of k latents, for j = 1, ..., k.
+
+    With sizes :math:`s_1 < s_2 < \dots` to be good at (all up to k, or those given
+    and k), size :math:`s_i` has the weight :math:`\min(s_i, 8) \log(s_i / s_{i-1})`:
+    doublings count alike, but for the smallest sizes, whose large errors would rule
+    all others. A quarter is added to the weight of k.
+
+    Parameters
+    ----------
+    ordered : bool or array-like of int
+        As in the estimators.
+    k : int
+        The number of latents.
+
+    Returns
+    -------
+    probabilities : ndarray of shape (k,) or None
+        None if latents are not ordered.
+    """
+    if isinstance(ordered, bool | np.bool_):
+        if not ordered:
+            return None
+        sizes = np.arange(1, k + 1)
+    else:
+        sizes = np.unique(np.asarray(ordered))
+        if not np.issubdtype(sizes.dtype, np.integer) or not len(sizes) or sizes[0] < 1:
+            raise ValueError(
+                f"ordered must be a bool or the latent sizes to be good at, positive "
+                f"ints; got {ordered!r}."
+            )
+        sizes = np.union1d(sizes[sizes < k], [k])
+    weights = np.minimum(sizes, 8) * np.log(sizes / np.append(0.5, sizes[:-1]))
+    weights[-1] += weights.sum() / 4
+    probabilities = np.zeros(k)
+    probabilities[sizes - 1] = weights / weights.sum()
+    return probabilities

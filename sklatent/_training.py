@@ -99,12 +99,15 @@ class Trained:
         The training loss of each epoch.
     validation_scores : list of float or None
         The held-out rows' score, before training and after each epoch.
+    judged : list of (nn.Module, indices)
+        Modules in the state of that epoch, and the rows held out of their training.
     """
 
     net: NeuralNet
     best_iteration: int = 0
     loss_curve: list[float] = field(default_factory=list)
     validation_scores: list[float] | None = None
+    judged: list[tuple[nn.Module, Indices]] = field(default_factory=list)
 
 
 def train(
@@ -224,19 +227,24 @@ def _search(
     ruler = objective.ruler(x[held_out])
     _check_start(start)
     judge = Judge(start, ruler, options.n_iter_no_change, options.tol)
-    trained = Trained(runs[0].net, validation_scores=judge.scores)
+    modules = [run.net.module_ for run in runs]
+    trained = Trained(
+        runs[0].net,
+        validation_scores=judge.scores,
+        judged=[(m, rows) for m, (_, rows) in zip(modules, plan.splits, strict=True)],
+    )
     if judge.exact:
         return trained
     label = "choosing epochs" if plan.refit else "training"
-    kept = {0: runs[0].state()}
+    kept = {0: [run.state() for run in runs]}
     with _all_training(runs), _progress(label, options.max_iter, options) as show:
         for epoch in range(1, options.max_iter + 1):
             wishes = [run.epoch() for run in runs]
             trained.loss_curve.append(float(np.mean([run.train_loss for run in runs])))
             best = judge.see(np.concatenate([run.errors() for run in runs]))
             show(ruler.score(trained.loss_curve[-1] * x.shape[1]), judge.scores[-1])
-            if best and not plan.refit:
-                kept = {0: kept[0], epoch: runs[0].state()}
+            if best:
+                kept = {0: kept[0], epoch: [run.state() for run in runs]}
             if (
                 judge.done
                 or not all(wishes)
@@ -244,8 +252,8 @@ def _search(
             ):
                 break
     trained.best_iteration = judge.verdict()
-    if not plan.refit:
-        trained.net.module_.load_state_dict(kept[trained.best_iteration])
+    for module, state in zip(modules, kept[trained.best_iteration], strict=True):
+        module.load_state_dict(state)
     if not math.isfinite(trained.loss_curve[-1]):
         _warn_of_divergence(trained, options)
     return trained

@@ -1,9 +1,10 @@
 """The variational autoencoder."""
 
+import copy
 import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 from ._assembly import Network, assemble_variational
 from ._base import BaseLatentEncoder
 from ._docs import documented
-from ._parameters import torch_dtype
+from ._mixture import draw, fit_mixture, marginal
 from ._probabilistic_start import (
     ProbabilisticStart,
     blank_start,
@@ -39,11 +40,10 @@ from .nn import (
     NegativeBound,
     Poisson,
     VariationalModule,
+    decoder_gram,
     kl_to_prior,
+    signs,
 )
-
-if TYPE_CHECKING:
-    from sklearn.mixture import GaussianMixture
 
 #: Above this a count is past where the logarithm of a rate is cut off.
 LARGEST_COUNT = 1e12
@@ -69,8 +69,10 @@ class VariationalAutoencoder(BaseLatentEncoder):
 
     Parameters
     ----------
-    n_components : int or None, default=None
-        Number of latents. None is ``min(n_samples, n_features)``.
+    n_components : int, float or None, default=None
+        Number of latents. None is ``min(n_samples, n_features)``. A float in (0, 1) is
+        the smallest number that explains this share of the variance of held-out rows;
+        the latents are then ordered.
     likelihood : {'gaussian', 'bernoulli', 'poisson'}, default='gaussian'
         Of rows given latents: 'gaussian' for any numbers, 'bernoulli' for those in
         [0, 1], 'poisson' for counts.
@@ -151,10 +153,12 @@ class VariationalAutoencoder(BaseLatentEncoder):
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
     }
     _n_codes = 2
+    #: It explains the features' likelihood, and their variance only by the way.
+    _spare = 1.0
 
     def __init__(
         self,
-        n_components: int | None = None,
+        n_components: int | float | None = None,
         *,
         likelihood: str = "gaussian",
         noise_variance: str = "auto",
@@ -167,6 +171,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
         activation: str = "silu",
         init: str = "pca",
         whiten: bool = False,
+        ordered: bool | Sequence[int] = False,
         encoder: Network = None,
         decoder: Network = None,
         learning_rate: float = 3e-3,
@@ -189,6 +194,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
             activation=activation,
             init=init,
             whiten=whiten,
+            ordered=ordered,
             encoder=encoder,
             decoder=decoder,
             learning_rate=learning_rate,
@@ -266,7 +272,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
             self._likelihood(), self.beta, self.kl_warmup, self.free_bits
         )
         ruler = Nats(n_features, self._log_volume())
-        k = self.n_components_
+        k = self._n_inner
 
         def with_noise(x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
             return x, torch.randn(len(x), k, generator=generator).to(x.device)
@@ -279,17 +285,20 @@ class VariationalAutoencoder(BaseLatentEncoder):
             return 0.0
         return -len(self.mean_) * float(np.log(self._scale))
 
-    def _finish(
+    def _frame(
         self,
         module: Any,
         X: NDArray[Any],
         untouched: bool,  # noqa: ARG002
-        seed: int,
-    ) -> None:
-        kl, moments = self._latent_moments(module, X)
-        module.frame = _sorted_frame(kl, moments, self.whiten).to(torch_dtype(X.dtype))
-        self.kl_per_component_ = np.sort(kl.numpy())[::-1].copy()
-        self.n_active_components_ = int((kl > ACTIVE).sum())
+    ) -> LatentFrame:
+        kl, moments, lengths = self._latent_moments(module, X)
+        order = torch.argsort(kl, descending=True, stable=True)
+        if self._is_ordered:
+            order = torch.arange(len(kl))
+        order = order[: self.n_components_]
+        self.kl_per_component_ = kl.numpy()[order]
+        self._lengths = lengths.numpy()[order]
+        self._count_active()
         if self.n_active_components_ == 0:
             warnings.warn(
                 "No latent is active: each says less than 0.01 nats of a row, so all "
@@ -299,30 +308,59 @@ class VariationalAutoencoder(BaseLatentEncoder):
                 ConvergenceWarning,
                 stacklevel=2,
             )
+        return _sorted_frame(order, moments)
+
+    def _finish(self, X: NDArray[Any], seed: int) -> None:
         for name in ("noise_variance_", "latent_prior_"):  # of an earlier fit
             self.__dict__.pop(name, None)
-        if self.likelihood == "gaussian":
-            with torch.inference_mode():
-                variance = module.noise().double().exp().numpy()
-            with np.errstate(over="ignore", under="ignore"):
-                variance = variance * self._scale * self._scale
-            shared = self._noise.shared
-            self.noise_variance_ = float(variance[0]) if shared else variance
+        super()._finish(X, seed)
         if self.latent_prior == "gaussian_mixture":
-            self.latent_prior_ = _mixture(self._encode(X), seed)
+            self.latent_prior_ = fit_mixture(self._encode(X), seed)
+
+    def _count_active(self) -> None:
+        self.n_active_components_ = int((self.kl_per_component_ > ACTIVE).sum())
+
+    def _set_noise_variance(self) -> None:
+        if self._kind != "gaussian":
+            return
+        with torch.inference_mode():
+            variance = self.net_.module_.noise().double().exp().numpy()
+        with np.errstate(over="ignore", under="ignore"):
+            variance = variance * self._scale * self._scale
+        self.noise_variance_ = float(variance[0]) if self._noise.shared else variance
+
+    def _keep_first(self, size: int) -> None:
+        super()._keep_first(size)
+        self.kl_per_component_ = self.kl_per_component_[:size]
+        self._lengths = self._lengths[:size]
+        self._count_active()
+        if hasattr(self, "latent_prior_"):
+            self.latent_prior_ = marginal(self.latent_prior_, size)
+
+    def _shares(self, variance: NDArray[Any], varying: float) -> NDArray[Any]:
+        # Latents have the prior's scale, so a step along each has a length of its own.
+        return super()._shares(variance * self._lengths, varying)
 
     def _latent_moments(
         self, module: VariationalModule, X: NDArray[Any]
-    ) -> tuple[Tensor, Moments]:
-        """Return each latent's mean KL, and the moments of the posteriors' means."""
-        moments = Moments(self.n_components_, X.shape[1])
-        kl = torch.zeros(self.n_components_, dtype=torch.float64)
+    ) -> tuple[Tensor, Moments, Tensor]:
+        """Return each latent's mean KL, moments of the means, and squares of steps.
+
+        The last are the mean squared lengths by which steps along the latents move the
+        expected row.
+        """
+        moments = Moments(self._n_inner, X.shape[1])
+        kl = torch.zeros(self._n_inner, dtype=torch.float64)
         with torch.inference_mode():
             for _, x in self._batches(X, X.dtype, torch.device("cpu")):
                 mean, log_variance = module.posterior(x)
                 kl += kl_to_prior(mean, log_variance).double().sum(dim=0)
                 moments.add(mean.double(), x.double(), x.double())
-        return kl / len(X), moments
+            some = scaled(X[:: max(1, len(X) // 250)][:250], self.mean_, self._scale)
+            double = copy.deepcopy(module).double()
+            u = double.latents(torch.from_numpy(some))
+            gram = decoder_gram(lambda u: double.likelihood.mean(double.decoder(u)), u)
+        return kl / len(X), moments, gram.diagonal()
 
     # Using the fitted model -----------------------------------------------------
 
@@ -344,8 +382,10 @@ class VariationalAutoencoder(BaseLatentEncoder):
         """
         return super().transform(X)
 
-    def _in_units(self, x: NDArray[Any]) -> NDArray[Any]:
-        return super()._in_units(x) if self._kind == "gaussian" else x
+    def _output_units(self) -> tuple[float, NDArray[Any]]:
+        if self._kind == "gaussian":
+            return super()._output_units()
+        return 1.0, np.zeros_like(self.mean_)
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Return a lower bound of each row's log-likelihood.
@@ -399,6 +439,49 @@ class VariationalAutoencoder(BaseLatentEncoder):
         """
         return float(self.score_samples(X).mean(dtype=np.float64))
 
+    def get_covariance(self) -> NDArray[Any]:
+        """Return the covariance of the features under the model.
+
+        It is that of the decoder's means over the prior N(0, I), by quasi-random
+        numbers, plus the variance around them. What is linear in the latents is
+        integrated exactly, so that for a linear model nothing is approximate.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_features, n_features)
+            In squared units of `X`.
+        """
+        check_is_fitted(self)
+        k = self.n_components_
+        u = _normal_draws(max(4096, 4 * k), k)
+        unit, _ = self._output_units()
+        with self._inference(np.dtype(np.float64)) as (module, device):
+            inner = np.zeros((len(u), len(module.frame.mean)))
+            inner[:, :k] = u
+            location = module.decoder(torch.from_numpy(inner).to(device))
+            likelihood = module.likelihood
+            means = likelihood.mean(location).cpu().numpy()
+            around = likelihood.variance(location, module.noise()).mean(dim=0)
+        design = np.column_stack([np.ones(len(u)), u])
+        loadings = np.linalg.lstsq(design, means)[0]
+        rest = means - design @ loadings
+        covariance = loadings[1:].T @ loadings[1:] + rest.T @ rest / len(u)
+        covariance += np.diag(around.cpu().numpy())
+        with np.errstate(over="ignore", under="ignore"):
+            result: NDArray[Any] = (covariance * unit * unit).astype(self.mean_.dtype)
+        return result
+
+    def get_precision(self) -> NDArray[Any]:
+        """Return the inverse of `get_covariance`.
+
+        Returns
+        -------
+        precision : ndarray of shape (n_features, n_features)
+            In units of `X`, to the power of -2.
+        """
+        precision: NDArray[Any] = np.linalg.inv(self.get_covariance())
+        return precision
+
     def sample(
         self, n_samples: int = 1, random_state: Any = None, *, noise: bool = True
     ) -> NDArray[Any]:
@@ -447,13 +530,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
         """Draw latents from the prior, in the frame of `transform`."""
         if hasattr(self, "latent_prior_"):
             prior = self.latent_prior_
-            labels = random.choice(len(prior.weights_), n, p=prior.weights_)
-            normal = random.standard_normal((n, self.n_components_))
-            roots = np.linalg.cholesky(prior.covariances_)
-            noise = np.einsum("nij,nj->ni", roots[labels], normal)
-            return np.asarray(prior.means_[labels] + noise)
+            return draw(prior, n, random)
         frame = self.net_.module_.frame
-        u = torch.from_numpy(random.standard_normal((n, self.n_components_)))
+        u = torch.from_numpy(random.standard_normal((n, len(frame.mean))))
         Z: NDArray[Any] = frame(u.to(frame.mean.dtype)).numpy()
         return Z
 
@@ -489,27 +568,8 @@ def _normal_draws(n: int, k: int) -> NDArray[np.float64]:
     return np.asarray(norm.ppf(uniform))
 
 
-def _sorted_frame(kl: Tensor, moments: Moments, whiten: bool) -> LatentFrame:
-    """Return the frame that sorts latents, most informative first, and fixes signs."""
-    order = torch.argsort(kl, descending=True, stable=True)
-    cross = moments.cross_covariance
-    largest = cross.gather(1, cross.abs().argmax(dim=1, keepdim=True)).squeeze(1)
-    size = torch.where(largest < 0, -1.0, 1.0).double()
-    if whiten:
-        deviation = moments.covariance.diagonal().sqrt()
-        size /= torch.where(deviation > 1e-9, deviation, 1.0)
+def _sorted_frame(order: Tensor, moments: Moments) -> LatentFrame:
+    """Return the frame of some latents in this order, with signs like PCA's."""
+    size = signs(moments.cross_covariance)
     matrix = torch.diag(size)[:, order]
-    inverse = torch.diag(1 / size)[order]
-    return LatentFrame(torch.zeros_like(kl), matrix, inverse)
-
-
-def _mixture(Z: NDArray[Any], seed: int) -> "GaussianMixture":
-    """Fit a Gaussian mixture whose size has the least BIC."""
-    # Its import brings all of sklearn.cluster, which nothing else needs.
-    from sklearn.mixture import GaussianMixture
-
-    limit = min(len(np.unique(Z, axis=0)), len(Z) // (2 * Z.shape[1]))
-    sizes = [n for n in (1, 2, 4, 8, 16, 32) if n <= max(1, limit)]
-    Z = Z.astype(np.float64)
-    fits = [GaussianMixture(n, random_state=seed).fit(Z) for n in sizes]
-    return min(fits, key=lambda mixture: mixture.bic(Z))
+    return LatentFrame(torch.zeros_like(moments.mean), matrix, matrix.mT)

@@ -11,7 +11,15 @@ from ._corruption import (
     Swap,
 )
 from ._flat_adamw import FlatAdamW
-from ._frame import LatentFrame, Moments, decoder_gram, principal_frame
+from ._frame import (
+    LatentFrame,
+    Moments,
+    decoder_gram,
+    jacobians,
+    ordered_frame,
+    principal_frame,
+    signs,
+)
 from ._likelihoods import Bernoulli, Gaussian, Likelihood, Poisson
 from ._mlp import ACTIVATIONS, MLP
 from ._residual import Gate, ResidualMap, check_width
@@ -50,6 +58,9 @@ __all__ = [
     "VariationalModule",
     "check_width",
     "decoder_gram",
+    "jacobians",
     "kl_to_prior",
+    "ordered_frame",
     "principal_frame",
+    "signs",
 ]

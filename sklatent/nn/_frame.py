@@ -1,6 +1,6 @@
 """The frame in which users read the latents."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ class LatentFrame(nn.Module):
         The mean of `u`.
     matrix, inverse : Tensor of shape (k, k)
         `A` and its inverse. Both are given, since both are known in closed form.
+        A frame of the first j latents has j columns of `A` and rows of its inverse.
     """
 
     mean: Tensor
@@ -35,8 +36,18 @@ class LatentFrame(nn.Module):
         return (u - self.mean) @ self.matrix
 
     def back(self, z: Tensor) -> Tensor:
-        """Map latents (n, k) in the frame to inner ones."""
-        return torch.addmm(self.mean, z, self.inverse)
+        """Map latents (n, k), or the first few of each, to inner ones."""
+        return torch.addmm(self.mean, z, self.inverse[: z.shape[1]])
+
+    def first(self, size: int) -> "LatentFrame":
+        """Return the frame of the first latents; the others are zero."""
+        return LatentFrame(self.mean, self.matrix[:, :size], self.inverse[:size])
+
+    def times(self, factor: Tensor) -> "LatentFrame":
+        """Return the frame in which latent j is ``factor[j]`` times what it is here."""
+        return LatentFrame(
+            self.mean, self.matrix * factor, self.inverse / factor[:, None]
+        )
 
     @classmethod
     def scaling(cls, scale: Tensor) -> "LatentFrame":
@@ -45,12 +56,13 @@ class LatentFrame(nn.Module):
 
 
 @torch.no_grad()
-def decoder_gram(decoder: Callable[[Tensor], Tensor], u: Tensor) -> Tensor:
-    r"""Return the mean of :math:`J J^\top` over latents `u`.
+def jacobians(
+    decoder: Callable[[Tensor], Tensor], u: Tensor
+) -> Iterator[tuple[slice, Tensor]]:
+    r"""Yield the decoder's Jacobian at latents `u`, some rows at a time.
 
-    J is the decoder's Jacobian, :math:`\partial \hat x / \partial u`, of shape
-    (k, n_features), here by finite differences: they ask nothing of a network that
-    somebody else wrote.
+    It comes from central differences, which ask nothing of a network that somebody
+    else wrote.
 
     Parameters
     ----------
@@ -59,38 +71,54 @@ def decoder_gram(decoder: Callable[[Tensor], Tensor], u: Tensor) -> Tensor:
     u : Tensor of shape (n, k), float64
         Where to take it.
 
+    Yields
+    ------
+    rows : slice
+        Of the latents.
+    jacobian : Tensor of shape (n_rows, k, n_features)
+        Entry (i, j, f) is the derivative of feature f by latent j at row i.
+    """
+    # A latent of no variance is still measured by its size, or by that of the others.
+    sizes = torch.maximum(u.std(dim=0, correction=0), 1e-3 * u.abs().mean(dim=0))
+    sizes = 1e-5 * sizes.clamp(min=max(1e-3 * float(sizes.max()), 1e-300))
+    k, n_features = u.shape[1], decoder(u[:1]).shape[1]
+    # All latents of a few rows at a time: some 30 MB, whatever the widths.
+    step = max(1, 2**22 // (k * n_features))
+    for i in range(0, len(u), step):
+        rows = u[i : i + step]
+        jacobian = torch.empty(len(rows), k, n_features, dtype=u.dtype)
+        for j in range(k):
+            ahead, behind = rows.clone(), rows.clone()
+            ahead[:, j] += sizes[j]
+            behind[:, j] -= sizes[j]
+            jacobian[:, j] = (decoder(ahead) - decoder(behind)) / (2 * sizes[j])
+        yield slice(i, i + len(rows)), jacobian
+
+
+def decoder_gram(decoder: Callable[[Tensor], Tensor], u: Tensor) -> Tensor:
+    r"""Return the mean of :math:`J J^\top` over latents `u`.
+
+    Parameters
+    ----------
+    decoder : callable
+        Maps (n, k) to (n, n_features).
+    u : Tensor of shape (n, k), float64
+        Where to take its Jacobian J, of shape (k, n_features).
+
     Returns
     -------
     gram : Tensor of shape (k, k)
         What steps along the latents do to the reconstruction: a step `d` moves it by
         :math:`(d^\top\, \mathrm{gram}\; d)^{1/2}`, root mean square.
     """
-    sizes = 1e-7 * u.std(dim=0).clamp(min=1e-3)
-    k, n_features = u.shape[1], decoder(u[:1]).shape[1]
-    gram = torch.zeros(k, k, dtype=u.dtype)
-    # All latents of a few rows at a time: some 30 MB, whatever the widths.
-    for rows in torch.split(u, max(1, 2**22 // (k * n_features))):
-        jacobian = torch.empty(k, len(rows), n_features, dtype=u.dtype)
-        here = decoder(rows)
-        for j in range(k):
-            there = rows.clone()
-            there[:, j] += sizes[j]
-            jacobian[j] = (decoder(there) - here) / sizes[j]
-        flat = jacobian.flatten(1)
+    gram = torch.zeros(u.shape[1], u.shape[1], dtype=u.dtype)
+    for _, jacobian in jacobians(decoder, u):
+        flat = jacobian.transpose(0, 1).flatten(1)
         gram += flat @ flat.mT
     return gram / len(u)
 
 
-def principal_frame(
-    mean: Tensor,
-    covariance: Tensor,
-    cross_covariance: Tensor,
-    gram: Tensor,
-    total_variance: float,
-    *,
-    unit: float,
-    whiten: bool,
-) -> LatentFrame:
+def principal_frame(moments: "Moments", gram: Tensor, unit: float) -> LatentFrame:
     r"""Return the frame in which latents read like those of PCA.
 
     In PCA a step of one length along any latent moves the reconstruction by one and
@@ -103,21 +131,13 @@ def principal_frame(
 
     Parameters
     ----------
-    mean : Tensor of shape (k,)
-        Mean of the inner latents.
-    covariance : Tensor of shape (k, k)
-        Their covariance.
-    cross_covariance : Tensor of shape (k, n_features)
-        Their covariance with the features.
+    moments : Moments
+        Of inner latents, rows and reconstructions.
     gram : Tensor of shape (k, k)
         From `decoder_gram`.
-    total_variance : float
-        The variance of the reconstruction, summed over features.
     unit : float
-        The unit of all of these, in units of the latents wanted. (Its square, in which
+        The unit of the rows, in units of the latents wanted. (Its square, in which
         variances are, need not be a float.)
-    whiten : bool
-        Whether to scale each latent to unit variance, as in PCA.
 
     Returns
     -------
@@ -132,19 +152,65 @@ def principal_frame(
     )
     metric, back = ((axes * squared**power) @ axes.mT for power in (0.5, -0.5))
 
-    covariance = metric @ covariance @ metric
-    variance, vectors = torch.linalg.eigh((covariance + covariance.mT) / 2)
-    variance, vectors = variance.flip(0).clamp(min=0), vectors.flip(1)
-    cross = vectors.mT @ metric @ cross_covariance
-    largest = cross.gather(1, cross.abs().argmax(dim=1, keepdim=True)).squeeze(1)
-    size = torch.where(largest < 0, -1.0, 1.0).to(variance)
-    total = float(variance.sum())
-    if not whiten:
-        known = total > 0 and total_variance > 0
-        size *= unit * ((total_variance / total) ** 0.5 if known else 1.0)
-    else:
-        size /= variance.sqrt().clamp(min=torch.finfo(variance.dtype).eps)
-    return LatentFrame(mean, metric @ vectors * size, (vectors / size).mT @ back)
+    covariance = metric @ moments.covariance @ metric
+    _, vectors = torch.linalg.eigh((covariance + covariance.mT) / 2)
+    vectors = vectors.flip(1)
+    return _scaled_frame(moments, metric @ vectors, vectors.mT @ back, unit)
+
+
+def ordered_frame(moments: "Moments", gram: Tensor, unit: float) -> LatentFrame:
+    r"""Return the frame in which latents read like PCA's as far as their order allows.
+
+    The first j latents must stay functions of the first j inner ones, for all j. So
+    what is predicted linearly from those before is taken off each of them, which makes
+    them uncorrelated: with the covariance's factors :math:`L D L^\top` this is
+    :math:`u L^{-\top}`. Each is then scaled so that a step of one length moves the
+    reconstruction by one length, and all by one factor, as in `principal_frame`.
+
+    Parameters
+    ----------
+    moments, gram, unit
+        As for `principal_frame`.
+
+    Returns
+    -------
+    frame : LatentFrame
+    """
+    covariance = moments.covariance
+    least = 1e-12 * float(covariance.diagonal().max())
+    ridge = torch.eye(len(covariance), dtype=covariance.dtype) * max(least, 1e-300)
+    factor = torch.linalg.cholesky(covariance + ridge)
+    factor = factor / factor.diagonal()
+    steps = ((factor.mT @ gram) * factor.mT).sum(dim=1)
+    steps = (
+        steps.clamp(min=1e-12 * float(steps.max())) if steps.max() > 0 else steps + 1
+    )
+    lengths = steps.sqrt()
+    inverse = torch.linalg.solve_triangular(
+        factor, torch.eye(len(factor), dtype=factor.dtype), upper=False
+    )
+    return _scaled_frame(
+        moments, inverse.mT * lengths, factor.mT / lengths[:, None], unit
+    )
+
+
+def _scaled_frame(
+    moments: "Moments", matrix: Tensor, inverse: Tensor, unit: float
+) -> LatentFrame:
+    """Give uncorrelated latents signs, and the variance of the reconstruction."""
+    variance = ((matrix.mT @ moments.covariance) * matrix.mT).sum(dim=1)
+    total = float(variance.clamp(min=0).sum())
+    known = total > 0 and moments.total_variance > 0
+    factor = (moments.total_variance / total) ** 0.5 if known else 1.0
+    size = signs(matrix.mT @ moments.cross_covariance) * (unit * factor)
+    return LatentFrame(moments.mean, matrix * size, inverse / size[:, None])
+
+
+def signs(cross_covariance: Tensor) -> Tensor:
+    """Return the sign of each row's entry of largest size, (k, p) to (k,)."""
+    index = cross_covariance.abs().argmax(dim=1, keepdim=True)
+    largest = cross_covariance.gather(1, index).squeeze(1)
+    return torch.where(largest < 0, -1.0, 1.0).to(largest)
 
 
 class Moments:

@@ -2,6 +2,7 @@
 
 import math
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,9 @@ _LARGEST_LOG_RATE = 30.0
 class Likelihood(nn.Module):
     """The distribution of a row's features, independent given the decoder's output."""
 
+    #: Whether it has a parameter for the variance of noise.
+    has_noise: ClassVar[bool] = False
+
     def features(self, x: Tensor) -> Tensor:
         """Return what the encoder sees of scaled rows, of the shape of `x`."""
         return x
@@ -23,6 +27,10 @@ class Likelihood(nn.Module):
         """Return the expected rows, of the shape of `location`."""
 
     @abstractmethod
+    def variance(self, location: Tensor, log_variance: Tensor) -> Tensor:
+        """Return the variance of each feature around its mean, as `location`."""
+
+    @abstractmethod
     def nll(self, location: Tensor, log_variance: Tensor, x: Tensor) -> Tensor:
         """Return minus the log-likelihood of each row in nats, shape (n,).
 
@@ -30,7 +38,7 @@ class Likelihood(nn.Module):
         ----------
         location : Tensor of shape (n, n_features)
             The decoder's output.
-        log_variance : Tensor of shape (n_features,) or (1,)
+        log_variance : Tensor of shape (n_features,) or (1,), or one such for each row
             Of the noise, where there is such a parameter.
         x : Tensor of shape (n, n_features)
             The rows, scaled.
@@ -52,16 +60,18 @@ class Likelihood(nn.Module):
 class Gaussian(Likelihood):
     """Normal noise around the output, in scaled units."""
 
+    has_noise = True
+
     def mean(self, location: Tensor) -> Tensor:
         return location
 
+    def variance(self, location: Tensor, log_variance: Tensor) -> Tensor:
+        return log_variance.exp().expand_as(location)
+
     def nll(self, location: Tensor, log_variance: Tensor, x: Tensor) -> Tensor:
         squares = (x - location).square() * torch.exp(-log_variance)
-        n_features = x.shape[1]
-        constant = log_variance.expand(n_features).sum() + n_features * math.log(
-            2 * math.pi
-        )
-        return 0.5 * (squares.sum(dim=1) + constant)
+        terms = (squares + log_variance).sum(dim=1)
+        return 0.5 * (terms + x.shape[1] * math.log(2 * math.pi))
 
     def gradient(
         self, location: Tensor, log_variance: Tensor, x: Tensor
@@ -69,15 +79,13 @@ class Gaussian(Likelihood):
         precision = torch.exp(-log_variance)
         difference = location - x
         grad = difference * precision
-        n, n_features = x.shape
-        squares = (difference * grad).sum(dim=0)
-        constant = log_variance.expand(n_features).sum() + n_features * math.log(
-            2 * math.pi
-        )
-        to_log_variance = 0.5 * (n - squares)
-        if len(log_variance) == 1:
-            to_log_variance = to_log_variance.sum(dim=0, keepdim=True)
-        return 0.5 * (squares.sum() + n * constant), grad, to_log_variance
+        squares = difference * grad
+        # Over the rows and features that share it.
+        n_shared = x.numel() // log_variance.numel()
+        squares = squares.sum_to_size(log_variance.shape)
+        constants = log_variance + math.log(2 * math.pi)
+        loss = 0.5 * (squares.sum() + n_shared * constants.sum())
+        return loss, grad, 0.5 * (n_shared - squares)
 
     def sample(
         self, location: Tensor, log_variance: Tensor, generator: torch.Generator
@@ -125,6 +133,10 @@ class Bernoulli(_OfTheData):
     def mean(self, location: Tensor) -> Tensor:
         return torch.sigmoid(location)
 
+    def variance(self, location: Tensor, log_variance: Tensor) -> Tensor:  # noqa: ARG002
+        mean = self.mean(location)
+        return mean * (1 - mean)
+
     def nll(self, location: Tensor, log_variance: Tensor, x: Tensor) -> Tensor:  # noqa: ARG002
         return (softplus(location) - self.rows(x) * location).sum(dim=1)
 
@@ -149,6 +161,9 @@ class Poisson(_OfTheData):
 
     def mean(self, location: Tensor) -> Tensor:
         return torch.exp(location.clamp(max=_LARGEST_LOG_RATE))
+
+    def variance(self, location: Tensor, log_variance: Tensor) -> Tensor:  # noqa: ARG002
+        return self.mean(location)
 
     def gradient(
         self, location: Tensor, log_variance: Tensor, x: Tensor

@@ -1,10 +1,13 @@
 """The variational autoencoder network and its bound."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
+from ._autoencoder import prefix, prefixes
 from ._frame import LatentFrame
 from ._likelihoods import Likelihood
 from ._mlp import Tape
@@ -20,7 +23,7 @@ class Output(NamedTuple):
         The decoder's output, for the likelihood.
     mean, log_variance : Tensor of shape (n, k)
         The posterior of the latents, a diagonal Gaussian.
-    log_noise : Tensor of shape (n_features,) or (1,)
+    log_noise : Tensor of shape (n_features,) or (1,), or one such for each row
         The logarithm of the noise's variance, where the likelihood has one.
     """
 
@@ -35,9 +38,9 @@ class NoiseVariance(nn.Module):
 
     Parameters
     ----------
-    variance : Tensor of shape (n_features,) or (1,)
-        Where it starts.
-    floor : Tensor of the same shape
+    variance : Tensor of shape (m, n_features) or (m, 1)
+        Where it starts: one row, or one for each number of latents in use.
+    floor : Tensor of shape (n_features,) or (1,)
         The number `f`, below which it cannot fall.
     """
 
@@ -51,15 +54,27 @@ class NoiseVariance(nn.Module):
         self.register_buffer("log_floor", floor.log())
         self.shift = nn.Parameter(torch.zeros_like(variance))
 
-    def forward(self) -> Tensor:
-        """Return the logarithm of the variance."""
-        return torch.logaddexp(self.start + 10 * self.shift, self.log_floor)
+    def forward(self, sizes: Tensor | None = None) -> Tensor:
+        """Return the logarithm of the variance, or of each row's, by its size."""
+        table = torch.logaddexp(self.start + 10 * self.shift, self.log_floor)
+        return table[-1] if sizes is None else table[sizes - 1]
 
-    def pull(self, log_variance: Tensor, grad: Tensor) -> None:
+    def pull(self, grad: Tensor, sizes: Tensor | None = None) -> None:
         """Set the shift's gradient, from that at the logarithm of the variance."""
         inner = self.start + 10 * self.shift
+        outer = torch.logaddexp(inner, self.log_floor)
         assert self.shift.grad is not None
-        torch.mul(grad, 10 * torch.exp(inner - log_variance), out=self.shift.grad)
+        table = self.shift.grad
+        if sizes is None:
+            table.copy_(grad)
+        else:
+            table.zero_().index_add_(0, sizes - 1, grad)
+        table.mul_(10 * torch.exp(inner - outer))
+
+    def truncate(self, size: int) -> None:
+        """Keep the variances for up to `size` latents."""
+        self.start = self.start[:size]
+        self.shift = nn.Parameter(self.shift.detach()[:size].clone())
 
 
 class VariationalModule(nn.Module):
@@ -77,7 +92,12 @@ class VariationalModule(nn.Module):
         What the decoder's output says.
     frame : LatentFrame
         The coordinates in which `encode` gives and `decode` takes the latents.
+    spread : Tensor of shape (k, k) or None
+        Row j is what the posterior's log-variances have more if j + 1 latents are in
+        use. Given, the latents are ordered.
     """
+
+    spread: Tensor | None
 
     def __init__(
         self,
@@ -86,6 +106,7 @@ class VariationalModule(nn.Module):
         noise: NoiseVariance,
         likelihood: Likelihood,
         frame: LatentFrame,
+        spread: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -93,62 +114,108 @@ class VariationalModule(nn.Module):
         self.noise = noise
         self.likelihood = likelihood
         self.frame = frame
+        self.register_buffer("spread", spread)
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode; no walk through all parts if it is set already."""
         return self if mode == self.training else super().train(mode)
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and log-variance of the latents of rows, each (n, k)."""
-        code = self.encoder(self.likelihood.features(x))
-        mean, log_variance = code.chunk(2, dim=1)
-        return mean, log_variance
+    def posterior(
+        self, x: Tensor, sizes: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance of the latents of rows, each (n, k).
 
-    def forward(self, shown: Tensor | tuple[Tensor, Tensor]) -> Output:
+        Latents that are not in use have those of the prior, 0 and 0.
+        """
+        code = self.encoder(self.likelihood.features(x))
+        return self._in_use(code, self._sizes(sizes, len(x)))
+
+    def _sizes(self, sizes: Tensor | None, n: int) -> Tensor | None:
+        """Return how many latents are in use of each row; None is all there are."""
+        if sizes is None and self.spread is not None:
+            return torch.full((n,), len(self.spread), device=self.spread.device)
+        return sizes
+
+    def _in_use(self, code: Tensor, sizes: Tensor | None) -> tuple[Tensor, Tensor]:
+        mean, log_variance = code.chunk(2, dim=1)
+        if sizes is None or self.spread is None:
+            return mean, log_variance
+        wider = log_variance + self.spread[sizes - 1]
+        return prefix(mean, sizes), prefix(wider, sizes)
+
+    def forward(self, shown: Tensor | Sequence[Tensor]) -> Output:
         """Return what the decoder makes of a draw from the posterior.
 
         Parameters
         ----------
-        shown : Tensor of shape (n, n_features), or a tuple of it and one of (n, k)
-            The rows, and standard normal noise; without it the draw is the mean.
+        shown : Tensor of shape (n, n_features), or a tuple
+            The rows; with them standard normal noise, of shape (n, k), without which
+            the draw is the mean; and how many latents are in use of each, shape (n,).
         """
-        x, noise = shown if isinstance(shown, tuple | list) else (shown, None)
-        mean, log_variance = self.posterior(x)
-        u = mean if noise is None else mean + torch.exp(0.5 * log_variance) * noise
-        return Output(self.decoder(u), mean, log_variance, self.noise())
+        x, noise, sizes = _parts(shown)
+        mean, log_variance = self.posterior(x, sizes)
+        u = mean
+        if noise is not None:
+            u = mean + torch.exp(0.5 * log_variance) * noise
+        if sizes is not None:
+            u = prefix(u, sizes)
+        return Output(self.decoder(u), mean, log_variance, self.noise(sizes))
 
     @property
     def written_out(self) -> bool:
         """Whether `record` and `pull` can do what autograd does."""
         return self.encoder.written_out and self.decoder.written_out
 
-    def record(self, shown: tuple[Tensor, Tensor]) -> tuple[Output, Any]:
+    def record(self, shown: Sequence[Tensor]) -> tuple[Output, Any]:
         """Do what `forward` does; return what `pull` needs as well."""
-        x, noise = shown
+        x, noise, sizes = _parts(shown)
         code, encoding = self.encoder.record(self.likelihood.features(x))
-        mean, log_variance = code.chunk(2, dim=1)
+        mean, log_variance = self._in_use(code, sizes)
+        assert noise is not None
         deviation = torch.exp(0.5 * log_variance).mul_(noise)
+        if sizes is not None:
+            deviation = prefix(deviation, sizes)
         location, decoding = self.decoder.record(mean + deviation)
-        log_noise = self.noise()
-        output = Output(location, mean, log_variance, log_noise)
-        return output, (encoding, decoding, deviation, log_noise)
+        output = Output(location, mean, log_variance, self.noise(sizes))
+        return output, (encoding, decoding, deviation, sizes)
 
-    def pull(self, tapes: tuple[Tape, Tape, Tensor, Tensor], grad: Output) -> None:
+    def pull(self, tapes: tuple[Tape, Tape, Tensor, Tensor | None], grad: Any) -> None:
         """Set the parameters' gradients, from those at the output."""
-        encoding, decoding, deviation, log_noise = tapes
+        encoding, decoding, deviation, sizes = tapes
         inner = self.decoder.pull(decoding, grad.location, to_input=True)
         assert inner is not None
         to_log_variance = torch.addcmul(grad.log_variance, inner, deviation, value=0.5)
-        code = torch.cat([grad.mean + inner, to_log_variance], dim=1)
+        to_mean = grad.mean + inner
+        if sizes is not None:
+            to_mean, to_log_variance = (
+                prefix(part, sizes) for part in (to_mean, to_log_variance)
+            )
+        code = torch.cat([to_mean, to_log_variance], dim=1)
         self.encoder.pull(encoding, code, to_input=False)
-        self.noise.pull(log_noise, grad.log_noise)
+        self.noise.pull(grad.log_noise, sizes)
+
+    def latents(self, x: Tensor) -> Tensor:
+        """Map rows (n, n_features) to the means of their inner latents (n, k)."""
+        return self.posterior(x)[0]
+
+    def by_size(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield expected rows given the first latent, the first two, and so on."""
+        for u in prefixes(self.latents(x)):
+            yield self.likelihood.mean(self.decoder(u))
+
+    def truncate(self, size: int) -> None:
+        """Keep the first latents only; the others are zero from now on."""
+        assert self.spread is not None
+        self.frame = self.frame.first(size)
+        self.noise.truncate(size)
+        self.spread = self.spread[:size]
 
     def encode(self, x: Tensor) -> Tensor:
         """Map rows (n, n_features) to the means of their latents (n, k)."""
-        return self.frame(self.posterior(x)[0])  # type: ignore[no-any-return]
+        return self.frame(self.latents(x))  # type: ignore[no-any-return]
 
     def decode(self, z: Tensor) -> Tensor:
-        """Map latents (n, k) to expected rows (n, n_features)."""
+        """Map latents (n, k), or the first few of each, to expected rows."""
         return self.likelihood.mean(self.decoder(self.frame.back(z)))
 
     def log_likelihood(self, x: Tensor, draws: Tensor) -> Tensor:
@@ -162,8 +229,8 @@ class VariationalModule(nn.Module):
         ----------
         x : Tensor of shape (n, n_features)
             The rows.
-        draws : Tensor of shape (M, k)
-            Standard normal numbers, the same for each row.
+        draws : Tensor of shape (M, size)
+            Standard normal numbers, the same for each row, for the latents in use.
 
         Returns
         -------
@@ -171,6 +238,7 @@ class VariationalModule(nn.Module):
             In nats.
         """
         mean, log_variance = self.posterior(x)
+        draws = pad(draws, (0, mean.shape[1] - draws.shape[1]))
         deviation = torch.exp(0.5 * log_variance)[:, None] * draws
         u = mean[:, None] + deviation
         location = self.decoder(u.flatten(0, 1))
@@ -184,6 +252,18 @@ class VariationalModule(nn.Module):
     def fixed_state(self) -> dict[str, Tensor]:
         """Return a copy of what training does not change, by its name."""
         return {name: value.clone() for name, value in self.named_buffers()}
+
+
+def _parts(
+    shown: Tensor | Sequence[Tensor],
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Return rows, noise and sizes, where they are given."""
+    x, noise, sizes, *_ = (
+        *((shown,) if isinstance(shown, Tensor) else shown),
+        None,
+        None,
+    )
+    return x, noise, sizes
 
 
 def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:

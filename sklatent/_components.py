@@ -1,0 +1,162 @@
+"""What code that was written for PCA reads of a fitted model."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from .nn import jacobians
+
+#: Latents of the training rows that are kept, as a number of floats.
+KEPT = 2**20
+
+
+class ComponentsMixin:
+    """Variances of the latents, and what a step along each does to the features.
+
+    It wants of the class: `n_components_`, `mean_`, `_scale`, and the methods by which
+    a fitted estimator computes.
+    """
+
+    n_components_: int
+    mean_: NDArray[Any]
+    net_: Any
+    _scale: float
+    whiten: bool
+    _batches: Any
+    _encode: Any
+    _inference: Any
+    _output_units: Any
+    _validate: Any
+
+    def _read(self, X: NDArray[Any]) -> None:
+        """Set the attributes that describe the latents of the training rows.
+
+        With ``whiten=True`` the module's frame is whitened here, so that they describe
+        the latents before it, as in PCA.
+        """
+        Z, varying = self._pass(X)
+        n = len(X)
+        # The squares of very large or small numbers leave the floats.
+        largest = float(np.abs(Z).max()) or 1.0
+        std = (Z / largest).std(axis=0, ddof=1) * largest
+        self._latent_std = np.ones(len(std))
+        if self.whiten:
+            alive = std > 1e-9 * std.max()
+            self._latent_std = np.where(alive, std, 1.0)
+            module = self.net_.module_
+            factor = torch.from_numpy(1 / self._latent_std).to(module.frame.matrix)
+            module.frame = module.frame.times(factor)
+            Z /= self._latent_std
+        dtype = X.dtype
+        self.n_samples_ = n
+        with np.errstate(over="ignore", under="ignore"):
+            self.explained_variance_ = np.square(std).astype(dtype)
+            self.singular_values_ = (std * np.sqrt(n - 1)).astype(dtype)
+        self.explained_variance_ratio_ = self._shares(
+            np.square(std / largest), varying
+        ).astype(dtype)
+        step = -(-Z.size // KEPT)
+        self._codes: NDArray[Any] = Z[::step].astype(dtype)
+        self._components: NDArray[Any] | None = None
+
+    def _pass(self, X: NDArray[Any]) -> tuple[NDArray[np.float64], float]:
+        """Return latents, and what varies of the reconstruction.
+
+        That is its variance as a share of that of `X`. What is left is known as well.
+        """
+        Z = np.empty((len(X), self.n_components_))
+        total = left = squares = 0.0
+        sums = np.zeros(X.shape[1])
+        unit, offset = self._output_units()
+        with self._inference(X.dtype) as (module, device):
+            for rows, x in self._batches(X, X.dtype, device):
+                z = module.encode(x)
+                x_hat = module.decode(z).double().cpu().numpy()
+                if unit != self._scale:
+                    x_hat = (x_hat * unit + offset - self.mean_) / self._scale
+                given = x.double().cpu().numpy()
+                Z[rows] = z.double().cpu().numpy()
+                total += float(np.vdot(given, given))
+                left += float(np.square(x_hat - given).sum())
+                squares += float(np.vdot(x_hat, x_hat))
+                sums += x_hat.sum(axis=0)
+        self._total_variance = total / (len(X) - 1)
+        self._share = 1 - left / total if total > 0 else 1.0
+        varying = max(squares - float(sums @ sums) / len(X), 0.0)
+        return Z, varying / total if total > 0 else 0.0
+
+    def _set_noise_variance(self) -> None:
+        """Set the mean variance in the directions that have no latent, as in PCA."""
+        directions = min(self.n_samples_, len(self.mean_)) - self.n_components_
+        left = max(1 - self._share, 0.0) * self._total_variance / max(directions, 1)
+        with np.errstate(over="ignore", under="ignore"):
+            variance = np.multiply(left * self._scale, self._scale)
+        self.noise_variance_ = float(variance) if directions > 0 else 0.0
+
+    def _shares(self, variance: NDArray[Any], varying: float) -> NDArray[Any]:
+        """Split what varies of the reconstruction among the latents."""
+        total = variance.sum()
+        return variance * (varying / total) if total > 0 else np.zeros_like(variance)
+
+    def _drop_readings(self, size: int) -> None:
+        """Forget the latents after the first `size`."""
+        for name in (
+            "explained_variance_",
+            "singular_values_",
+            "explained_variance_ratio_",
+            "_latent_std",
+        ):
+            setattr(self, name, getattr(self, name)[:size])
+        self._share = float(self.explained_variance_ratio_.sum())
+        self._codes = self._codes[:, :size]
+        self._components = None
+
+    @property
+    def components_(self) -> NDArray[Any]:
+        """Mean change of each feature by a unit step along each latent."""
+        check_is_fitted(self)
+        if self._components is None:
+            total = np.zeros((self.n_components_, len(self.mean_)))
+            for _, influence in self._influence(self._codes):
+                total += influence.sum(axis=0)
+            total /= len(self._codes)
+            self._components = total.astype(self.mean_.dtype)
+        return self._components
+
+    def feature_influence(self, X: ArrayLike) -> NDArray[Any]:
+        """Return what a unit step along each latent changes, for each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+
+        Returns
+        -------
+        influence : ndarray of shape (n_samples, n_components, n_features)
+            Entry (i, j, f) is the derivative of feature f of the reconstruction of row
+            i by its latent j, in units of `X` per unit of the latent (before
+            whitening). Its mean over the training rows is `components_`.
+        """
+        valid = self._validate(X)
+        influence = np.empty((len(valid), self.n_components_, valid.shape[1]))
+        for rows, some in self._influence(self._encode(valid)):
+            influence[rows] = some
+        return influence.astype(valid.dtype, copy=False)
+
+    def _influence(self, Z: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Yield slices of latents and the decoder's Jacobian there, in units of X."""
+        unit, _ = self._output_units()
+        with self._inference(np.dtype(np.float64)) as (module, device):
+
+            def decode(z: torch.Tensor) -> torch.Tensor:
+                decoded: torch.Tensor = module.decode(z.to(device)).cpu()
+                return decoded
+
+            for rows, jacobian in jacobians(decode, torch.from_numpy(Z.astype(float))):
+                steps = jacobian.numpy() / self._latent_std[:, None]
+                yield rows, steps * unit
