@@ -1,8 +1,16 @@
-"""Autoencoders as scikit-learn estimators that start at PCA and only improve on it."""
+"""Autoencoders as scikit-learn estimators that start as their linear classics."""
 
 from ._autoencoder import Autoencoder
 from ._denoising import DenoisingAutoencoder
+from ._latent_size import LatentSizeCV
+from ._plot import LatentSizeDisplay
 from ._variational import VariationalAutoencoder
 
-__all__ = ["Autoencoder", "DenoisingAutoencoder", "VariationalAutoencoder"]
+__all__ = [
+    "Autoencoder",
+    "DenoisingAutoencoder",
+    "LatentSizeCV",
+    "LatentSizeDisplay",
+    "VariationalAutoencoder",
+]
 __version__ = "0.1.0"

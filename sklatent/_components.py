@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from .nn import jacobians
 
 #: Latents of the training rows that are kept, as a number of floats.
-KEPT = 2**20
+KEPT = 2**18
 
 
 class ComponentsMixin:

@@ -93,7 +93,7 @@ singular_values_ : ndarray of shape (n_components,)
 components_ : ndarray of shape (n_components, n_features)
     What a unit step along each latent (before whitening) changes, in the mean over the
     training rows: the mean of `feature_influence`. It is computed when asked for, from
-    the latents of the training rows, or of evenly spaced ones above a million numbers.
+    the latents of the training rows (of evenly spaced ones above 250,000 numbers).
 {noise}n_features_in_ : int
     Number of features.
 feature_names_in_ : ndarray of shape (n_features,)

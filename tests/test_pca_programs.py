@@ -1,0 +1,707 @@
+"""Programs written for PCA, with another class in its place and nothing else changed.
+
+They follow scikit-learn's gallery, plots included. `fast` keeps the networks small.
+"""
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import joblib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import linalg
+from scipy.stats import loguniform
+from sklearn import datasets
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_diabetes, load_iris, load_wine
+from sklearn.decomposition import PCA, FactorAnalysis
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.feature_selection import SelectKBest, f_classif
+from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
+from sklearn.manifold import TSNE
+from sklearn.metrics import (
+    ConfusionMatrixDisplay,
+    accuracy_score,
+    classification_report,
+    homogeneity_score,
+    roc_auc_score,
+    silhouette_score,
+)
+from sklearn.model_selection import (
+    GridSearchCV,
+    RandomizedSearchCV,
+    cross_val_predict,
+    cross_val_score,
+    train_test_split,
+)
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import KernelDensity, KNeighborsClassifier
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+from sklearn.svm import SVC
+
+from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
+
+CHEAP = {"hidden_layer_sizes": (64,), "max_iter": 15}
+
+# Latents in units of X, and a reconstruction for its squared error.
+plain = pytest.mark.parametrize("Model", [PCA, Autoencoder, DenoisingAutoencoder])
+# A likelihood's latents as well.
+every = pytest.mark.parametrize(
+    "Model", [PCA, Autoencoder, DenoisingAutoencoder, VariationalAutoencoder]
+)
+
+
+def fast(Model, *args, **params):
+    """The class of a program, with networks that train little."""
+    cheap = {} if Model is PCA else CHEAP
+    return Model(*args, random_state=0, **cheap, **params)
+
+
+@pytest.fixture(autouse=True)
+def figures():
+    """No figure is left open."""
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def labels():
+    return datasets.load_digits().target
+
+
+def explained(model, X):
+    """The share of variance that a round trip keeps."""
+    left = np.square(X - model.inverse_transform(model.transform(X))).sum()
+    return 1 - left / np.square(X - model.mean_).sum()
+
+
+# Pipelines and searches ----------------------------------------------------------
+
+
+@plain
+def test_digits_pipe(digits, labels, Model):
+    # plot_digits_pipe
+    X_train, X_test, y_train, y_test = train_test_split(
+        digits[:1000], labels[:1000], random_state=0
+    )
+
+    def search(Model):
+        pca = fast(Model)
+        scaler = StandardScaler()
+        logistic = LogisticRegression(max_iter=10000, tol=0.1)
+        pipe = Pipeline(
+            steps=[("scaler", scaler), ("pca", pca), ("logistic", logistic)]
+        )
+        param_grid = {"pca__n_components": [2, 8, 20], "logistic__C": [0.01, 1.0]}
+        return GridSearchCV(pipe, param_grid, cv=2).fit(X_train, y_train)
+
+    search, reference = search(Model), search(PCA)
+    print(search.best_score_, reference.best_score_, search.score(X_test, y_test), reference.score(X_test, y_test))
+    pca = search.best_estimator_.named_steps["pca"]
+    fig, (ax0, ax1) = plt.subplots(nrows=2, sharex=True, figsize=(6, 6))
+    ax0.plot(
+        np.arange(1, pca.n_components_ + 1), pca.explained_variance_ratio_, "+", lw=2
+    )
+    ax0.axvline(pca.n_components, linestyle=":", label="n_components chosen")
+    ax0.legend(prop={"size": 12})
+    results = pd.DataFrame(search.cv_results_)
+    best = results.groupby("param_pca__n_components")["mean_test_score"].max()
+    ax1.errorbar(best.index, best, yerr=results["std_test_score"].max())
+    fig.tight_layout()
+
+    assert search.best_params_["pca__n_components"] == 20
+    assert best.is_monotonic_increasing
+    assert pca.explained_variance_ratio_.shape == (20,)
+    assert (np.diff(pca.explained_variance_ratio_) <= 0).all()
+    assert 0.3 < pca.explained_variance_ratio_.sum() <= 1
+    assert search.score(X_test, y_test) > 0.9
+    assert search.score(X_test, y_test) > reference.score(X_test, y_test) - 0.03
+
+
+@plain
+def test_compare_reduction(digits, labels, tmp_path, Model):
+    # plot_compare_reduction
+    X, y = digits[:500], labels[:500]
+    pipe = Pipeline(
+        [
+            ("scaling", MinMaxScaler()),
+            ("reduce_dim", "passthrough"),
+            ("classify", RidgeClassifier()),
+        ],
+        memory=joblib.Memory(location=tmp_path, verbose=0),
+    )
+    n_features_options = [2, 8]
+    param_grid = [
+        {
+            "reduce_dim": [fast(Model), "passthrough"],
+            "classify__alpha": [0.1, 1.0],
+        },
+        {
+            "reduce_dim": [fast(Model)],
+            "reduce_dim__n_components": n_features_options,
+            "classify__alpha": [0.1, 1.0],
+        },
+        {
+            "reduce_dim": [SelectKBest(f_classif)],
+            "reduce_dim__k": n_features_options,
+            "classify__alpha": [0.1, 1.0],
+        },
+    ]
+    # Constant pixels make f_classif warn.
+    grid = GridSearchCV(pipe, param_grid, cv=2).fit(X[:, X.std(axis=0) > 1], y)
+    results = pd.DataFrame(grid.cv_results_)
+    names = results["param_reduce_dim"].map(lambda step: type(step).__name__)
+    print(pd.concat([names, results[["param_reduce_dim__n_components", "param_reduce_dim__k", "mean_test_score"]]],axis=1))
+    best = results.groupby(
+        [names, results["params"].map(lambda p: p.get("reduce_dim__n_components", p.get("reduce_dim__k", 0)))]
+    )["mean_test_score"].max().unstack(0)
+    best.plot.bar()
+
+    assert set(names) == {Model.__name__, "SelectKBest", "str"}
+    assert best.loc[8, Model.__name__] > best.loc[8, "SelectKBest"] + 0.03
+    assert best.loc[8, Model.__name__] > best.loc[2, Model.__name__] + 0.1
+    cached = [path for path in tmp_path.rglob("output.pkl")]
+    assert len(cached) >= 2 * 2 * 3
+
+
+@every
+def test_feature_union(Model):
+    # plot_feature_union
+    X, y = load_iris(return_X_y=True)
+    pca = fast(Model, n_components=2)
+    selection = SelectKBest(k=1)
+    combined_features = FeatureUnion([("pca", pca), ("univ_select", selection)])
+    X_features = combined_features.fit(X, y).transform(X)
+    assert X_features.shape == (150, 3)
+    assert_allclose(X_features[:, 2], X[:, 2])
+    assert_allclose(X_features[:, :2].mean(axis=0), 0, atol=0.1)
+    names = combined_features.get_feature_names_out()
+    assert names[1] == f"pca__{Model.__name__.lower()}1"
+
+    svm = SVC(kernel="linear")
+    pipeline = Pipeline([("features", combined_features), ("svm", svm)])
+    param_grid = {
+        "features__pca__n_components": [1, 2],
+        "features__univ_select__k": [1, 2],
+        "svm__C": [1, 10],
+    }
+    grid_search = GridSearchCV(pipeline, param_grid=param_grid, cv=2).fit(X, y)
+    print(grid_search.best_score_)
+    assert grid_search.best_score_ > 0.94
+    assert np.isfinite(grid_search.cv_results_["mean_test_score"]).all()
+
+
+@plain
+def test_grid_search_refit_callable(digits, labels, Model):
+    # plot_grid_search_refit_callable
+    def best_low_complexity(cv_results):
+        best = np.argmax(cv_results["mean_test_score"])
+        threshold = (
+            cv_results["mean_test_score"][best] - cv_results["std_test_score"][best]
+        )
+        candidate_idx = np.flatnonzero(cv_results["mean_test_score"] >= threshold)
+        return candidate_idx[
+            cv_results["param_reduce_dim__n_components"][candidate_idx].argmin()
+        ]
+
+    pipe = Pipeline(
+        [
+            ("reduce_dim", fast(Model)),
+            ("classify", LogisticRegression(C=0.01, max_iter=1000)),
+        ]
+    )
+    grid = GridSearchCV(
+        pipe,
+        param_grid={"reduce_dim__n_components": [2, 10, 20, 40]},
+        cv=3,
+        scoring="accuracy",
+        refit=best_low_complexity,
+    ).fit(digits[:450], labels[:450])
+    n_components = grid.cv_results_["param_reduce_dim__n_components"]
+    test_scores = grid.cv_results_["mean_test_score"]
+    plt.bar(n_components, test_scores, width=1.3, color="b")
+    plt.axhline(np.max(test_scores), linestyle="--", color="y")
+    print(test_scores, grid.best_index_)
+
+    assert grid.best_estimator_.named_steps["reduce_dim"].n_components_ in (10, 20)
+    assert grid.best_estimator_.score(digits[450:], labels[450:]) > 0.8
+
+
+@plain
+def test_cross_val_predict_in_processes(digits, labels, Model):
+    # plot_cv_predict
+    X, y = digits[:400], labels[:400]
+    pipeline = make_pipeline(
+        StandardScaler(), fast(Model, n_components=20), LogisticRegression(max_iter=500)
+    )
+    y_pred = cross_val_predict(pipeline, X, y, cv=2, n_jobs=2)
+    alone = cross_val_predict(pipeline, X, y, cv=2)
+    ConfusionMatrixDisplay.from_predictions(y, y_pred)
+    print(accuracy_score(y, y_pred))
+    assert_array_equal(y_pred, alone)
+    assert accuracy_score(y, y_pred) > 0.8
+
+
+@every
+def test_column_transformer_on_a_frame(Model):
+    # plot_column_transformer_mixed_types, plot_set_output
+    frame = load_wine(as_frame=True).frame.drop(columns="target")
+    frame["cellar"] = np.where(frame["proline"] > 700, "north", "south")
+    numbers = list(frame.columns[:-1])
+    preprocessor = ColumnTransformer(
+        [
+            (
+                "numbers",
+                Pipeline([("scale", StandardScaler()), ("pca", fast(Model, 3))]),
+                numbers,
+            ),
+            ("words", OneHotEncoder(sparse_output=False), ["cellar"]),
+        ]
+    ).set_output(transform="pandas")
+    latents = preprocessor.fit_transform(frame)
+    name = Model.__name__.lower()
+    assert list(latents.columns) == [
+        *(f"numbers__{name}{i}" for i in range(3)),
+        "words__cellar_north",
+        "words__cellar_south",
+    ]
+    assert latents.index.equals(frame.index)
+    fitted = preprocessor.named_transformers_["numbers"]
+    assert list(fitted[:1].get_feature_names_out()) == numbers
+    assert fitted["pca"].n_features_in_ == 13
+    assert list(fitted["pca"].feature_names_in_) == numbers
+    loadings = pd.DataFrame(
+        fitted["pca"].components_, columns=fitted["pca"].feature_names_in_
+    )
+    # The chemistry of wine: flavanoids and phenols go together.
+    first = loadings.loc[0]
+    assert first["flavanoids"] * first["total_phenols"] > 0
+    # A frame in, rows in another order.
+    shuffled = frame.sample(frac=1, random_state=0)
+    assert_allclose(
+        preprocessor.transform(shuffled).loc[frame.index], latents, atol=1e-9
+    )
+
+
+@plain
+def test_clone_set_params_and_joblib(digits, labels, tmp_path, Model):
+    # plot_miscellaneous / model persistence
+    X_train, X_test, y_train, y_test = train_test_split(
+        digits[:700], labels[:700], random_state=0
+    )
+    pipe = Pipeline(
+        [
+            ("pca", fast(Model, n_components=2)),
+            ("knn", KNeighborsClassifier(n_neighbors=3)),
+        ]
+    )
+    two = pipe.fit(X_train, y_train).score(X_test, y_test)
+    twin = clone(pipe).set_params(pca__n_components=20)
+    assert not hasattr(twin["pca"], "n_components_")
+    twenty = twin.fit(X_train, y_train).score(X_test, y_test)
+    print(two, twenty)
+    assert pipe["pca"].n_components_ == 2
+    assert twin["pca"].n_components_ == 20
+    assert twenty > max(0.93, two + 0.2)
+
+    joblib.dump(twin, tmp_path / "pipe.joblib")
+    loaded = joblib.load(tmp_path / "pipe.joblib")
+    assert_array_equal(loaded.predict(X_test), twin.predict(X_test))
+    assert_array_equal(loaded["pca"].components_, twin["pca"].components_)
+
+
+@plain
+def test_preprocessing_for_tsne_and_nystroem(digits, labels, Model):
+    # plot_lle_digits, plot_scalable_poly_kernels
+    X, y = digits[:300], labels[:300]
+    reduced = fast(Model, n_components=20).fit_transform(X)
+    embedded = TSNE(max_iter=300, perplexity=20, random_state=0).fit_transform(reduced)
+    plt.scatter(embedded[:, 0], embedded[:, 1], c=y, cmap="tab10")
+    neighbours = KNeighborsClassifier(5)
+    accuracy = cross_val_score(neighbours, embedded, y, cv=3).mean()
+    print(accuracy)
+    assert accuracy > 0.8
+    kernel = make_pipeline(
+        fast(Model, n_components=20),
+        StandardScaler(),
+        Nystroem(gamma=0.02, n_components=100, random_state=0),
+        LogisticRegression(max_iter=500),
+    )
+    score = kernel.fit(X, y).score(digits[300:600], labels[300:600])
+    print(score)
+    assert score > 0.85
+
+
+# Maps and pictures ---------------------------------------------------------------
+
+
+@every
+def test_iris_in_three_dimensions(Model):
+    # plot_pca_iris
+    iris = load_iris(as_frame=True)
+    fig = plt.figure(1, figsize=(8, 6))
+    ax = fig.add_subplot(111, projection="3d", elev=-150, azim=110)
+    X_reduced = fast(Model, n_components=3).fit_transform(iris.data)
+    scatter = ax.scatter(
+        X_reduced[:, 0], X_reduced[:, 1], X_reduced[:, 2], c=iris.target, s=40
+    )
+    ax.set(xlabel="1st Principal Component", ylabel="2nd", zlabel="3rd")
+    ax.legend(scatter.legend_elements()[0], iris.target_names.tolist())
+    fig.canvas.draw()
+    assert X_reduced.shape == (150, 3)
+    assert_allclose(X_reduced.mean(axis=0), 0, atol=0.1)
+    print(silhouette_score(X_reduced, iris.target),  silhouette_score(iris.data, iris.target), KNeighborsClassifier().fit(X_reduced, iris.target).score(X_reduced, iris.target))
+    assert KNeighborsClassifier().fit(X_reduced, iris.target).score(X_reduced, iris.target) > 0.9
+    # The first axis is the one of iris: size, with the species in order.
+    by_species = pd.Series(X_reduced[:, 0]).groupby(iris.target).median()
+    assert by_species.is_monotonic_increasing
+
+
+@every
+def test_pca_vs_lda(Model):
+    # plot_pca_vs_lda
+    iris = load_iris()
+    X, y = iris.data, iris.target
+    pca = fast(Model, n_components=2)
+    X_r = pca.fit(X).transform(X)
+    X_r2 = LinearDiscriminantAnalysis(n_components=2).fit(X, y).transform(X)
+    print(pca.explained_variance_ratio_, silhouette_score(X_r, y))
+    for panel, rows in enumerate((X_r, X_r2), 1):
+        plt.subplot(1, 2, panel)
+        for i, name in enumerate(iris.target_names):
+            plt.scatter(rows[y == i, 0], rows[y == i, 1], alpha=0.8, label=name)
+        plt.legend(loc="best", shadow=False, scatterpoints=1)
+    assert_allclose(pca.fit_transform(X), X_r)
+    assert 0.8 < pca.explained_variance_ratio_[0] <= pca.explained_variance_ratio_.sum()
+    assert pca.explained_variance_ratio_.sum() <= 1
+    assert silhouette_score(X_r, y) > 0.4
+
+
+@plain
+def test_components_as_images(digits, Model):
+    # plot_faces_decomposition
+    n_components, shape = 6, (8, 8)
+    X = digits[:1000]
+    pca_estimator = fast(Model, n_components=n_components, whiten=True).fit(X)
+
+    def plot_gallery(title, images, n_col=3, n_row=2, cmap="gray"):
+        fig, axs = plt.subplots(nrows=n_row, ncols=n_col, squeeze=False)
+        fig.suptitle(title, size=16)
+        for ax, vec in zip(axs.flat, images, strict=False):
+            vmax = max(vec.max(), -vec.min())
+            im = ax.imshow(vec.reshape(shape), cmap=cmap, vmin=-vmax, vmax=vmax)
+            ax.axis("off")
+        fig.colorbar(im, ax=axs, orientation="horizontal", shrink=0.99, pad=0.01)
+        fig.canvas.draw()
+
+    plot_gallery("Eigendigits", pca_estimator.components_[:n_components])
+    plot_gallery("Mean", pca_estimator.mean_[None], 1, 1)
+
+    assert pca_estimator.components_.reshape(n_components, 8, 8).shape == (6, 8, 8)
+    assert_allclose(pca_estimator.mean_, X.mean(axis=0))
+    # Pixels in which nothing is ever written have no part in an image.
+    never = X.std(axis=0) == 0
+    assert never.any()
+    assert_allclose(pca_estimator.components_[:, never], 0, atol=1e-6)
+    # The first few images are near those of PCA: the same patterns, of either sign.
+    reference = PCA(n_components).fit(X).components_
+    ours = pca_estimator.components_ / np.linalg.norm(
+        pca_estimator.components_, axis=1, keepdims=True
+    )
+    cosines = linalg.svdvals(ours @ reference.T)
+    print(cosines, np.linalg.norm(pca_estimator.components_, axis=1))
+    assert (cosines > 0.5).all()
+
+
+@every
+def test_eigenfaces(digits, labels, Model):
+    # plot_face_recognition
+    X_train, X_test, y_train, y_test = train_test_split(
+        digits[:1000], labels[:1000], test_size=0.25, random_state=42
+    )
+    h, w, n_components = 8, 8, 16
+
+    def recognise(Model):
+        pca = fast(Model, n_components=n_components, whiten=True).fit(X_train)
+        X_train_pca, X_test_pca = pca.transform(X_train), pca.transform(X_test)
+        param_grid = {"C": loguniform(1e0, 1e3), "gamma": loguniform(1e-3, 1e-1)}
+        clf = RandomizedSearchCV(
+            SVC(kernel="rbf", class_weight="balanced"),
+            param_grid,
+            n_iter=4,
+            cv=3,
+            random_state=0,
+        ).fit(X_train_pca, y_train)
+        return pca, X_train_pca, clf, clf.predict(X_test_pca)
+
+    pca, X_train_pca, clf, y_pred = recognise(Model)
+    assert "accuracy" in classification_report(y_test, y_pred)
+    ConfusionMatrixDisplay.from_estimator(
+        clf, pca.transform(X_test), y_test, xticks_rotation="vertical"
+    )
+    eigenfaces = pca.components_.reshape((n_components, h, w))
+    plt.figure(figsize=(1.8 * 4, 2.4 * 4))
+    for i, image in enumerate(eigenfaces):
+        plt.subplot(4, 4, i + 1)
+        plt.imshow(image, cmap=plt.cm.gray)
+        plt.title(f"eigenface {i}", size=12)
+    assert_allclose(X_train_pca.std(axis=0, ddof=1), 1, atol=1e-6)
+    accuracy = accuracy_score(y_test, y_pred)
+    print(accuracy, accuracy_score(y_test, recognise(PCA)[-1]))
+    assert accuracy > 0.93
+    assert accuracy > accuracy_score(y_test, recognise(PCA)[-1]) - 0.03
+
+
+@every
+def test_kmeans_digits(digits, labels, Model):
+    # plot_kmeans_digits
+    data, y = digits[:1000], labels[:1000]
+    n_digits = 10
+    pca = fast(Model, n_components=n_digits).fit(data)
+    assert pca.components_.shape == (n_digits, 64)
+    kmeans = KMeans(init=pca.components_, n_clusters=n_digits, n_init=1)
+    estimator = make_pipeline(StandardScaler(), kmeans).fit(data)
+    print("homogeneity", homogeneity_score(y, estimator[-1].labels_))
+    assert homogeneity_score(y, estimator[-1].labels_) > 0.5
+
+    reduced_data = fast(Model, n_components=2).fit_transform(data)
+    kmeans = KMeans(init="k-means++", n_clusters=n_digits, n_init=4, random_state=0)
+    kmeans.fit(reduced_data)
+    step = np.ptp(reduced_data, axis=0).max() / 100
+    x_min, x_max = reduced_data[:, 0].min() - step, reduced_data[:, 0].max() + step
+    y_min, y_max = reduced_data[:, 1].min() - step, reduced_data[:, 1].max() + step
+    xx, yy = np.meshgrid(np.arange(x_min, x_max, step), np.arange(y_min, y_max, step))
+    Z = kmeans.predict(np.c_[xx.ravel(), yy.ravel()])
+    plt.imshow(
+        Z.reshape(xx.shape),
+        interpolation="nearest",
+        extent=(xx.min(), xx.max(), yy.min(), yy.max()),
+        aspect="auto",
+        origin="lower",
+    )
+    plt.plot(reduced_data[:, 0], reduced_data[:, 1], "k.", markersize=2)
+    plt.scatter(*kmeans.cluster_centers_.T, marker="x", s=169)
+    assert set(Z) == set(range(10))
+
+    whitened = make_pipeline(
+        fast(Model, n_components=8, whiten=True),
+        KMeans(n_clusters=n_digits, n_init=4, random_state=0),
+    ).fit(data)
+    print("whitened", homogeneity_score(y, whitened[-1].labels_), "2d", homogeneity_score(y, kmeans.labels_))
+    assert homogeneity_score(y, whitened[-1].labels_) > 0.5
+
+
+@every
+def test_multilabel(Model):
+    # plot_multilabel
+    X, Y = datasets.make_multilabel_classification(
+        n_classes=2, n_labels=1, allow_unlabeled=True, random_state=1
+    )
+    X = fast(Model, n_components=2).fit_transform(X)
+    classif = OneVsRestClassifier(SVC(kernel="linear")).fit(X, Y)
+    plt.scatter(X[:, 0], X[:, 1], s=40, c="gray", edgecolors=(0, 0, 0))
+    for i in range(2):
+        w = classif.estimators_[i].coef_[0]
+        xx = np.linspace(X[:, 0].min(), X[:, 0].max())
+        plt.plot(xx, -w[0] / w[1] * xx - classif.estimators_[i].intercept_[0] / w[1])
+    print((classif.predict(X) == Y).mean(), max(Y.mean(), 1-Y.mean()))
+    assert (classif.predict(X) == Y).mean() > 0.75
+
+
+# Variances -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("Model", [PCA, Autoencoder, VariationalAutoencoder])
+@pytest.mark.parametrize("noise", ["homoscedastic", "heteroscedastic"])
+def test_pca_vs_fa_model_selection(Model, noise):
+    # plot_pca_vs_fa_model_selection
+    n_samples, n_features, rank, sigma = 500, 25, 5, 1.0
+    rng = np.random.RandomState(42)
+    U, _, _ = linalg.svd(rng.randn(n_features, n_features))
+    X = np.dot(rng.randn(n_samples, rank), U[:, :rank].T)
+    if noise == "homoscedastic":
+        X = X + sigma * rng.randn(n_samples, n_features)
+    else:
+        sigmas = sigma * rng.rand(n_features) + sigma / 2.0
+        X = X + rng.randn(n_samples, n_features) * sigmas
+    n_components = [0, 2, 5, 10][1:]
+
+    def compute_scores(model):
+        scores = []
+        for n in n_components:
+            model.n_components = n
+            scores.append(np.mean(cross_val_score(model, X, cv=3)))
+        return np.array(scores)
+
+    pca_scores = compute_scores(fast(Model))
+    reference = compute_scores(PCA(random_state=0))
+    fa_scores = compute_scores(FactorAnalysis())
+    print(pca_scores, reference, fa_scores)
+
+
+@every
+def test_scree_plot(digits, Model):
+    X_train, X_test = digits[:1200], digits[1200:]
+    pca = fast(Model).fit(X_train)
+    cumulated = np.cumsum(pca.explained_variance_ratio_)
+    n_components = int(np.argmax(cumulated >= 0.9)) + 1
+    fig, ax = plt.subplots()
+    ax.plot(np.arange(1, len(cumulated) + 1), cumulated, marker=".")
+    ax.axhline(0.9, color="r", linestyle="-")
+    ax.axvline(n_components)
+    print(n_components, cumulated[-1], explained(fast(Model, n_components).fit(X_train), X_test))
+
+
+@every
+def test_share_of_variance(digits, Model):
+    X_train, X_test = digits[:1200], digits[1200:]
+    pca = fast(Model, n_components=0.9).fit(X_train)
+    print(pca.n_components_, explained(pca, X_test), pca.explained_variance_ratio_.sum())
+    assert pca.n_components == 0.9
+
+
+@plain
+def test_principal_component_regression(Model):
+    # plot_pcr_vs_pls
+    X, y = load_diabetes(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+
+    def regress(Model):
+        pcr = make_pipeline(StandardScaler(), fast(Model, 2), LinearRegression())
+        return pcr.fit(X_train, y_train)
+
+    pcr = regress(Model)
+    pca = pcr.named_steps[Model.__name__.lower()]
+    Z = pcr[:-1].transform(X_test)
+    fig, axes = plt.subplots(1, 2, figsize=(10, 3))
+    axes[0].scatter(Z[:, 0], y_test, alpha=0.3, label="ground truth")
+    axes[0].scatter(Z[:, 0], pcr.predict(X_test), alpha=0.3, label="predictions")
+    axes[0].legend()
+    for i, (comp, var) in enumerate(
+        zip(pca.components_, pca.explained_variance_, strict=True)
+    ):
+        comp = comp * var
+        axes[1].plot([0, comp[0]], [0, comp[1]], label=f"Component {i}", linewidth=5)
+    axes[1].set(aspect="equal")
+    axes[1].legend()
+    print(pcr.score(X_test, y_test), regress(PCA).score(X_test, y_test))
+    assert pca.components_.shape == (2, 10)
+
+
+@plain
+def test_image_denoising(digits, Model):
+    # plot_digits_denoising
+    X = MinMaxScaler().fit_transform(digits)
+    X_train, X_test = train_test_split(X, test_size=300, random_state=0)
+    rng = np.random.RandomState(0)
+    X_test_noisy = X_test + rng.normal(scale=0.25, size=X_test.shape)
+
+    def denoise(Model):
+        pca = fast(Model, n_components=32).fit(X_train)
+        return pca.inverse_transform(pca.transform(X_test_noisy))
+
+    X_reconstructed = denoise(Model)
+    fig, axs = plt.subplots(nrows=4, ncols=4, figsize=(8, 8))
+    for img, ax in zip(X_reconstructed, axs.ravel(), strict=False):
+        ax.imshow(img.reshape((8, 8)), cmap="Greys")
+        ax.axis("off")
+    mse, reference = (
+        np.mean((X_test - rows) ** 2) for rows in (X_reconstructed, denoise(PCA))
+    )
+    noisy = np.mean((X_test - X_test_noisy) ** 2)
+    print(mse, reference, noisy)
+
+
+@plain
+@pytest.mark.parametrize("data", ["iris", "wine"])
+def test_loadings(Model, data):
+    frame = getattr(datasets, f"load_{data}")(as_frame=True).data
+    X = StandardScaler().set_output(transform="pandas").fit_transform(frame)
+    model = fast(Model, n_components=2)
+    Z = model.fit_transform(X)
+    loadings = pd.DataFrame(
+        model.components_.T * np.sqrt(model.explained_variance_),
+        columns=["PC1", "PC2"],
+        index=model.feature_names_in_,
+    )
+    fig, ax = plt.subplots()
+    ax.scatter(Z[:, 0], Z[:, 1], alpha=0.3)
+    for name, (x, y) in loadings.iterrows():
+        ax.arrow(0, 0, x, y, color="r")
+        ax.annotate(name, (x, y))
+    correlations = np.array([[np.corrcoef(X[name], z)[0, 1] for z in Z.T] for name in X])
+    print(np.abs(loadings - correlations).max())
+    print(loadings)
+
+
+@every
+def test_anomalies_by_reconstruction(digits, labels, Model):
+    X_train = digits[:1000][labels[:1000] <= 4]
+    X_test, y_test = digits[1000:], labels[1000:] > 4
+
+    def anomaly(Model):
+        pca = fast(Model, n_components=10).fit(X_train)
+        recovered = pca.inverse_transform(pca.transform(X_test))
+        return np.sum((X_test - recovered) ** 2, axis=1)
+
+    print(len(X_train), roc_auc_score(y_test, anomaly(Model)), roc_auc_score(y_test, anomaly(PCA)))
+
+
+@every
+def test_by_hand(digits, Model):
+    X = digits[:1000]
+    model = fast(Model, n_components=8).fit(X)
+    X_c = X - model.mean_
+    Z = model.transform(X)
+    print(np.abs(np.corrcoef((X_c @ model.components_.T).T, Z.T)[:8, 8:].diagonal()))
+    assert_allclose(
+        model.explained_variance_, model.singular_values_**2 / (model.n_samples_ - 1)
+    )
+    total = np.var(X, axis=0, ddof=1).sum()
+    print(model.explained_variance_.sum() + np.sum(model.noise_variance_) * (64 - 8), total)
+    left = np.square(X - model.inverse_transform(Z)).sum() / (len(X) - 1)
+    print(model.noise_variance_ if np.ndim(model.noise_variance_) == 0 else model.noise_variance_.mean(), left / 56)
+
+
+@plain
+def test_kde_sampling(digits, Model):
+    # plot_digits_kde_sampling
+    pca = fast(Model, n_components=15, whiten=False)
+    data = pca.fit_transform(digits)
+    params = {"bandwidth": np.logspace(-1, 1, 5)}
+    grid = GridSearchCV(KernelDensity(), params, cv=2).fit(data)
+    kde = grid.best_estimator_
+    new_data = pca.inverse_transform(kde.sample(44, random_state=0))
+    fig, ax = plt.subplots(4, 11, subplot_kw={"xticks": [], "yticks": []})
+    for axis, image in zip(ax.flat, new_data, strict=True):
+        axis.imshow(image.reshape(8, 8), cmap=plt.cm.binary, clim=(0, 16))
+    knn = KNeighborsClassifier(1).fit(digits, digits[:, 0])
+    print(kde.bandwidth, knn.kneighbors(new_data)[0].mean(), new_data.min(), new_data.max())
+
+
+@every
+def test_importance_of_scaling(Model):
+    # plot_scaling_importance
+    X, y = load_wine(return_X_y=True, as_frame=True)
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, test_size=0.30, random_state=42
+    )
+    scaled_X_train = StandardScaler().set_output(transform="pandas").fit_transform(X_train)
+    pca = fast(Model, n_components=2).fit(X_train)
+    scaled_pca = fast(Model, n_components=2).fit(scaled_X_train)
+    first_pca_component = pd.DataFrame(
+        pca.components_[0], index=X.columns, columns=["without scaling"]
+    )
+    first_pca_component["with scaling"] = scaled_pca.components_[0]
+    first_pca_component.plot.bar(title="Weights of the first component", figsize=(6, 8))
+    print(first_pca_component)
+    un, sc = (make_pipeline(*steps, fast(Model, 2), LogisticRegression()).fit(X_train, y_train).score(X_test, y_test) for steps in ([], [StandardScaler()]))
+    print(un, sc)
