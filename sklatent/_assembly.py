@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from ._linear_start import Array, LinearStart
 from ._probabilistic_start import ProbabilisticStart
@@ -19,6 +19,7 @@ from .nn import (
     LatentFrame,
     Likelihood,
     NoiseVariance,
+    PrefixDecoder,
     ResidualMap,
     VariationalModule,
     check_width,
@@ -62,18 +63,33 @@ class Architecture:
     def sizes(self) -> dict[str, tuple[int, ...]]:
         """The widths of our networks."""
         n_code = self.n_components * self.n_codes
-        first, rest = self.hidden[-1:], self.hidden[-2::-1]
-        if self.prefixes is not None:
-            # It must decode latents of all sizes, and is what limits their quality.
-            first = tuple(2 * width for width in first)
         return {
             "encoder": (self.n_features, *self.hidden, n_code),
-            "decoder": (self.n_components, *first, *rest, self.n_features),
+            "decoder": (self.n_components, *self.hidden[::-1], self.n_features),
         }
 
-    def used(self, j: int) -> float:
-        """Return how often training uses latent j, counted from 0."""
-        return 1.0 if self.prefixes is None else float(self.prefixes[j:].sum())
+    @property
+    def bounds(self) -> list[int]:
+        """The largest latent size of each decoder: all, a half, a quarter.
+
+        A network of somebody else is only there once: it may not bear the few rows of a
+        batch that would be left to each.
+        """
+        k = self.n_components
+        if self.prefixes is None or self.decoder is not None:
+            return [k]
+        return sorted({k // 4, k // 2, k} - {0})
+
+    def unused(self, low: int = 0, high: int | None = None) -> NDArray[np.float64]:
+        """Return how often each latent is not used, at sizes above low up to high."""
+        share = np.zeros(self.n_components)
+        if self.prefixes is None:
+            return share
+        within = self.prefixes[low:high]
+        if within.sum() == 0:  # sizes that are not asked for
+            within = np.ones_like(within)
+        share[low:high] = within / within.sum()
+        return np.cumsum(share) - share
 
     @property
     def own(self) -> bool:
@@ -108,45 +124,66 @@ def assemble(
     """
     a = architecture
     generator = torch.Generator().manual_seed(seed)
-    zero = start is not None
-    residual = 1.0 if start is None else _residual(start, a)
-    gains = {"encoder": 1.0, "decoder": residual}
-    encode, decode = (_network(n, a, zero, gains[n], generator) for n in a.sizes)
-    ordered = a.prefixes is not None
     if start is None:
         return AutoencoderModule(
-            ResidualMap(None, None, encode),
-            ResidualMap(None, None, decode),
+            ResidualMap(None, None, _network("encoder", a, False, 1.0, generator)),
+            _decoder(a, None, lambda *_: (1.0, None), generator),
             LatentFrame.scaling(torch.ones(a.n_components)),
-            ordered=ordered,
         ).double()
     tensor = torch.from_numpy
     scale = tensor(start.latent_scale)
+    variance = np.square(start.decoder_weight).sum(axis=1) / a.n_features
+
+    def residual(low: int = 0, high: int | None = None) -> float:
+        """Return what the start leaves of an entry, root mean square."""
+        return float(np.sqrt(start.residual**2 + variance @ a.unused(low, high)))
+
     # A step of the encoder's network moves the reconstruction by about as much as a
     # step of the decoder's: by what the linear model leaves.
-    left = residual * a.n_features**0.5
+    left = residual() * a.n_features**0.5
+    encoder = ResidualMap(
+        tensor(start.encoder_weight),
+        tensor(start.encoder_bias),
+        _network("encoder", a, True, 1.0, generator),
+        (left / scale).clamp(max=1.0),
+    )
+    linear = tensor(start.decoder_weight), tensor(start.decoder_bias)
+    decoder = _decoder(a, linear, lambda *sizes: (residual(*sizes), None), generator)
     return AutoencoderModule(
-        ResidualMap(
-            tensor(start.encoder_weight),
-            tensor(start.encoder_bias),
-            encode,
-            (left / scale).clamp(max=1.0),
-        ),
-        ResidualMap(
-            tensor(start.decoder_weight),
-            tensor(start.decoder_bias),
-            decode,
-        ),
-        LatentFrame.scaling(unit * scale),
-        ordered=ordered,
+        encoder, decoder, LatentFrame.scaling(unit * scale)
     ).double()
 
 
-def _residual(start: LinearStart, architecture: Architecture) -> float:
-    """Return what the start leaves of an entry, root mean square over prefixes too."""
-    variance = np.square(start.decoder_weight).sum(axis=1) / architecture.n_features
-    missing = [1 - architecture.used(j) for j in range(len(variance))]
-    return float(np.sqrt(start.residual**2 + variance @ missing))
+def _decoder(
+    architecture: Architecture,
+    linear: tuple[Tensor, Tensor] | None,
+    steps: Callable[[int, int], tuple[float, Tensor | None]],
+    generator: torch.Generator,
+) -> ResidualMap | PrefixDecoder:
+    """Return the decoder, or those for ranges of sizes if latents are ordered.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        What it is made of.
+    linear : tuple of Tensor or None
+        Weight and bias of its linear part.
+    steps : callable
+        Gives the network's gain and the scale of its output, for sizes above the first
+        argument up to the second.
+    generator : Generator
+        For the networks' weights.
+    """
+    weight, bias = (None, None) if linear is None else linear
+    parts = []
+    for low, high in pairwise([0, *architecture.bounds]):
+        gain, scale = steps(low, high)
+        zero = linear is not None
+        network = _network("decoder", architecture, zero, gain, generator)
+        parts.append(ResidualMap(weight, bias, network, scale))
+    if architecture.prefixes is None:
+        return parts[0]
+    return PrefixDecoder(parts, architecture.bounds)
 
 
 def assemble_variational(
@@ -179,23 +216,28 @@ def assemble_variational(
     a = architecture
     generator = torch.Generator().manual_seed(seed)
     tensor = torch.from_numpy
-    encode, decode = (_network(n, a, linear, 1.0, generator) for n in a.sizes)
+    encode = _network("encoder", a, linear, 1.0, generator)
     frame = LatentFrame.scaling(torch.ones(a.n_components))
     variances, wider = _by_size(start, a, likelihood.has_noise)
     noise = NoiseVariance(tensor(variances), tensor(floor))
     spread = None if wider is None else tensor(wider)
     if not linear:
-        plain = ResidualMap(None, None, encode), ResidualMap(None, None, decode)
-        return VariationalModule(*plain, noise, likelihood, frame, spread).double()
+        decoder = _decoder(a, None, lambda *_: (1.0, None), generator)
+        encoder = ResidualMap(None, None, encode)
+        parts = encoder, decoder, noise, likelihood, frame, spread
+        return VariationalModule(*parts).double()
+    squares = np.square(start.decoder_weight) * likelihood.has_noise
+
+    def residual(low: int = 0, high: int | None = None) -> Tensor:
+        """Return what the start leaves of each feature, root mean square."""
+        missing = a.unused(low, high) @ squares
+        return tensor(np.sqrt(np.square(start.residual) + missing))
+
     zeros = torch.zeros(a.n_features, a.n_components, dtype=torch.float64)
-    size = tensor(start.residual)
-    if likelihood.has_noise:
-        missing = torch.tensor([1 - a.used(j) for j in range(a.n_components)])
-        size = (size**2 + missing.double() @ tensor(start.decoder_weight) ** 2).sqrt()
     # As in `assemble`: by how much a step of each network moves what it moves. Steps
     # are measured in the noise's standard deviations.
-    left = (len(size)) ** 0.5
-    reach = (tensor(start.decoder_weight) / size).norm(dim=1)
+    left = a.n_features**0.5
+    reach = (tensor(start.decoder_weight) / residual()).norm(dim=1)
     mean_scale = (left / reach.clamp(min=left)).clamp(max=1.0)
     log_variance = tensor(start.posterior_variance).log()
     encoder = ResidualMap(
@@ -204,11 +246,10 @@ def assemble_variational(
         encode,
         torch.cat([mean_scale, torch.ones_like(mean_scale)]),
     )
-    decoder = ResidualMap(
-        tensor(start.decoder_weight), tensor(start.decoder_bias), decode, size
-    )
-    module = VariationalModule(encoder, decoder, noise, likelihood, frame, spread)
-    return module.double()
+    loadings = tensor(start.decoder_weight), tensor(start.decoder_bias)
+    decoder = _decoder(a, loadings, lambda *s: (1.0, residual(*s)), generator)
+    parts = encoder, decoder, noise, likelihood, frame, spread
+    return VariationalModule(*parts).double()
 
 
 def _by_size(

@@ -266,7 +266,7 @@ class BaseLatentEncoder(
     @property
     def _is_ordered(self) -> bool:
         """Whether the fitted latents are ordered."""
-        return self._fitted_with["ordered"] is not None
+        return bool(self._fitted_with["ordered"])
 
     def _prefixes(self) -> NDArray[np.float64] | None:
         """Return how often training uses the first 1, 2, ... latents only."""
@@ -309,7 +309,7 @@ class BaseLatentEncoder(
         self, judged: Sequence[tuple[Any, Indices]], rows: NDArray[np.float64]
     ) -> None:
         """Set what each further latent explains of the rows that each model judges."""
-        left, total = np.zeros(self._n_inner), 0.0
+        left, total = np.zeros(self.n_components_), 0.0
         unit, offset = self._output_units()
         for module, held_out in judged:
             step = -(-len(held_out) * self._n_inner // 2**19)
@@ -318,13 +318,14 @@ class BaseLatentEncoder(
             wanted = next(module.buffers()).dtype
             shown = torch.from_numpy(x).to(wanted)
             with torch.inference_mode():
-                for j, decoded in enumerate(module.eval().by_size(shown)):
-                    x_hat = decoded.double().numpy()
+                u = module.eval().latents(shown)
+                for j in range(len(left)):
+                    x_hat = module.expected(u, j + 1).double().numpy()
                     if unit != self._scale:
                         x_hat = (x_hat * unit + offset - self.mean_) / self._scale
                     left[j] += np.square(x_hat - x).sum()
-        explained = 1 - left[: self.n_components_] / total if total else 1.0
-        gains = np.diff(explained * np.ones(self.n_components_), prepend=0.0)
+        explained = 1 - left / total if total else np.ones(len(left))
+        gains = np.diff(explained, prepend=0.0)
         self.explained_variance_ratio_ = gains.astype(self.mean_.dtype)
         self._share = float(gains.sum())
 
@@ -416,9 +417,10 @@ class BaseLatentEncoder(
         return self.net_.module_
 
     def _ordering(self) -> Any:
-        """Return `ordered` in a form that can be compared; None where it is False."""
-        prefixes = self._prefixes()
-        return None if prefixes is None else tuple(np.flatnonzero(prefixes) + 1)
+        """Return `ordered` in a form that can be compared."""
+        if isinstance(self.ordered, bool) or self._wanted_share is not None:
+            return bool(self.ordered) or self._wanted_share is not None
+        return tuple(int(size) for size in self.ordered)
 
     def _structure(self) -> dict[str, Any]:
         """Return the parameters of ours that the module's structure follows."""

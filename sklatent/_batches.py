@@ -23,14 +23,16 @@ def rows_themselves(x: Tensor, generator: torch.Generator) -> Tensor:  # noqa: A
 class Prefixes:
     """Shows the module rows as `inputs` does, and how many latents to use of each.
 
-    The number is drawn anew for every row of every batch (nested dropout: Rippel et al.
-    2014, arXiv 1402.0915).
+    The numbers are drawn anew for every batch (nested dropout: Rippel et al. 2014,
+    arXiv 1402.0915): by systematic sampling, which gives each number its due in every
+    batch, and in ascending order, which lets rows of one decoder be a slice. Rows must
+    come in a random order.
 
     Parameters
     ----------
     inputs : callable
         What the module is shown of rows without it.
-    weights : Tensor of shape (k,)
+    weights : Tensor of shape (k,), float64
         Proportional to the probability of each number, from 1 to k.
     """
 
@@ -39,11 +41,13 @@ class Prefixes:
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
         shown = self.inputs(x, generator)
-        sizes = torch.multinomial(
-            self.weights, len(x), replacement=True, generator=generator
-        )
         parts = (shown,) if isinstance(shown, Tensor) else shown
-        return (*parts, (sizes + 1).to(x.device))
+        # A little less than 1, so that rounding finds no number beyond the last.
+        ends = self.weights.cumsum(0) / self.weights.sum()
+        shift = torch.rand(1, generator=generator, dtype=ends.dtype)
+        points = (torch.arange(len(x)) + shift) * (1 - 1e-12) / len(x)
+        sizes = torch.searchsorted(ends[:-1], points, right=True) + 1
+        return (*parts, sizes.to(x.device))
 
 
 class Rows(Dataset[tuple[Any, Tensor]]):

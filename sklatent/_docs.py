@@ -16,8 +16,8 @@ whiten : bool, default=False
     Whether the latents have unit variance over the training rows, as in PCA.
 ordered : bool or array-like of int, default=False
     Whether the first j latents are to be good latents of size j, for all j, or for
-    the sizes given: one fit then serves all sizes (see `truncate`). The decoder's
-    first hidden layer is twice as wide.
+    the sizes given: one fit then serves all sizes (see `truncate`). Sizes up to a
+    quarter, a half and all of `n_components` have a decoder each.
 encoder, decoder : nn.Module, callable or None, default=None
     A network in place of ours: a module, of which `fit` trains a copy, or a
     callable ``(n_features, n_components) -> nn.Module``. The encoder maps

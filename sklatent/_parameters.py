@@ -84,10 +84,10 @@ def epochs(max_iter: int | str, n_samples: int, batch_size: int) -> int:
 def prefix_probabilities(ordered: Any, k: int) -> NDArray[np.float64] | None:
     r"""Return how often training uses the first j of k latents, for j = 1, ..., k.
 
-    With sizes :math:`s_1 < s_2 < \dots` to be good at (all up to k, or those given
-    and k), size :math:`s_i` has the weight :math:`\min(s_i, 8) \log(s_i / s_{i-1})`:
-    doublings count alike, but for the smallest sizes, whose large errors would rule
-    all others. A quarter is added to the weight of k.
+    A size `s` to be good at has the weight :math:`\min(s, 8)^{3/2}`: large sizes count
+    alike, and small ones less, since their large errors would rule all others. Where
+    all sizes up to k are to be good, each size has the share :math:`\log(s / (s - 1))`
+    of this, so that doublings count alike.
 
     Parameters
     ----------
@@ -105,6 +105,7 @@ def prefix_probabilities(ordered: Any, k: int) -> NDArray[np.float64] | None:
         if not ordered:
             return None
         sizes = np.arange(1, k + 1)
+        share = np.log(sizes / np.append(0.5, sizes[:-1]))
     else:
         sizes = np.unique(np.asarray(ordered))
         if not np.issubdtype(sizes.dtype, np.integer) or not len(sizes) or sizes[0] < 1:
@@ -113,8 +114,8 @@ def prefix_probabilities(ordered: Any, k: int) -> NDArray[np.float64] | None:
                 f"ints; got {ordered!r}."
             )
         sizes = np.union1d(sizes[sizes < k], [k])
-    weights = np.minimum(sizes, 8) * np.log(sizes / np.append(0.5, sizes[:-1]))
-    weights[-1] += weights.sum() / 4
+        share = np.ones(len(sizes))
+    weights = np.minimum(sizes, 8) ** 1.5 * share
     probabilities = np.zeros(k)
     probabilities[sizes - 1] = weights / weights.sum()
     return probabilities

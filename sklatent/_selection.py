@@ -26,7 +26,7 @@ class Plan:
     Attributes
     ----------
     splits : list of (train, held_out) index arrays
-        Empty where nothing is held out.
+        Empty where nothing is held out. What is held out is in random order.
     refit : bool
         True: the model is trained on all rows, for as many epochs as the splits found
         best (`max_iter` without splits). False: it is the best state that the one
@@ -68,8 +68,9 @@ def make_plan(
         return Plan([], refit=not good_start)
     rows = np.arange(n_samples)
     if early_stopping == "auto" and n_samples < LARGE:
-        folds = KFold(5, shuffle=True, random_state=seed)
-        return Plan(list(folds.split(rows)), refit=True)
+        order = np.random.RandomState(seed).permutation(n_samples)
+        folds = [(np.sort(order[a]), order[b]) for a, b in KFold(5).split(order)]
+        return Plan(folds, refit=True)
     n_held_out = min(max(2, round(validation_fraction * n_samples)), n_samples - 2)
     train, held_out = train_test_split(rows, test_size=n_held_out, random_state=seed)
     return Plan([(train, held_out)], refit=False)

@@ -12,10 +12,13 @@ from sklatent.nn import (
     Gate,
     LatentFrame,
     Moments,
+    PrefixDecoder,
     ResidualMap,
     SquaredError,
     check_width,
     decoder_gram,
+    jacobians,
+    ordered_frame,
     principal_frame,
 )
 
@@ -71,13 +74,13 @@ def test_residual_map_is_linear_part_plus_network():
     assert network.weight.grad is not None
 
 
-def module(activation="silu", hidden=(7, 6), linear=True, scale=True):
+def module(activation="silu", hidden=(7, 6), linear=True, scale=True, seed=0):
     """An autoencoder 5-3-5 with no zero in it."""
 
     def residual(n_in, n_out, gain, scale):
         sizes = (n_in, *hidden, n_out)
         network = MLP(
-            sizes, activation, zero_last=False, generator=generator(), gain=gain
+            sizes, activation, zero_last=False, generator=generator(seed), gain=gain
         )
         parts = (normal(n_in, n_out), normal(n_out)) if linear else (None, None)
         size = normal(n_out).abs() if scale else None
@@ -161,6 +164,67 @@ def test_decoder_gram_of_a_linear_map_is_its_gram():
     assert_close(gram, weight @ weight.T)
 
 
+def test_jacobians_are_those_of_autograd():
+    decoder = MLP((3, 8, 5), "silu", zero_last=False, generator=generator()).double()
+    u = normal(7, 3)
+    ((rows, jacobian),) = jacobians(decoder, u)
+    assert rows == slice(0, 7)
+    for row, found in zip(u.split(1), jacobian, strict=True):
+        exact = torch.autograd.functional.jacobian(decoder, row).squeeze()
+        assert_close(found, exact.T, rtol=1e-7, atol=1e-9)
+
+
+def test_jacobian_where_latents_do_not_vary():
+    decoder = nn.Linear(2, 3).double()
+    for u in (torch.zeros(4, 2).double(), torch.full((4, 2), 1e9).double()):
+        ((_, jacobian),) = jacobians(decoder, u)
+        assert_close(jacobian[0], decoder.weight.detach().T, rtol=1e-5, atol=1e-6)
+
+
+def prefix_decoder():
+    parts = [module(seed=seed).decoder for seed in (0, 1)]
+    return PrefixDecoder(parts, [1, 3])
+
+
+def test_a_prefix_decoder_sees_the_first_latents_only():
+    decoder, u = prefix_decoder(), normal(6, 3)
+    sizes = torch.tensor([1, 1, 2, 2, 3, 3])
+    x = decoder(u, sizes)
+    for i, size in enumerate(sizes.tolist()):
+        shown = torch.cat([u[i, :size], torch.zeros(3 - size)])[None]
+        expected = decoder.parts[0 if size == 1 else 1](shown)
+        assert_close(x[i : i + 1], expected)
+        assert_close(decoder(u[i : i + 1], size), expected)
+    assert_close(decoder(u), decoder.parts[1](u))
+    before = decoder(u, 1)
+    decoder.truncate(1)
+    assert len(decoder.parts) == 1
+    assert_close(decoder(u), before)
+
+
+@pytest.mark.parametrize("sizes", [[1] * 9, [3] * 9, [1, 1, 1, 1, 2, 2, 3, 3, 3], None])
+def test_the_gradient_of_a_prefix_decoder_is_that_of_autograd(sizes):
+    plain, criterion = module(), SquaredError()
+    net = AutoencoderModule(plain.encoder, prefix_decoder(), plain.frame)
+    x, target = normal(9, 5), normal(9, 5, seed=1)
+    shown = x if sizes is None else (x, torch.tensor(sizes))
+    loss = criterion(net(shown), target)
+    loss.backward()
+    expected = [
+        torch.zeros_like(p) if p.grad is None else p.grad.clone()
+        for p in net.parameters()
+    ]
+    for parameter in net.parameters():
+        parameter.grad = torch.full_like(parameter, torch.nan)
+    with torch.no_grad():
+        output, tapes = net.record(shown)
+        value, grad = criterion.gradient(output, target)
+        net.pull(tapes, grad)
+    assert_close(value, loss)
+    for parameter, gradient in zip(net.parameters(), expected, strict=True):
+        assert_close(parameter.grad, gradient)
+
+
 def test_decoder_gram_is_that_of_autograd():
     decoder, u = (
         MLP((3, 8, 5), "silu", zero_last=False, generator=generator()),
@@ -168,50 +232,58 @@ def test_decoder_gram_is_that_of_autograd():
     )
     decoder = decoder.double()
     rows = u.split(1)
-    jacobians = [
-        torch.autograd.functional.jacobian(decoder, row).squeeze() for row in rows
-    ]
-    expected = sum(j.T @ j for j in jacobians) / 7
+    exact = [torch.autograd.functional.jacobian(decoder, row).squeeze() for row in rows]
+    expected = sum(j.T @ j for j in exact) / 7
     assert_close(decoder_gram(decoder, u), expected, rtol=1e-5, atol=1e-8)
 
 
-@pytest.mark.parametrize("whiten", [False, True])
-def test_principal_frame(whiten):
+def some_moments(u, x):
+    """Moments of latents, rows and a reconstruction of variance 1."""
+    moments = Moments(u.shape[1], x.shape[1])
+    r = torch.zeros_like(x)
+    r[:, 0] = normal(len(x), seed=9)
+    r[:, 0] /= r[:, 0].std()
+    moments.add(u, x, r)
+    return moments
+
+
+@pytest.mark.parametrize("frame_of", [principal_frame, ordered_frame])
+def test_frames(frame_of):
     u = normal(50, 3) @ normal(3, 3, seed=1) + 2
     x = torch.cat([u @ normal(3, 4, seed=2), normal(50, 1, seed=3)], 1)
     gram = normal(3, 3, seed=4) @ normal(3, 3, seed=4).T
-    joint = torch.cat([u, x], 1).T.cov()
-    frame = principal_frame(
-        u.mean(0), joint[:3, :3], joint[:3, 3:], gram, 1.0, unit=3.0, whiten=whiten
-    )
+    frame = frame_of(some_moments(u, x), gram, 3.0)
     z = frame(u)
 
     assert_close(z.mean(0), torch.zeros(3, dtype=torch.float64), atol=1e-9, rtol=0)
     covariance = z.T.cov()
     variance = covariance.diagonal()
     assert_close(covariance, torch.diag(variance), atol=1e-8, rtol=0)
-    assert (variance.diff() < 1e-9).all()
+    assert_close(float(variance.sum()), 9.0)
     cross = torch.cat([z, x], 1).T.cov()[:3, 3:]
     largest = cross.gather(1, cross.abs().argmax(1, keepdim=True))
     assert (largest > 0).all()
     assert_close(frame.back(z), u)
     # z = u A, so steps along z are steps along u by the inverse of A.
-    unit = torch.eye(3, dtype=torch.float64)
-    if whiten:
-        assert_close(variance, torch.ones(3, dtype=torch.float64))
-    else:
-        steps = frame.inverse @ gram @ frame.inverse.T
-        assert_close(steps, steps[0, 0] * unit)
-        assert_close(float(variance.sum()), 9.0)
+    steps = frame.inverse @ gram @ frame.inverse.T
+    assert_close(steps.diagonal(), steps[0, 0].expand(3))
+    if frame_of is principal_frame:
+        assert (variance.diff() < 1e-9).all()
+        assert_close(steps, torch.diag(steps.diagonal()))
+    else:  # the first latents are functions of the first
+        assert_close(frame.matrix, frame.matrix.triu())
+        assert_close(frame.inverse, frame.inverse.triu())
+        assert_close(frame.back(z[:, :2])[:, :2], u[:, :2])
+        assert_close(frame.first(2)(u), z[:, :2])
+    assert_close(frame.times(torch.tensor([1.0, 2, 3]))(u), z * torch.tensor([1, 2, 3]))
 
 
-def test_a_latent_that_moves_nothing_can_be_inverted():
+@pytest.mark.parametrize("frame_of", [principal_frame, ordered_frame])
+def test_a_latent_that_moves_nothing_can_be_inverted(frame_of):
     u = normal(50, 2)
     gram = torch.tensor([[2.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
     for g in (gram, 0 * gram):
-        frame = principal_frame(
-            u.mean(0), u.T.cov(), u.T.cov(), g, 1.0, unit=1.0, whiten=False
-        )
+        frame = frame_of(some_moments(u, u), g, 1.0)
         assert_close(frame.back(frame(u)), u)
 
 

@@ -16,7 +16,13 @@ PACKAGE = Path(sklatent.__file__).parent
 ORDER = [
     {"nn", "_docs"},
     {"_linear_start", "_selection", "_scaling", "_isolation", "_devices", "_batches"},
-    {"_components", "_mixture", "_parameters", "_denoiser_start", "_probabilistic_start"},
+    {
+        "_components",
+        "_mixture",
+        "_parameters",
+        "_denoiser_start",
+        "_probabilistic_start",
+    },
     {"_assembly", "_training"},
     {"_base"},
     {"_autoencoder", "_denoising", "_variational", "_latent_size"},

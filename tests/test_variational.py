@@ -37,6 +37,7 @@ from sklatent.nn import (
     NegativeBound,
     NoiseVariance,
     Poisson,
+    PrefixDecoder,
     ResidualMap,
     VariationalModule,
     kl_to_prior,
@@ -164,18 +165,22 @@ def normal(*shape, seed=0):
     return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
 
 
-def module(likelihood, *, each=True):
+def module(likelihood, *, each=True, ordered=False):
     def residual(n_in, n_out):
         sizes = (n_in, 7, n_out)
         network = MLP(sizes, "silu", zero_last=False, generator=generator())
         size = normal(n_out).abs()
         return ResidualMap(normal(n_in, n_out), normal(n_out), network, size)
 
-    variance = torch.full((5 if each else 1,), 0.7).double()
-    noise = NoiseVariance(variance, 0.1 * variance)
+    variance = torch.full((3 if ordered else 1, 5 if each else 1), 0.7).double()
+    noise = NoiseVariance(variance, 0.1 * variance[0])
     frame = LatentFrame.scaling(torch.ones(3))
+    decoder, spread = residual(3, 5), None
+    if ordered:
+        decoder = PrefixDecoder([residual(3, 5), residual(3, 5)], [1, 3])
+        spread = normal(3, 3, seed=3)
     return VariationalModule(
-        residual(5, 6), residual(3, 5), noise, likelihood, frame
+        residual(5, 6), decoder, noise, likelihood, frame, spread
     ).double()
 
 
@@ -188,15 +193,18 @@ def likelihoods():
     }
 
 
+@pytest.mark.parametrize("sizes", [None, [1, 1, 1, 2, 2, 2, 3, 3, 3], [2] * 9])
 @pytest.mark.parametrize("each", [True, False])
 @pytest.mark.parametrize("kind", ["gaussian", "bernoulli", "poisson"])
 @pytest.mark.parametrize("terms", [(1.0, 0.0, 0.0), (0.5, 0.8, 0.0), (2.0, 0.0, 1.2)])
-def test_the_gradient_written_out_is_that_of_autograd(kind, each, terms):
-    likelihood = likelihoods()[kind]
-    net, bound = module(likelihood, each=each), NegativeBound(likelihood, *terms)
+def test_the_gradient_written_out_is_that_of_autograd(kind, each, terms, sizes):
+    likelihood, ordered = likelihoods()[kind], sizes is not None
+    net = module(likelihood, each=each, ordered=ordered)
+    bound = NegativeBound(likelihood, *terms)
     bound.done = 0.3
     x, noise = normal(9, 5) * 0.2, normal(9, 3, seed=1)
-    loss = bound(net((x, noise)), x)
+    shown = (x, noise, torch.tensor(sizes)) if ordered else (x, noise)
+    loss = bound(net(shown), x)
     loss.backward()
     expected = {
         name: torch.zeros_like(p) if p.grad is None else p.grad.clone()
@@ -205,12 +213,49 @@ def test_the_gradient_written_out_is_that_of_autograd(kind, each, terms):
     for parameter in net.parameters():
         parameter.grad = torch.full_like(parameter, torch.nan)
     with torch.no_grad():
-        output, tapes = net.record((x, noise))
+        output, tapes = net.record(shown)
         value, grad = bound.gradient(output, x)
         net.pull(tapes, grad)
     assert_close(value, loss)
     for name, parameter in net.named_parameters():
         assert_close(parameter.grad, expected[name], msg=name)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "bernoulli", "poisson"])
+def test_variance_is_that_of_what_is_drawn(kind):
+    likelihood, location = likelihoods()[kind], normal(3, 5)
+    log_variance = normal(5, seed=2)
+    draws = torch.stack(
+        [likelihood.sample(location, log_variance, generator(i)) for i in range(4000)]
+    )
+    variance = likelihood.variance(location, log_variance)
+    assert variance.shape == location.shape
+    assert_close(draws.double().var(dim=0), variance, rtol=0.2, atol=0.01)
+
+
+def test_what_is_not_in_use_has_the_prior_and_no_part_in_the_bound():
+    net = module(Gaussian(), ordered=True)
+    x, sizes = normal(4, 5), torch.tensor([1, 1, 2, 3])
+    mean, log_variance = net.posterior(x, sizes)
+    full, _ = net.posterior(x)
+    for i, size in enumerate(sizes):
+        assert_close(mean[i, :size], full[i, :size])
+        assert (mean[i, size:] == 0).all()
+        assert (log_variance[i, size:] == 0).all()
+    draws = normal(6, 2, seed=5)
+    net.truncate(2)
+    assert net.noise.start.shape == (2, 5)
+    # The bound with two latents in use, written down.
+    mean, log_variance = (part[:, :2] for part in net.posterior(x))
+    u = mean[:, None] + torch.exp(0.5 * log_variance)[:, None] * draws
+    location = net.decoder.parts[1](torch.nn.functional.pad(u, (0, 1)))
+    variance = net.noise().exp()
+    log_p = torch.distributions.Normal(location, variance.sqrt()).log_prob(x[:, None])
+    prior = torch.distributions.Normal(0.0, 1.0).log_prob(u).sum(2)
+    q = torch.distributions.Normal(mean, torch.exp(0.5 * log_variance))
+    log_q = q.log_prob(u.transpose(0, 1)).sum(2).T
+    expected = torch.logsumexp(log_p.sum(2) + prior - log_q, 1) - np.log(6)
+    assert_close(net.log_likelihood(x, draws), expected)
 
 
 def test_likelihoods_are_those_of_scipy_formulas():
@@ -244,7 +289,7 @@ def test_kl_is_that_of_torch():
 
 
 def test_noise_variance_starts_where_it_should_and_has_a_floor():
-    noise = NoiseVariance(torch.tensor([2.0, 0.5]), torch.tensor([0.1, 0.1]))
+    noise = NoiseVariance(torch.tensor([[2.0, 0.5]]), torch.tensor([0.1, 0.1]))
     assert_close(noise().exp(), torch.tensor([2.0, 0.5]))
     with torch.no_grad():
         noise.shift.fill_(-100.0)

@@ -22,6 +22,7 @@ from ._frame import (
 )
 from ._likelihoods import Bernoulli, Gaussian, Likelihood, Poisson
 from ._mlp import ACTIVATIONS, MLP
+from ._prefix import PrefixDecoder
 from ._residual import Gate, ResidualMap, check_width
 from ._variational import (
     NegativeBound,
@@ -51,6 +52,7 @@ __all__ = [
     "NoiseVariance",
     "Output",
     "Poisson",
+    "PrefixDecoder",
     "ResidualMap",
     "SaltAndPepper",
     "SquaredError",

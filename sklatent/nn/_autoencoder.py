@@ -1,7 +1,7 @@
 """The autoencoder network and its loss."""
 
-from collections.abc import Iterator, Sequence
-from typing import Self
+from collections.abc import Sequence
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -9,59 +9,37 @@ from torch.nn.functional import mse_loss
 
 from ._frame import LatentFrame
 from ._mlp import Tape
+from ._prefix import PrefixDecoder
 from ._residual import ResidualMap
 
-#: Rows, or rows and how many latents the decoder sees of each.
+#: Rows, or rows and how many latents the decoder sees of each, ascending.
 Shown = Tensor | Sequence[Tensor]
 
 
-def prefix(u: Tensor, sizes: Tensor) -> Tensor:
-    """Return latents (n, k), set to zero from number ``sizes[i]`` on in row i."""
-    return u * (torch.arange(u.shape[1], device=u.device) < sizes[:, None])
-
-
-def prefixes(u: Tensor) -> Iterator[Tensor]:
-    """Yield latents (n, k), all zero but the first, but the first two, and so on."""
-    shown = torch.zeros_like(u)
-    for j in range(u.shape[1]):
-        shown[:, j] = u[:, j]
-        yield shown
-
-
 class AutoencoderModule(nn.Module):
-    r"""Encoder :math:`u = f(x) - c`, decoder :math:`\hat x = g(u)` and a latent frame.
+    r"""Encoder :math:`u = f(x)`, decoder :math:`\hat x = g(u)` and a latent frame.
 
     Parameters
     ----------
     encoder : ResidualMap
         Maps (n, n_features) to (n, k).
-    decoder : ResidualMap
-        Maps (n, k) to (n, n_features).
+    decoder : ResidualMap or PrefixDecoder
+        Maps (n, k) to (n, n_features). A `PrefixDecoder` makes the latents ordered.
     frame : LatentFrame
         The coordinates in which `encode` gives and `decode` takes the latents. It
         cancels in a reconstruction, so training does not see it.
-    ordered : bool, default=False
-        Whether `c` is the mean of what the encoder gives, kept up in training; else it
-        is 0. In prefixes of the latents, zero then stands for the mean of the others.
     """
-
-    center: Tensor | None
 
     def __init__(
         self,
         encoder: ResidualMap,
-        decoder: ResidualMap,
+        decoder: ResidualMap | PrefixDecoder,
         frame: LatentFrame,
-        *,
-        ordered: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.frame = frame
-        self.register_buffer(
-            "center", torch.zeros_like(frame.mean) if ordered else None
-        )
         if not any(True for _ in self.parameters()):
             # A linear model has none, and an optimiser wants one.
             self.nothing = nn.Parameter(torch.zeros(1))
@@ -79,42 +57,33 @@ class AutoencoderModule(nn.Module):
             The rows, and how many latents the decoder sees of each; without it, all.
         """
         x, sizes = (shown, None) if isinstance(shown, Tensor) else shown
-        u = self._centred(self.encoder(x))
-        return self.decoder(u if sizes is None else prefix(u, sizes))  # type: ignore[no-any-return]
-
-    def latents(self, x: Tensor) -> Tensor:
-        """Map rows (n, n_features) to inner latents (n, k)."""
-        u: Tensor = self.encoder(x)
-        return u if self.center is None else u - self.center
-
-    def _centred(self, u: Tensor) -> Tensor:
-        """Return latents less their running mean, of which this batch is a tenth."""
-        if self.center is None:
-            return u
-        if self.training:
-            self.center.lerp_(u.detach().mean(dim=0), 0.1)
-        return u - self.center
+        return self.decoder(self.encoder(x), sizes)  # type: ignore[no-any-return]
 
     @property
     def written_out(self) -> bool:
         """Whether `record` and `pull` can do what autograd does."""
         return self.encoder.written_out and self.decoder.written_out
 
-    def record(self, shown: Shown) -> tuple[Tensor, tuple[Tape, Tape, Tensor | None]]:
+    def record(self, shown: Shown) -> tuple[Tensor, tuple[Tape, Any]]:
         """Reconstruct rows; return what `pull` needs as well."""
         x, sizes = (shown, None) if isinstance(shown, Tensor) else shown
         u, encoding = self.encoder.record(x)
-        u = self._centred(u)
-        x_hat, decoding = self.decoder.record(u if sizes is None else prefix(u, sizes))
-        return x_hat, (encoding, decoding, sizes)
+        x_hat, decoding = self.decoder.record(u, sizes)
+        return x_hat, (encoding, decoding)
 
-    def pull(self, tapes: tuple[Tape, Tape, Tensor | None], grad: Tensor) -> None:
+    def pull(self, tapes: tuple[Tape, Any], grad: Tensor) -> None:
         """Set the parameters' gradients, from that at the reconstruction."""
-        encoding, decoding, sizes = tapes
-        inner = self.decoder.pull(decoding, grad, to_input=True)
+        inner = self.decoder.pull(tapes[1], grad, to_input=True)
         assert inner is not None
-        inner = inner if sizes is None else prefix(inner, sizes)
-        self.encoder.pull(encoding, inner, to_input=False)
+        self.encoder.pull(tapes[0], inner, to_input=False)
+
+    def latents(self, x: Tensor) -> Tensor:
+        """Map rows (n, n_features) to inner latents (n, k)."""
+        return self.encoder(x)  # type: ignore[no-any-return]
+
+    def expected(self, u: Tensor, size: int) -> Tensor:
+        """Map inner latents, of which the first are in use, to rows."""
+        return self.decoder(u, size)  # type: ignore[no-any-return]
 
     def encode(self, x: Tensor) -> Tensor:
         """Map rows (n, n_features) to latents (n, k)."""
@@ -122,22 +91,20 @@ class AutoencoderModule(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """Map latents (n, k), or the first few of each, to rows (n, n_features)."""
-        return self.decoder(self.frame.back(z))  # type: ignore[no-any-return]
-
-    def by_size(self, x: Tensor) -> Iterator[Tensor]:
-        """Yield the reconstruction from the first latent, the first two, and so on."""
-        return map(self.decoder, prefixes(self.latents(x)))
+        return self.expected(self.frame.back(z), z.shape[1])
 
     def truncate(self, size: int) -> None:
         """Keep the first latents only; the others are zero from now on."""
         self.frame = self.frame.first(size)
+        self.decoder.truncate(size)
 
     def fixed_state(self) -> dict[str, Tensor]:
         """Return a copy of what training does not change, by its name."""
         fixed: dict[str, Tensor] = {}
-        for name in ("encoder", "decoder", "frame"):
-            buffers = self.get_submodule(name).named_buffers(recurse=False)
-            fixed |= {f"{name}.{key}": value.clone() for key, value in buffers}
+        for name, part in self.named_modules():
+            if isinstance(part, ResidualMap | LatentFrame):
+                buffers = part.named_buffers(name, recurse=False)
+                fixed |= {key: value.clone() for key, value in buffers}
         return fixed
 
 

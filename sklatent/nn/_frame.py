@@ -80,7 +80,8 @@ def jacobians(
     """
     # A latent of no variance is still measured by its size, or by that of the others.
     sizes = torch.maximum(u.std(dim=0, correction=0), 1e-3 * u.abs().mean(dim=0))
-    sizes = 1e-5 * sizes.clamp(min=max(1e-3 * float(sizes.max()), 1e-300))
+    sizes = torch.ones_like(sizes) if not sizes.any() else sizes
+    sizes = 1e-5 * sizes.clamp(min=1e-3 * float(sizes.max()))
     k, n_features = u.shape[1], decoder(u[:1]).shape[1]
     # All latents of a few rows at a time: some 30 MB, whatever the widths.
     step = max(1, 2**22 // (k * n_features))

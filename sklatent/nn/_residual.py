@@ -44,8 +44,8 @@ class ResidualMap(nn.Module):
         self.register_buffer("scale", scale)
         self.network = network
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (n, n_in) to (n, n_out)."""
+    def forward(self, x: Tensor, sizes: Any = None) -> Tensor:  # noqa: ARG002
+        """Map (n, n_in) to (n, n_out); `sizes` are for a `PrefixDecoder`."""
         if self.written_out:
             return self.record(x)[0]
         y = self.network(x)  # type: ignore[misc]
@@ -59,7 +59,7 @@ class ResidualMap(nn.Module):
         """Whether `record` and `pull` can do what autograd does."""
         return self.network is None or isinstance(self.network, MLP)
 
-    def record(self, x: Tensor) -> tuple[Tensor, Tape]:
+    def record(self, x: Tensor, sizes: Any = None) -> tuple[Tensor, Tape]:  # noqa: ARG002
         """Map (n, n_in) to (n, n_out) and keep what `pull` needs."""
         network: Any = self.network
         if self.weight is None or self.bias is None:
@@ -71,6 +71,9 @@ class ResidualMap(nn.Module):
             return recorded
         y, tape = network.record(x)
         return torch.addmm(self.bias, x, self.weight).addcmul_(y, self.scale), tape
+
+    def truncate(self, size: int) -> None:
+        """Do nothing: only a `PrefixDecoder` has latents to drop."""
 
     def pull(self, tape: Tape, grad: Tensor, *, to_input: bool) -> Tensor | None:
         """Carry a gradient back as `MLP.pull` does."""

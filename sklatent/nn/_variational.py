@@ -1,16 +1,16 @@
 """The variational autoencoder network and its bound."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from ._autoencoder import prefix, prefixes
 from ._frame import LatentFrame
 from ._likelihoods import Likelihood
 from ._mlp import Tape
+from ._prefix import PrefixDecoder, prefix
 from ._residual import ResidualMap
 
 
@@ -84,8 +84,8 @@ class VariationalModule(nn.Module):
     ----------
     encoder : ResidualMap
         Maps (n, n_features) to (n, 2 k): means and log-variances.
-    decoder : ResidualMap
-        Maps (n, k) to (n, n_features).
+    decoder : ResidualMap or PrefixDecoder
+        Maps (n, k) to (n, n_features). A `PrefixDecoder` makes the latents ordered.
     noise : NoiseVariance
         Of the Gaussian likelihood; others take no notice of it.
     likelihood : Likelihood
@@ -94,7 +94,7 @@ class VariationalModule(nn.Module):
         The coordinates in which `encode` gives and `decode` takes the latents.
     spread : Tensor of shape (k, k) or None
         Row j is what the posterior's log-variances have more if j + 1 latents are in
-        use. Given, the latents are ordered.
+        use, where they are ordered.
     """
 
     spread: Tensor | None
@@ -102,7 +102,7 @@ class VariationalModule(nn.Module):
     def __init__(
         self,
         encoder: ResidualMap,
-        decoder: ResidualMap,
+        decoder: ResidualMap | PrefixDecoder,
         noise: NoiseVariance,
         likelihood: Likelihood,
         frame: LatentFrame,
@@ -157,9 +157,8 @@ class VariationalModule(nn.Module):
         u = mean
         if noise is not None:
             u = mean + torch.exp(0.5 * log_variance) * noise
-        if sizes is not None:
-            u = prefix(u, sizes)
-        return Output(self.decoder(u), mean, log_variance, self.noise(sizes))
+        location = self.decoder(u, sizes)
+        return Output(location, mean, log_variance, self.noise(sizes))
 
     @property
     def written_out(self) -> bool:
@@ -173,23 +172,20 @@ class VariationalModule(nn.Module):
         mean, log_variance = self._in_use(code, sizes)
         assert noise is not None
         deviation = torch.exp(0.5 * log_variance).mul_(noise)
-        if sizes is not None:
-            deviation = prefix(deviation, sizes)
-        location, decoding = self.decoder.record(mean + deviation)
+        location, decoding = self.decoder.record(mean + deviation, sizes)
         output = Output(location, mean, log_variance, self.noise(sizes))
         return output, (encoding, decoding, deviation, sizes)
 
-    def pull(self, tapes: tuple[Tape, Tape, Tensor, Tensor | None], grad: Any) -> None:
+    def pull(self, tapes: tuple[Tape, Any, Tensor, Tensor | None], grad: Any) -> None:
         """Set the parameters' gradients, from those at the output."""
         encoding, decoding, deviation, sizes = tapes
         inner = self.decoder.pull(decoding, grad.location, to_input=True)
         assert inner is not None
         to_log_variance = torch.addcmul(grad.log_variance, inner, deviation, value=0.5)
         to_mean = grad.mean + inner
-        if sizes is not None:
-            to_mean, to_log_variance = (
-                prefix(part, sizes) for part in (to_mean, to_log_variance)
-            )
+        if sizes is not None:  # the prior's mean and variance are no function of x
+            to_mean = prefix(to_mean, sizes)
+            to_log_variance = prefix(to_log_variance, sizes)
         code = torch.cat([to_mean, to_log_variance], dim=1)
         self.encoder.pull(encoding, code, to_input=False)
         self.noise.pull(grad.log_noise, sizes)
@@ -198,15 +194,15 @@ class VariationalModule(nn.Module):
         """Map rows (n, n_features) to the means of their inner latents (n, k)."""
         return self.posterior(x)[0]
 
-    def by_size(self, x: Tensor) -> Iterator[Tensor]:
-        """Yield expected rows given the first latent, the first two, and so on."""
-        for u in prefixes(self.latents(x)):
-            yield self.likelihood.mean(self.decoder(u))
+    def expected(self, u: Tensor, size: int) -> Tensor:
+        """Map inner latents, of which the first are in use, to expected rows."""
+        return self.likelihood.mean(self.decoder(u, size))
 
     def truncate(self, size: int) -> None:
         """Keep the first latents only; the others are zero from now on."""
         assert self.spread is not None
         self.frame = self.frame.first(size)
+        self.decoder.truncate(size)
         self.noise.truncate(size)
         self.spread = self.spread[:size]
 
@@ -216,7 +212,7 @@ class VariationalModule(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """Map latents (n, k), or the first few of each, to expected rows."""
-        return self.likelihood.mean(self.decoder(self.frame.back(z)))
+        return self.expected(self.frame.back(z), z.shape[1])
 
     def log_likelihood(self, x: Tensor, draws: Tensor) -> Tensor:
         r"""Bound each row's log-likelihood from below by importance weighting.
