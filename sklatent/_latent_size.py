@@ -19,8 +19,8 @@ from sklearn.base import (
 from sklearn.decomposition import PCA
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -54,9 +54,9 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     estimator : estimator
         An `Autoencoder`, `DenoisingAutoencoder` or `VariationalAutoencoder`; with
         ``method='exact'`` any transformer with a parameter `n_components`.
-    n_components : array-like of int or 'auto', default='auto'
-        The sizes to choose from. 'auto' is 1, 2, 4 and so on, up to the first with
-        which PCA explains 99% of the variance of `X`.
+    n_components : array-like of int, int or 'auto', default='auto'
+        The sizes to choose from, or the only one. 'auto' is 1, 2, 4 and so on, up to
+        the first with which PCA explains 99% of the variance of `X`.
     cv : int, cross-validation generator or iterable, default=None
         The folds, as in ``GridSearchCV``. None is five; they are stratified if
         `final_estimator` is a classifier.
@@ -131,7 +131,11 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "transform"])],
-        "n_components": ["array-like", StrOptions({"auto"})],
+        "n_components": [
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "cv": ["cv_object"],
         "scoring": [str, callable, None],
         "rule": [StrOptions({"best", "one_standard_error"}), callable],
@@ -145,7 +149,7 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     def __init__(
         self,
         estimator: Any,
-        n_components: Sequence[int] | str = "auto",
+        n_components: Sequence[int] | int | str = "auto",
         *,
         cv: Any = None,
         scoring: Any = None,
@@ -207,7 +211,8 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         cv = check_cv(self.cv, y, classifier=stratified)
         splits = list(cv.split(X, y))
         # Frames keep their names, all else is the checked array.
-        rows = X if hasattr(X, "iloc") or hasattr(X, "select") else valid
+        frame = hasattr(X, "iloc") or hasattr(X, "select")
+        rows, y = indexable(X if frame else valid, y)
         scored = Parallel(n_jobs=self.n_jobs)(
             delayed(self._fold)(rows, y, split, sizes, f"{i + 1}/{len(splits)}")
             for i, split in enumerate(splits)

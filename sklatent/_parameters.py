@@ -84,10 +84,10 @@ def epochs(max_iter: int | str, n_samples: int, batch_size: int) -> int:
 def prefix_probabilities(ordered: Any, k: int) -> NDArray[np.float64] | None:
     r"""Return how often training uses the first j of k latents, for j = 1, ..., k.
 
-    A size `s` to be good at has the weight :math:`\min(s, 8)^{3/2}`: large sizes count
-    alike, and small ones less, since their large errors would rule all others. Where
-    all sizes up to k are to be good, each size has the share :math:`\log(s / (s - 1))`
-    of this, so that doublings count alike.
+    A size `s` to be good at has the weight :math:`s^{5/4}` up to 8 and
+    :math:`8^{3/2} s^{-1/4}` beyond: small sizes count less, since their large errors
+    would rule all others. Where all sizes up to k are to be good, each size has the
+    share :math:`\log(s / (s - 1))` of this, so that doublings count alike.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def prefix_probabilities(ordered: Any, k: int) -> NDArray[np.float64] | None:
             )
         sizes = np.union1d(sizes[sizes < k], [k])
         share = np.ones(len(sizes))
-    weights = np.minimum(sizes, 8) ** 1.5 * share
+    weights = np.minimum(sizes, 8) ** 1.25 * np.maximum(sizes / 8, 1) ** -0.25 * share
     probabilities = np.zeros(k)
     probabilities[sizes - 1] = weights / weights.sum()
     return probabilities

@@ -6,7 +6,12 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
+from sklatent import (
+    Autoencoder,
+    DenoisingAutoencoder,
+    LatentSizeCV,
+    VariationalAutoencoder,
+)
 
 
 class Encoder(nn.Module):
@@ -68,6 +73,19 @@ ESTIMATORS = [
     VariationalAutoencoder(n_components=1, early_stopping=False, whiten=True, **QUICK),
     VariationalAutoencoder(n_components=1, encoder=Encoder, max_iter=5),
     VariationalAutoencoder(latent_prior="gaussian_mixture", n_components=1, **QUICK),
+    Autoencoder(n_components=2, ordered=True, **QUICK),
+    Autoencoder(n_components=2, ordered=True, encoder=Encoder, max_iter=5),
+    Autoencoder(n_components=0.8, early_stopping=False, **QUICK),
+    DenoisingAutoencoder(n_components=2, ordered=[1], early_stopping=True, **QUICK),
+    VariationalAutoencoder(n_components=2, ordered=True, **QUICK),
+    LatentSizeCV(Autoencoder(random_state=0, **QUICK), cv=2),
+    LatentSizeCV(
+        Autoencoder(random_state=0, early_stopping=False, **QUICK),
+        [1, 2],
+        cv=2,
+        method="exact",
+        rule="one_standard_error",
+    ),
 ]
 
 # Checks of scikit-learn's that check_estimator does not run.
