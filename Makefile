@@ -52,6 +52,7 @@ benchmarks: .venv/installed-bench
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/selection.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/latent_size.py --picture
 
 clean:
 	rm -rf .venv .venv-lowest docs/_build docs/api/generated

@@ -1,10 +1,10 @@
 """Autoencoders where PCA stands, on scikit-learn's digits.
 
-Prints held-out explained variance for three latent sizes and a grid search over the
-size inside a pipeline, each beside PCA; what DenoisingAutoencoder leaves of noise, and
-the likelihood that VariationalAutoencoder gives to new digits, beside the classics.
-Draws maps of the digits, reconstructions, denoised and new digits to
-docs/images/demo.png.
+Prints held-out explained variance for three latent sizes, a grid search over the size
+inside a pipeline, each beside PCA, and the size that LatentSizeCV chooses; what
+DenoisingAutoencoder leaves of noise, and the likelihood that VariationalAutoencoder
+gives to new digits, beside the classics. Draws maps of the digits, reconstructions,
+denoised and new digits to docs/images/demo.png.
 
     python examples/demo.py
 """
@@ -21,10 +21,15 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
+from sklatent import (
+    Autoencoder,
+    DenoisingAutoencoder,
+    LatentSizeCV,
+    VariationalAutoencoder,
+)
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "demo.png"
 
@@ -77,6 +82,28 @@ def search(X_train, X_test, y_train, y_test):
             f"({time.perf_counter() - start:.0f} s)",
             flush=True,
         )
+
+
+def choose(X_train, X_test, y_train, y_test):
+    """Choose the latent size from one fit for each fold, for the same classifier."""
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    search = LatentSizeCV(
+        Autoencoder(random_state=0),
+        [2, 4, 8, 16, 32],
+        cv=3,
+        final_estimator=classifier,
+        rule="one_standard_error",
+        n_jobs=2,
+    )
+    start = time.perf_counter()
+    search.fit(X_train, y_train)
+    scores = "  ".join(f"{s:.3f}" for s in search.cv_results_["mean_test_score"])
+    print(
+        "\nLatentSizeCV (k = 2, 4, 8, 16, 32), smallest size within a standard error\n"
+        f"  Autoencoder  accuracy {scores}   held-out, k={search.best_n_components_}: "
+        f"{search.score(X_test, y_test):.3f}   ({time.perf_counter() - start:.0f} s)",
+        flush=True,
+    )
 
 
 def denoise(X_train, X_test):
@@ -146,6 +173,7 @@ def main():
     )
     models = compare(X_train, X_test)
     search(X_train, X_test, y_train, y_test)
+    choose(X_train, X_test, y_train, y_test)
     rows = [np.flatnonzero(y_test == digit)[0] for digit in range(10)]
     images = {title: X[rows] for title, X in denoise(X_train, X_test).items()}
     images["Variational, drawn"] = likelihood(X_train, X_test)

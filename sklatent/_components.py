@@ -38,7 +38,7 @@ class ComponentsMixin:
         With ``whiten=True`` the module's frame is whitened here, so that they describe
         the latents before it, as in PCA.
         """
-        Z, varying = self._pass(X)
+        Z = self._pass(X)
         n = len(X)
         # The squares of very large or small numbers leave the floats.
         largest = float(np.abs(Z).max()) or 1.0
@@ -63,14 +63,10 @@ class ComponentsMixin:
         self._codes: NDArray[Any] = Z[::step].astype(dtype)
         self._components: NDArray[Any] | None = None
 
-    def _pass(self, X: NDArray[Any]) -> tuple[NDArray[np.float64], float]:
-        """Return latents, and what varies of the reconstruction.
-
-        That is its variance as a share of that of `X`. What is left is known as well.
-        """
+    def _pass(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the latents; set what there is to explain, and what is explained."""
         Z = np.empty((len(X), self.n_components_))
-        total = left = squares = 0.0
-        sums = np.zeros(X.shape[1])
+        total = left = 0.0
         unit, offset = self._output_units()
         with self._inference(X.dtype) as (module, device):
             for rows, x in self._batches(X, X.dtype, device):
@@ -82,12 +78,9 @@ class ComponentsMixin:
                 Z[rows] = z.double().cpu().numpy()
                 total += float(np.vdot(given, given))
                 left += float(np.square(x_hat - given).sum())
-                squares += float(np.vdot(x_hat, x_hat))
-                sums += x_hat.sum(axis=0)
         self._total_variance = total / (len(X) - 1)
         self._share = 1 - left / total if total > 0 else 1.0
-        varying = max(squares - float(sums @ sums) / len(X), 0.0)
-        return Z, varying / total if total > 0 else 0.0
+        return Z
 
     def _set_noise_variance(self) -> None:
         """Set the mean variance in the directions that have no latent, as in PCA."""
@@ -97,10 +90,11 @@ class ComponentsMixin:
             variance = np.multiply(left * self._scale, self._scale)
         self.noise_variance_ = float(variance) if directions > 0 else 0.0
 
-    def _shares(self, variance: NDArray[Any], varying: float) -> NDArray[Any]:
-        """Split what varies of the reconstruction among the latents."""
+    def _shares(self, variance: NDArray[Any]) -> NDArray[Any]:
+        """Split what is explained of the variance among the latents."""
         total = variance.sum()
-        return variance * (varying / total) if total > 0 else np.zeros_like(variance)
+        share = max(self._share, 0.0)
+        return variance * (share / total) if total > 0 else np.zeros_like(variance)
 
     def _drop_readings(self, size: int) -> None:
         """Forget the latents after the first `size`."""

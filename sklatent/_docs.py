@@ -86,8 +86,8 @@ explained_variance_ : ndarray of shape (n_components,)
     Variance of each latent over the training rows, before whitening.
 explained_variance_ratio_ : ndarray of shape (n_components,)
     Share of the variance of `X` that each latent explains. With ``ordered=True`` it is
-    what each further latent adds on held-out rows; else the variance of the training
-    rows' reconstruction, split by the variances of the latents.
+    what each further latent adds on held-out rows; else the share that all explain of
+    the training rows, split by the variances of the latents.
 singular_values_ : ndarray of shape (n_components,)
     ``sqrt((n_samples_ - 1) * explained_variance_)``.
 components_ : ndarray of shape (n_components, n_features)

@@ -337,9 +337,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
         if hasattr(self, "latent_prior_"):
             self.latent_prior_ = marginal(self.latent_prior_, size)
 
-    def _shares(self, variance: NDArray[Any], varying: float) -> NDArray[Any]:
+    def _shares(self, variance: NDArray[Any]) -> NDArray[Any]:
         # Latents have the prior's scale, so a step along each has a length of its own.
-        return super()._shares(variance * self._lengths, varying)
+        return super()._shares(variance * self._lengths)
 
     def _latent_moments(
         self, module: VariationalModule, X: NDArray[Any]
