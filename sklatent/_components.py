@@ -56,9 +56,9 @@ class ComponentsMixin:
         with np.errstate(over="ignore", under="ignore"):
             self.explained_variance_ = np.square(std).astype(dtype)
             self.singular_values_ = (std * np.sqrt(n - 1)).astype(dtype)
-        self.explained_variance_ratio_ = self._shares(
-            np.square(std / largest), varying
-        ).astype(dtype)
+        self.explained_variance_ratio_ = self._shares(np.square(std / largest)).astype(
+            dtype
+        )
         step = -(-Z.size // KEPT)
         self._codes: NDArray[Any] = Z[::step].astype(dtype)
         self._components: NDArray[Any] | None = None
