@@ -336,7 +336,7 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        Z : ndarray of shape (n_samples, best_n_components_)
+        Z : ndarray of shape (n_samples, n_components)
             The latents.
         """
         return self._best(X).transform(X)
@@ -347,7 +347,7 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        Z : array-like of shape (n_samples, best_n_components_)
+        Z : array-like of shape (n_samples, n_components)
             Latents.
 
         Returns
@@ -388,7 +388,7 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        names : ndarray of str of shape (best_n_components_,)
+        names : ndarray of str of shape (n_components,)
             The names.
         """
         names: NDArray[Any] = self._best().get_feature_names_out(input_features)

@@ -105,7 +105,8 @@ class LatentSizeDisplay:
         results = search.cv_results_
         splits = [results[f"split{i}_test_score"] for i in range(search.n_splits_)]
         final = search.final_estimator
-        scored = "" if final is None else f" of {type(final).__name__}"
+        last = getattr(final, "steps", [("", final)])[-1][1]  # of a pipeline
+        scored = "" if final is None else f" of {type(last).__name__}"
         names = {"Autoencoder": "PCA", "DenoisingAutoencoder": "linear denoiser"}
         name = type(search.estimator).__name__
         display = cls(

@@ -511,6 +511,26 @@ def test_in_a_pipeline_with_frames_and_processes():
     )
 
 
+def threads_now(model, X, y=None):
+    """Serve as a scorer that tells how many threads the process has."""
+    return torch.get_num_threads()
+
+
+def test_processes_have_one_thread_each(digits):
+    for found in (
+        GridSearchCV(
+            make_pipeline(StandardScaler(), Autoencoder(**QUICK)),
+            {"autoencoder__n_components": [1, 2]},
+            scoring=threads_now,
+            cv=2,
+            n_jobs=2,
+        ),
+        search(scoring=threads_now, n_jobs=2),
+    ):
+        scores = found.fit(digits[:300]).cv_results_["mean_test_score"]
+        assert (scores <= max(1, torch.get_num_threads() // 2)).all()
+
+
 def test_progress_is_printed(digits, capsys):
     search(verbose=1).fit(digits[:300])
     lines = capsys.readouterr().out.splitlines()
