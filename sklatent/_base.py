@@ -468,7 +468,12 @@ class BaseLatentEncoder(
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             batch_size=batch_size,
-            max_iter=epochs(self.max_iter, n_samples, batch_size),
+            max_iter=epochs(
+                self.max_iter,
+                n_samples,
+                batch_size,
+                ordered=architecture.prefixes is not None,
+            ),
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
             device=training_device(self.device),

@@ -34,7 +34,7 @@ batch_size : int or 'auto', default='auto'
     Rows in a batch. 'auto' is a sixteenth of the rows, within 32 and 512.
 max_iter : int or 'auto', default='auto'
     Epochs of the learning rate's cycle. 'auto' makes about 4000 steps, but 20
-    epochs at least and 100 at most.
+    epochs at least and 100 at most (90 if latents are ordered).
 early_stopping : bool or 'auto', default='auto'
     True holds `validation_fraction` of the rows out, stops when they gain no
     more, and keeps their best state. 'auto' does the same from 800 rows on; below,

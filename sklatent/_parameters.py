@@ -74,19 +74,24 @@ def rows_of_a_batch(batch_size: int | str, n_samples: int) -> int:
     return min(max(32, n_samples // 16), 512)
 
 
-def epochs(max_iter: int | str, n_samples: int, batch_size: int) -> int:
-    """Return the epochs; ``'auto'`` makes about 4000 steps, and 20 to 100 epochs."""
+def epochs(
+    max_iter: int | str, n_samples: int, batch_size: int, *, ordered: bool
+) -> int:
+    """Return the epochs; ``'auto'`` makes about 4000 steps, and 20 to 100 epochs.
+
+    For ordered latents, whose steps cost more, they are 90 at most.
+    """
     if max_iter != "auto":
         return int(max_iter)
-    return min(max(20, 4000 * batch_size // n_samples), 100)
+    return min(max(20, 4000 * batch_size // n_samples), 90 if ordered else 100)
 
 
 def prefix_probabilities(ordered: Any, k: int) -> NDArray[np.float64] | None:
     r"""Return how often training uses the first j of k latents, for j = 1, ..., k.
 
-    A size `s` to be good at has the weight :math:`s^{5/4}` up to 8 and
-    :math:`8^{3/2} s^{-1/4}` beyond: small sizes count less, since their large errors
-    would rule all others. Where all sizes up to k are to be good, each size has the
+    A size `s` to be good at has the weight :math:`(s/8)^{1.35}` up to 8 and
+    :math:`(s/8)^{-0.4}` beyond: small sizes count less, since their large errors would
+    rule all others, and so do large ones, which have decoders of their own. Where all sizes up to k are to be good, each size has the
     share :math:`\log(s / (s - 1))` of this, so that doublings count alike.
 
     Parameters
@@ -115,7 +120,7 @@ def prefix_probabilities(ordered: Any, k: int) -> NDArray[np.float64] | None:
             )
         sizes = np.union1d(sizes[sizes < k], [k])
         share = np.ones(len(sizes))
-    weights = np.minimum(sizes, 8) ** 1.25 * np.maximum(sizes / 8, 1) ** -0.25 * share
+    weights = np.minimum(sizes, 8) ** 1.35 * np.maximum(sizes / 8, 1) ** -0.4 * share
     probabilities = np.zeros(k)
     probabilities[sizes - 1] = weights / weights.sum()
     return probabilities
