@@ -48,6 +48,8 @@ class Architecture:
         log-variance.
     prefixes : ndarray of shape (n_components,) or None
         How often training uses the first 1, 2, ... latents only, if they are ordered.
+    n_decoders : int
+        Of ordered latents, each for sizes up to a half of those of the next.
     """
 
     n_features: int
@@ -58,6 +60,7 @@ class Architecture:
     decoder: Network
     n_codes: int = 1
     prefixes: NDArray[np.float64] | None = None
+    n_decoders: int = 1
 
     @property
     def sizes(self) -> dict[str, tuple[int, ...]]:
@@ -70,7 +73,7 @@ class Architecture:
 
     @property
     def bounds(self) -> list[int]:
-        """The largest latent size of each decoder: all, a half, a quarter.
+        """The largest latent size of each decoder: a quarter, a half and all.
 
         A network of somebody else is only there once: it may not bear the few rows of a
         batch that would be left to each.
@@ -78,7 +81,7 @@ class Architecture:
         k = self.n_components
         if self.prefixes is None or self.decoder is not None:
             return [k]
-        return sorted({k // 4, k // 2, k} - {0})
+        return sorted({k // 2**i for i in range(self.n_decoders)} - {0})
 
     def unused(self, low: int = 0, high: int | None = None) -> NDArray[np.float64]:
         """Return how often each latent is not used, at sizes above low up to high."""

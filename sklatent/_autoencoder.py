@@ -32,8 +32,8 @@ class Autoencoder(BaseLatentEncoder):
     n_components : int, float or None, default=None
         Number of latents. None is ``min(n_samples, n_features)``, as in PCA. It may
         exceed the number of features. A float in (0, 1) is the smallest number that
-        explains this share of the variance of held-out rows; the latents are then
-        ordered.
+        explains this share of the variance of held-out rows (of the training rows where
+        none are held out); the latents are then ordered.
     {parameters}
 
     Attributes

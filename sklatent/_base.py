@@ -33,6 +33,7 @@ from ._parameters import (
     CONSTRAINTS,
     epochs,
     layer_sizes,
+    n_decoders,
     prefix_probabilities,
     rows_of_a_batch,
     seed_of,
@@ -214,6 +215,7 @@ class BaseLatentEncoder(
         previous = self._previous_module(X)
         good_start = previous is not None or self.init == "pca"
         plan = self._plan(len(X), good_start, seed)
+        self._batch_rows = rows_of_a_batch(self.batch_size, len(X))
         if previous is None:
             rows, self.mean_, self._scale = standardise(X)
             self.n_components_ = self._n_latents(rows, plan, seed)
@@ -254,7 +256,7 @@ class BaseLatentEncoder(
         self.best_validation_score_ = (
             None if scores is None else scores[trained.best_iteration]
         )
-        if self._wanted_share is not None and previous is None:
+        if self._wanted_share is not None:
             self._keep_first(self._smallest_size(self._wanted_share))
 
     @property
@@ -270,8 +272,10 @@ class BaseLatentEncoder(
 
     def _prefixes(self) -> NDArray[np.float64] | None:
         """Return how often training uses the first 1, 2, ... latents only."""
-        ordered = True if self._wanted_share is not None else self.ordered
-        return prefix_probabilities(ordered, self.n_components_)
+        prefixes = prefix_probabilities(self.ordered, self.n_components_)
+        if prefixes is None and self._wanted_share is not None:
+            return prefix_probabilities(True, self.n_components_)
+        return prefixes
 
     def _plan(self, n_samples: int, good_start: bool, seed: int) -> Plan:
         """Choose the rows to hold out."""
@@ -324,7 +328,7 @@ class BaseLatentEncoder(
                     if unit != self._scale:
                         x_hat = (x_hat * unit + offset - self.mean_) / self._scale
                     left[j] += np.square(x_hat - x).sum()
-        explained = 1 - left / total if total else np.ones(len(left))
+        explained = 1 - left / total if total else np.zeros(len(left))
         gains = np.diff(explained, prepend=0.0)
         self.explained_variance_ratio_ = gains.astype(self.mean_.dtype)
         self._share = float(gains.sum())
@@ -381,6 +385,8 @@ class BaseLatentEncoder(
         truncated = copy.deepcopy(self)
         truncated._keep_first(int(n_components))
         truncated.n_components = int(n_components)
+        if not np.ndim(truncated.ordered):
+            truncated.ordered = True  # as a share of variance had it
         return truncated
 
     def _keep_first(self, size: int) -> None:
@@ -418,9 +424,9 @@ class BaseLatentEncoder(
 
     def _ordering(self) -> Any:
         """Return `ordered` in a form that can be compared."""
-        if isinstance(self.ordered, bool) or self._wanted_share is not None:
-            return bool(self.ordered) or self._wanted_share is not None
-        return tuple(int(size) for size in self.ordered)
+        if np.ndim(self.ordered):
+            return tuple(int(size) for size in self.ordered)  # type: ignore[union-attr]
+        return bool(self.ordered) or self._wanted_share is not None
 
     def _structure(self) -> dict[str, Any]:
         """Return the parameters of ours that the module's structure follows."""
@@ -446,6 +452,7 @@ class BaseLatentEncoder(
             decoder=self.decoder,
             n_codes=self._n_codes,
             prefixes=self._prefixes(),
+            n_decoders=n_decoders(self._batch_rows),
         )
 
     #: Numbers that the encoder gives for each latent.
@@ -461,7 +468,7 @@ class BaseLatentEncoder(
         """Train on scaled rows."""
         n_samples = len(rows)
         architecture = self._architecture()
-        batch_size = rows_of_a_batch(self.batch_size, n_samples)
+        batch_size = self._batch_rows
         if architecture.own:
             choose_threads(6.0 * batch_size * architecture.n_weights)
         options = TrainingOptions(
@@ -499,7 +506,8 @@ class BaseLatentEncoder(
             for _, x in self._batches(X, np.float64, torch.device("cpu")):
                 u = module.latents(x)
                 moments.add(u, x, module.decoder(u))
-            some = X[:: max(1, len(X) // 250)][:250]
+            n = min(250, max(25, 2**13 // self._n_inner))
+            some = X[:: max(1, len(X) // n)][:n]
             some = scaled(some, self.mean_, self._scale)
             u = module.latents(torch.from_numpy(some))
             gram = decoder_gram(module.decoder, u)

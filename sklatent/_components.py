@@ -1,6 +1,7 @@
 """What code that was written for PCA reads of a fitted model."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from .nn import jacobians
+from .nn import jacobians, mean_jacobian
 
 #: Latents of the training rows that are kept, as a number of floats.
 KEPT = 2**18
+#: Multiplications that one pass for `components_` may take: some seconds.
+AFFORDABLE = 2**35
 
 
 class ComponentsMixin:
@@ -59,7 +62,9 @@ class ComponentsMixin:
         self.explained_variance_ratio_ = self._shares(np.square(std / largest)).astype(
             dtype
         )
-        step = -(-Z.size // KEPT)
+        decoder = self.net_.module_.decoder
+        work = Z.size * sum(w.numel() for w in decoder.state_dict().values())
+        step = max(-(-Z.size // KEPT), -(-work // AFFORDABLE))
         self._codes: NDArray[Any] = Z[::step].astype(dtype)
         self._components: NDArray[Any] | None = None
 
@@ -114,11 +119,12 @@ class ComponentsMixin:
         """Mean change of each feature by a unit step along each latent."""
         check_is_fitted(self)
         if self._components is None:
-            total = np.zeros((self.n_components_, len(self.mean_)))
-            for _, influence in self._influence(self._codes):
-                total += influence.sum(axis=0)
-            total /= len(self._codes)
-            self._components = total.astype(self.mean_.dtype)
+            with self._decoding() as decode:
+                mean = mean_jacobian(
+                    decode, torch.from_numpy(self._codes.astype(float))
+                )
+            components = self._in_units_of_a_step(mean.numpy())
+            self._components = components.astype(self.mean_.dtype)
         return self._components
 
     def feature_influence(self, X: ArrayLike) -> NDArray[Any]:
@@ -138,19 +144,25 @@ class ComponentsMixin:
         """
         valid = self._validate(X)
         influence = np.empty((len(valid), self.n_components_, valid.shape[1]))
-        for rows, some in self._influence(self._encode(valid)):
-            influence[rows] = some
+        Z = torch.from_numpy(self._encode(valid).astype(float))
+        with self._decoding() as decode:
+            for rows, jacobian in jacobians(decode, Z):
+                influence[rows] = self._in_units_of_a_step(jacobian.numpy())
         return influence.astype(valid.dtype, copy=False)
 
-    def _influence(self, Z: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
-        """Yield slices of latents and the decoder's Jacobian there, in units of X."""
-        unit, _ = self._output_units()
+    @contextmanager
+    def _decoding(self) -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
+        """Give the decoder of latents in float64, on the CPU and back to it."""
         with self._inference(np.dtype(np.float64)) as (module, device):
 
             def decode(z: torch.Tensor) -> torch.Tensor:
                 decoded: torch.Tensor = module.decode(z.to(device)).cpu()
                 return decoded
 
-            for rows, jacobian in jacobians(decode, torch.from_numpy(Z.astype(float))):
-                steps = jacobian.numpy() / self._latent_std[:, None]
-                yield rows, steps * unit
+            yield decode
+
+    def _in_units_of_a_step(self, jacobian: NDArray[Any]) -> NDArray[Any]:
+        """Return derivatives in units of X per unit of the latents before whitening."""
+        unit, _ = self._output_units()
+        result: NDArray[Any] = jacobian / self._latent_std[:, None] * unit
+        return result

@@ -16,8 +16,8 @@ whiten : bool, default=False
     Whether the latents have unit variance over the training rows, as in PCA.
 ordered : bool or array-like of int, default=False
     Whether the first j latents are to be good latents of size j, for all j, or for
-    the sizes given: one fit then serves all sizes (see `truncate`). Sizes up to a
-    quarter, a half and all of `n_components` have a decoder each.
+    the sizes given and `n_components` (larger ones are ignored): one fit then serves
+    all sizes (see `truncate`).
 encoder, decoder : nn.Module, callable or None, default=None
     A network in place of ours: a module, of which `fit` trains a copy, or a
     callable ``(n_features, n_components) -> nn.Module``. The encoder maps
@@ -71,8 +71,8 @@ callbacks : list of skorch callbacks or None, default=None
 
 NOISE = """\
 noise_variance_ : float
-    Mean variance that is left in the directions without a latent, as in PCA; of
-    held-out rows with ``ordered=True``.
+    Mean variance that is left in the directions without a latent, as in PCA; of the
+    rows of `explained_variance_ratio_`.
 """
 
 ATTRIBUTES = """\
@@ -86,14 +86,15 @@ explained_variance_ : ndarray of shape (n_components,)
     Variance of each latent over the training rows, before whitening.
 explained_variance_ratio_ : ndarray of shape (n_components,)
     Share of the variance of `X` that each latent explains. With ``ordered=True`` it is
-    what each further latent adds on held-out rows; else the share that all explain of
+    what each further latent adds on held-out rows (on the training rows where none
+    were held out, as for a linear model); else the share that all explain of
     the training rows, split by the variances of the latents.
 singular_values_ : ndarray of shape (n_components,)
     ``sqrt((n_samples_ - 1) * explained_variance_)``.
 components_ : ndarray of shape (n_components, n_features)
     What a unit step along each latent (before whitening) changes, in the mean over the
-    training rows: the mean of `feature_influence`. It is computed when asked for, from
-    the latents of the training rows (of evenly spaced ones above 250,000 numbers).
+    training rows: the mean of `feature_influence`. It is computed when asked for, over
+    evenly spaced training rows where all of them would take more than some seconds.
 {noise}n_features_in_ : int
     Number of features.
 feature_names_in_ : ndarray of shape (n_features,)

@@ -1,6 +1,7 @@
 """The latent size, chosen by cross-validation."""
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -99,8 +100,9 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     final_estimator_ : estimator
         Fitted to its latents of all rows, if `refit` and where there is one.
     linear_scores_ : ndarray of shape (n_sizes, n_splits) or None
-        Scores of the linear start (for `Autoencoder`, PCA) on the same folds; None
-        where `estimator` has none.
+        Scores of the linear start (for `Autoencoder`, PCA) on the same folds, with
+        ``method='ordered'`` of the first latents of the largest; None where `estimator`
+        has none.
     n_splits_ : int
         Number of folds.
     n_features_in_ : int
@@ -173,7 +175,7 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
     # The estimators that are tried are fitted, and checked, one by one.
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, *, groups: Any = None) -> Self:
         """Choose the size, and fit the estimator with it.
 
         Parameters
@@ -182,6 +184,8 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             The training data.
         y : array-like of shape (n_samples,) or None, default=None
             For `final_estimator`; without one it is ignored, but given to `cv`.
+        groups : array-like of shape (n_samples,) or None, default=None
+            Given to `cv`, for splitters that keep groups together.
 
         Returns
         -------
@@ -191,25 +195,28 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or `X` is not as wanted, or `y` is missing.
+            If a parameter or `X` is not as wanted, `y` is missing, or `cv` gives no
+            split.
         """
         before = dict(vars(self))
         try:
-            self._fit(X, y)
+            self._fit(X, y, groups)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
         return self
 
-    def _fit(self, X: ArrayLike, y: Any) -> None:
+    def _fit(self, X: ArrayLike, y: Any, groups: Any) -> None:
         valid = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
         self._check(y)
-        sizes = self._sizes(valid)
         final = self.final_estimator
         stratified = final is not None and is_classifier(final)
         cv = check_cv(self.cv, y, classifier=stratified)
-        splits = list(cv.split(X, y))
+        splits = list(cv.split(X, y, groups))
+        if not splits:
+            raise ValueError(f"cv={self.cv!r} gives no split; is it used up?")
+        sizes = self._sizes(valid, min(len(train) for train, _ in splits))
         # Frames keep their names, all else is the checked array.
         frame = hasattr(X, "iloc") or hasattr(X, "select")
         rows, y = indexable(X if frame else valid, y)
@@ -254,18 +261,19 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
                 f"{type(self.final_estimator).__name__} wants y, and y is None."
             )
 
-    def _sizes(self, X: NDArray[Any]) -> NDArray[np.intp]:
-        """Return the sizes to try, ascending."""
+    def _sizes(self, X: NDArray[Any], n_train: int) -> NDArray[np.intp]:
+        """Return the sizes to try, ascending; all rows, and those of a fold."""
         if isinstance(self.n_components, str):
             with np.errstate(invalid="ignore", divide="ignore"):  # constant X
                 pca = PCA(random_state=0).fit(X.astype(np.float64))
             explained = np.cumsum(pca.explained_variance_ratio_)
             wanted = 1 + int(np.searchsorted(explained, ENOUGH))
-            largest = min(wanted, *X.shape)
+            limit = min(n_train, *X.shape)
+            largest = min(wanted, limit)
             powers = 2 ** np.arange(int(largest).bit_length() + 1)
             # The last is the first power that is enough, if there are as many.
             sizes = powers[powers < 2 * largest]
-            return np.unique(np.minimum(sizes, min(X.shape)))
+            return np.unique(np.minimum(sizes, limit))
         sizes = np.unique(np.asarray(self.n_components))
         whole = np.issubdtype(sizes.dtype, np.integer)
         if not whole or not len(sizes) or sizes[0] < 1:
@@ -303,10 +311,11 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             start_only = clone(self.estimator).set_params(
                 hidden_layer_sizes=(), init="pca", encoder=None, decoder=None
             )
-            models = _prefixes(start_only, sizes, train)
+            ways = {"ordered": _prefixes, "exact": _one_by_one}
+            models = ways[self.method](start_only, sizes, train)
             linear = [self._score(model, train, test) for model in models]
         if self.verbose:
-            best = int(np.argmax(scores))
+            best = int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))
             seconds = sum(fit_times) / (len(sizes) if self.method == "ordered" else 1)
             print(
                 f"[LatentSizeCV] fold {label}: n_components={sizes[best]} scores best, "
@@ -446,6 +455,12 @@ def _results(
     for i, split in enumerate(scores.T):
         results[f"split{i}_test_score"] = split
     mean = scores.mean(axis=1)
+    if not np.isfinite(scores).all():
+        warnings.warn(
+            f"One or more of the test scores are non-finite: {mean}",
+            category=UserWarning,
+            stacklevel=2,
+        )
     results["mean_test_score"] = mean
     results["std_test_score"] = scores.std(axis=1)
     worst_last = -np.nan_to_num(mean, nan=-np.inf)
@@ -462,10 +477,11 @@ def _choose(rule: Rule, results: dict[str, Any], scores: NDArray[Any]) -> int:
                 f"rule must return an index from 0 to {len(scores) - 1}; got {index!r}."
             )
         return int(index)
-    mean = results["mean_test_score"]
+    mean = np.nan_to_num(results["mean_test_score"], nan=-np.inf)
     best = int(results["rank_test_score"].argmin())
     if rule == "best":
         return best
     n_splits = scores.shape[1]
     error = scores[best].std(ddof=1) / np.sqrt(n_splits) if n_splits > 1 else 0.0
+    error = np.nan_to_num(error)
     return int(np.flatnonzero(mean >= mean[best] - error)[0])

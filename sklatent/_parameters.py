@@ -89,11 +89,11 @@ def epochs(
 def prefix_probabilities(ordered: Any, k: int) -> NDArray[np.float64] | None:
     r"""Return how often training uses the first j of k latents, for j = 1, ..., k.
 
-    A size `s` to be good at has the weight :math:`(s/8)^{1.35}` up to 8 and
-    :math:`(s/8)^{-0.4}` beyond: small sizes count less, since their large errors would
-    rule all others, and so do large ones, which have decoders of their own. Where all
-    sizes up to k are to be good, each size has the share :math:`\log(s / (s - 1))` of
-    this, so that doublings count alike.
+    A size `s` to be good at has the weight `s` up to 8 and :math:`8\,(s/8)^{-1/3}`
+    beyond: small sizes count less, since their large errors would rule all others, and
+    so do large ones, which have decoders of their own. Where all sizes up to k are to
+    be good, each size has the share :math:`\log(s / (s - 1))` of this, so that doublings
+    count alike.
 
     Parameters
     ----------
@@ -107,21 +107,30 @@ def prefix_probabilities(ordered: Any, k: int) -> NDArray[np.float64] | None:
     probabilities : ndarray of shape (k,) or None
         None if latents are not ordered.
     """
-    if isinstance(ordered, bool | np.bool_):
-        if not ordered:
+    given = np.asarray(ordered)
+    if given.dtype == bool and given.ndim == 0:
+        if not given:
             return None
         sizes = np.arange(1, k + 1)
         share = np.log(sizes / np.append(0.5, sizes[:-1]))
     else:
-        sizes = np.unique(np.asarray(ordered))
-        if not np.issubdtype(sizes.dtype, np.integer) or not len(sizes) or sizes[0] < 1:
+        whole = given.ndim == 1 and np.issubdtype(given.dtype, np.integer)
+        if not whole or not len(given) or given.min() < 1:
             raise ValueError(
                 f"ordered must be a bool or the latent sizes to be good at, positive "
                 f"ints; got {ordered!r}."
             )
-        sizes = np.union1d(sizes[sizes < k], [k])
+        sizes = np.union1d(given[given < k], [k])
         share = np.ones(len(sizes))
-    weights = np.minimum(sizes, 8) ** 1.35 * np.maximum(sizes / 8, 1) ** -0.4 * share
+    weights = np.minimum(sizes, 8) * np.maximum(sizes / 8, 1) ** (-1 / 3) * share
     probabilities = np.zeros(k)
     probabilities[sizes - 1] = weights / weights.sum()
     return probabilities
+
+
+def n_decoders(batch_size: int) -> int:
+    """Return how many decoders ordered latents have: with some 40 rows each, up to 3.
+
+    With fewer rows in a batch, what they cost is mostly not arithmetic.
+    """
+    return min(max(1, batch_size // 40), 3)

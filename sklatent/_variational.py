@@ -71,8 +71,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
     ----------
     n_components : int, float or None, default=None
         Number of latents. None is ``min(n_samples, n_features)``. A float in (0, 1) is
-        the smallest number that explains this share of the variance of held-out rows;
-        the latents are then ordered.
+        the smallest number that explains this share of the variance of held-out rows
+        (of the training rows where none are held out); the latents are then ordered.
     likelihood : {'gaussian', 'bernoulli', 'poisson'}, default='gaussian'
         Of rows given latents: 'gaussian' for any numbers, 'bernoulli' for those in
         [0, 1], 'poisson' for counts.
@@ -356,7 +356,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
                 mean, log_variance = module.posterior(x)
                 kl += kl_to_prior(mean, log_variance).double().sum(dim=0)
                 moments.add(mean.double(), x.double(), x.double())
-            some = scaled(X[:: max(1, len(X) // 250)][:250], self.mean_, self._scale)
+            n = min(250, max(25, 2**13 // self._n_inner))
+            some = scaled(X[:: max(1, len(X) // n)][:n], self.mean_, self._scale)
             double = copy.deepcopy(module).double()
             u = double.latents(torch.from_numpy(some))
             gram = decoder_gram(lambda u: double.likelihood.mean(double.decoder(u)), u)

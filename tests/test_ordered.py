@@ -61,11 +61,11 @@ def test_probabilities_of_sizes():
     some = prefix_probabilities([2, 8, 100], 16)
     assert_array_equal(np.flatnonzero(some) + 1, [2, 8, 16])
     doublings = prefix_probabilities([4, 8, 16, 32], 32)
-    assert_allclose(doublings[15] / doublings[31], 2**0.4)
-    assert_allclose(doublings[7] / doublings[3], 2**1.35)
+    assert_allclose(doublings[15] / doublings[31], 2 ** (1 / 3))
+    assert_allclose(doublings[7] / doublings[3], 2)
     # Of all sizes, those from 9 to 16 together count about as much as those to 32.
     every = prefix_probabilities(True, 32)
-    assert_allclose(every[8:16].sum() / every[16:32].sum(), 2**0.4, rtol=0.05)
+    assert_allclose(every[8:16].sum() / every[16:32].sum(), 2 ** (1 / 3), rtol=0.05)
     assert_allclose(prefix_probabilities([1], 1), [1.0])
 
 

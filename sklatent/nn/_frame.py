@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
+#: Maps latents (n, k) to rows (n, n_features).
+Decoder = Callable[[Tensor], Tensor]
+
 
 class LatentFrame(nn.Module):
     r"""An invertible affine change of coordinates, :math:`z = (u - m) A`.
@@ -55,14 +58,32 @@ class LatentFrame(nn.Module):
         return cls(torch.zeros_like(scale), torch.diag(scale), torch.diag(1 / scale))
 
 
-@torch.no_grad()
-def jacobians(
-    decoder: Callable[[Tensor], Tensor], u: Tensor
-) -> Iterator[tuple[slice, Tensor]]:
-    r"""Yield the decoder's Jacobian at latents `u`, some rows at a time.
+def _steps(u: Tensor) -> Tensor:
+    """Return a small step along each latent, shape (k,)."""
+    # A latent of no variance is still measured by its size, or by that of the others.
+    # The squares of very large or small numbers leave the floats.
+    largest = float(u.abs().max()) or 1.0
+    sizes = (u / largest).std(dim=0, correction=0)
+    sizes = torch.maximum(sizes, 1e-3 * (u / largest).abs().mean(dim=0))
+    sizes = torch.ones_like(sizes) if not sizes.any() else sizes
+    return 1e-5 * largest * sizes.clamp(min=1e-3 * float(sizes.max()))
 
-    It comes from central differences, which ask nothing of a network that somebody
-    else wrote.
+
+def _derivative(decoder: Decoder, u: Tensor, j: int, step: Tensor) -> Tensor:
+    """Return the derivative by latent j, of shape (n, n_features).
+
+    It is a central difference, which asks nothing of a network that somebody else
+    wrote.
+    """
+    ahead, behind = u.clone(), u.clone()
+    ahead[:, j] += step
+    behind[:, j] -= step
+    return (decoder(ahead) - decoder(behind)) / (2 * step)
+
+
+@torch.no_grad()
+def jacobians(decoder: Decoder, u: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    r"""Yield the decoder's Jacobian at latents `u`, some rows at a time.
 
     Parameters
     ----------
@@ -78,25 +99,39 @@ def jacobians(
     jacobian : Tensor of shape (n_rows, k, n_features)
         Entry (i, j, f) is the derivative of feature f by latent j at row i.
     """
-    # A latent of no variance is still measured by its size, or by that of the others.
-    sizes = torch.maximum(u.std(dim=0, correction=0), 1e-3 * u.abs().mean(dim=0))
-    sizes = torch.ones_like(sizes) if not sizes.any() else sizes
-    sizes = 1e-5 * sizes.clamp(min=1e-3 * float(sizes.max()))
+    steps = _steps(u)
     k, n_features = u.shape[1], decoder(u[:1]).shape[1]
-    # All latents of a few rows at a time: some 30 MB, whatever the widths.
-    step = max(1, 2**22 // (k * n_features))
-    for i in range(0, len(u), step):
-        rows = u[i : i + step]
+    # All latents of a few rows at a time: some 30 MB, unless the widths are large.
+    height = max(16, 2**22 // (k * n_features))
+    for i in range(0, len(u), height):
+        rows = u[i : i + height]
         jacobian = torch.empty(len(rows), k, n_features, dtype=u.dtype)
         for j in range(k):
-            ahead, behind = rows.clone(), rows.clone()
-            ahead[:, j] += sizes[j]
-            behind[:, j] -= sizes[j]
-            jacobian[:, j] = (decoder(ahead) - decoder(behind)) / (2 * sizes[j])
+            jacobian[:, j] = _derivative(decoder, rows, j, steps[j])
         yield slice(i, i + len(rows)), jacobian
 
 
-def decoder_gram(decoder: Callable[[Tensor], Tensor], u: Tensor) -> Tensor:
+@torch.no_grad()
+def mean_jacobian(decoder: Decoder, u: Tensor) -> Tensor:
+    """Return the mean of the decoder's Jacobian over latents `u`, (k, n_features).
+
+    Parameters
+    ----------
+    decoder : callable
+        Maps (n, k) to (n, n_features).
+    u : Tensor of shape (n, k), float64
+        Where to take it.
+    """
+    steps = _steps(u)
+    n_features = decoder(u[:1]).shape[1]
+    total = torch.zeros(u.shape[1], n_features, dtype=u.dtype)
+    for rows in torch.split(u, max(64, 2**21 // n_features)):
+        for j in range(u.shape[1]):
+            total[j] += _derivative(decoder, rows, j, steps[j]).sum(dim=0)
+    return total / len(u)
+
+
+def decoder_gram(decoder: Decoder, u: Tensor) -> Tensor:
     r"""Return the mean of :math:`J J^\top` over latents `u`.
 
     Parameters
