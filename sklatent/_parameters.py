@@ -92,8 +92,8 @@ def prefix_probabilities(ordered: Any, k: int) -> NDArray[np.float64] | None:
     A size `s` to be good at has the weight `s` up to 8 and :math:`8\,(s/8)^{-1/3}`
     beyond: small sizes count less, since their large errors would rule all others, and
     so do large ones, which have decoders of their own. Where all sizes up to k are to
-    be good, each size has the share :math:`\log(s / (s - 1))` of this, so that doublings
-    count alike.
+    be good, each size has the share :math:`\log(s / (s - 1))` of this, so that
+    doublings count alike.
 
     Parameters
     ----------
