@@ -64,6 +64,13 @@ class Autoencoder(BaseLatentEncoder):
     >>> pca = Autoencoder(n_components=8, hidden_layer_sizes=()).fit(X_train)
     >>> bool(ae.score(X_test) > pca.score(X_test) + 0.15)
     True
+
+    One fit for all sizes:
+
+    >>> ordered = Autoencoder(16, ordered=True, random_state=0).fit(X_train)
+    >>> small = ordered.truncate(4)
+    >>> bool((small.transform(X_test) == ordered.transform(X_test)[:, :4]).all())
+    True
     """
 
     def __init__(

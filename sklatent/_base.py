@@ -1,12 +1,10 @@
 """What every estimator promises: validate, fit, transform, score, in one place."""
 
 import copy
-import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,8 +16,6 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
@@ -28,13 +24,12 @@ from ._batches import Prefixes
 from ._components import ComponentsMixin
 from ._devices import inference_device, training_device
 from ._isolation import choose_threads, isolated
-from ._linear_start import pca_errors
+from ._ordered import OrderedLatentsMixin
 from ._parameters import (
     CONSTRAINTS,
     epochs,
     layer_sizes,
     n_decoders,
-    prefix_probabilities,
     rows_of_a_batch,
     seed_of,
     torch_dtype,
@@ -55,6 +50,7 @@ FLOATS = [np.float64, np.float32]
 
 
 class BaseLatentEncoder(
+    OrderedLatentsMixin,
     ComponentsMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -259,24 +255,6 @@ class BaseLatentEncoder(
         if self._wanted_share is not None:
             self._keep_first(self._smallest_size(self._wanted_share))
 
-    @property
-    def _wanted_share(self) -> float | None:
-        """The share of variance to explain, where `n_components` is one."""
-        size: Any = self.n_components
-        return None if size is None or isinstance(size, Integral) else float(size)
-
-    @property
-    def _is_ordered(self) -> bool:
-        """Whether the fitted latents are ordered."""
-        return bool(self._fitted_with["ordered"])
-
-    def _prefixes(self) -> NDArray[np.float64] | None:
-        """Return how often training uses the first 1, 2, ... latents only."""
-        prefixes = prefix_probabilities(self.ordered, self.n_components_)
-        if prefixes is None and self._wanted_share is not None:
-            return prefix_probabilities(True, self.n_components_)
-        return prefixes
-
     def _plan(self, n_samples: int, good_start: bool, seed: int) -> Plan:
         """Choose the rows to hold out."""
         if self._is_linear():
@@ -288,113 +266,6 @@ class BaseLatentEncoder(
             seed,
             good_start=good_start,
         )
-
-    def _n_latents(self, rows: NDArray[np.float64], plan: Plan, seed: int) -> int:
-        """Return how many latents to train."""
-        limit: int = min(rows.shape)
-        size: Any = self.n_components
-        share = self._wanted_share
-        if share is None:
-            return int(size) if size else limit
-        # As many as PCA needs, and some to spare: more are never wanted.
-        everything = np.arange(len(rows))
-        left, total = np.zeros(limit), 0.0
-        for others, held_out in plan.splits or [(everything, everything)]:
-            left += pca_errors(rows[others], rows[held_out], limit, seed)
-            total += float(np.square(rows[held_out]).sum())
-        reached = np.flatnonzero(left <= (1 - share) * total)
-        wanted = int(reached[0]) + 1 if len(reached) else limit
-        return min(limit, wanted + 1 + int(self._spare * wanted))
-
-    #: What is added to PCA's latents where a share of variance is wanted.
-    _spare: ClassVar[float] = 0.1
-
-    def _judge_sizes(
-        self, judged: Sequence[tuple[Any, Indices]], rows: NDArray[np.float64]
-    ) -> None:
-        """Set what each further latent explains of the rows that each model judges."""
-        left, total = np.zeros(self.n_components_), 0.0
-        unit, offset = self._output_units()
-        for module, held_out in judged:
-            step = -(-len(held_out) * self._n_inner // 2**19)
-            x = rows[held_out[::step]]
-            total += float(np.square(x).sum())
-            wanted = next(module.buffers()).dtype
-            shown = torch.from_numpy(x).to(wanted)
-            with torch.inference_mode():
-                u = module.eval().latents(shown)
-                for j in range(len(left)):
-                    x_hat = module.expected(u, j + 1).double().numpy()
-                    if unit != self._scale:
-                        x_hat = (x_hat * unit + offset - self.mean_) / self._scale
-                    left[j] += np.square(x_hat - x).sum()
-        explained = 1 - left / total if total else np.zeros(len(left))
-        gains = np.diff(explained, prepend=0.0)
-        self.explained_variance_ratio_ = gains.astype(self.mean_.dtype)
-        self._share = float(gains.sum())
-
-    def _smallest_size(self, share: float) -> int:
-        """Return the smallest size that explains this share of held-out rows."""
-        explained = np.cumsum(self.explained_variance_ratio_, dtype=np.float64)
-        reached = np.flatnonzero(explained >= share)
-        if len(reached):
-            return int(reached[0]) + 1
-        best = int(explained.argmax()) + 1
-        warnings.warn(
-            f"n_components={self.n_components}, but {best} latents, which explain most "
-            f"of the rows held out, explain {explained[best - 1]:.3f} of them; these "
-            "are kept.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
-        return best
-
-    def truncate(self, n_components: int) -> Self:
-        """Return the model of the first latents only.
-
-        Parameters
-        ----------
-        n_components : int
-            How many, at most `n_components_`.
-
-        Returns
-        -------
-        truncated : object
-            A fitted estimator of the same class, of which ``transform(X)`` is
-            ``transform(X)[:, :n_components]`` of this one. It shares nothing with it.
-
-        Raises
-        ------
-        ValueError
-            If the model was not fitted with ``ordered``, or has fewer latents.
-        TypeError
-            If `n_components` is no int.
-        """
-        check_is_fitted(self)
-        check_scalar(n_components, "n_components", Integral, min_val=1)
-        if not self._is_ordered:
-            raise ValueError(
-                "truncate wants a model fitted with ordered=True; the first latents of "
-                f"this one, fitted with ordered={self.ordered!r}, are no model."
-            )
-        if n_components > self.n_components_:
-            raise ValueError(
-                f"n_components={n_components}, but the fitted model has "
-                f"n_components_={self.n_components_}."
-            )
-        truncated = copy.deepcopy(self)
-        truncated._keep_first(int(n_components))
-        truncated.n_components = int(n_components)
-        if not np.ndim(truncated.ordered):
-            truncated.ordered = True  # as a share of variance had it
-        return truncated
-
-    def _keep_first(self, size: int) -> None:
-        """Drop the latents after the first `size`."""
-        self.net_.module_.truncate(size)
-        self.n_components_ = size
-        self._drop_readings(size)
-        self._set_noise_variance()
 
     def _previous_module(self, X: NDArray[Any]) -> Any:
         """Return the module to continue from, if `warm_start` wants one."""
@@ -421,12 +292,6 @@ class BaseLatentEncoder(
         if self._is_linear():
             return None  # solved anew: there is nothing to continue
         return self.net_.module_
-
-    def _ordering(self) -> Any:
-        """Return `ordered` in a form that can be compared."""
-        if np.ndim(self.ordered):
-            return tuple(int(size) for size in self.ordered)  # type: ignore[union-attr]
-        return bool(self.ordered) or self._wanted_share is not None
 
     def _structure(self) -> dict[str, Any]:
         """Return the parameters of ours that the module's structure follows."""

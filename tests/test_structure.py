@@ -23,7 +23,7 @@ ORDER = [
         "_denoiser_start",
         "_probabilistic_start",
     },
-    {"_assembly", "_training"},
+    {"_assembly", "_training", "_ordered"},
     {"_base"},
     {"_autoencoder", "_denoising", "_variational", "_latent_size"},
     {"_plot"},
