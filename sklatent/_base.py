@@ -211,9 +211,6 @@ class BaseLatentEncoder(
         previous = self._previous_module(X)
         good_start = previous is not None or self.init == "pca"
         plan = self._plan(len(X), good_start, seed)
-        self._batch_rows = rows_of_a_batch(
-            self.batch_size, len(X), ordered=bool(self._ordering())
-        )
         if previous is None:
             rows, self.mean_, self._scale = standardise(X)
             self.n_components_ = self._n_latents(rows, plan, seed)
@@ -221,6 +218,8 @@ class BaseLatentEncoder(
             self._prepare(rows, seed)
         else:
             rows = scaled(X, self.mean_, self._scale)
+        ordered = self._prefixes() is not None
+        self._batch_rows = rows_of_a_batch(self.batch_size, len(X), ordered=ordered)
         exact: dict[str, Tensor] = {}
 
         def build(part: Indices | slice) -> Any:
