@@ -78,7 +78,7 @@ ESTIMATORS = [
     Autoencoder(n_components=0.8, early_stopping=False, **QUICK),
     DenoisingAutoencoder(n_components=2, ordered=[1], early_stopping=True, **QUICK),
     VariationalAutoencoder(n_components=2, ordered=True, **QUICK),
-    LatentSizeCV(Autoencoder(random_state=0, **QUICK), cv=2),
+    LatentSizeCV(Autoencoder(random_state=0, early_stopping=False, **QUICK), cv=2),
     LatentSizeCV(
         Autoencoder(random_state=0, early_stopping=False, **QUICK),
         [1, 2],
