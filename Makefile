@@ -29,9 +29,9 @@ lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# One BLAS thread for each of two workers: more would wait for each other, spinning.
+# One thread for each of two workers: more would wait for each other, spinning.
 test: lint
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: .venv/installed-test
 	$(BIN)/python -m pytest -n 2 -m slow

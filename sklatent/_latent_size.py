@@ -124,7 +124,8 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     >>> from sklearn.datasets import load_digits
     >>> from sklatent import Autoencoder, LatentSizeCV
     >>> X = load_digits().data
-    >>> search = LatentSizeCV(Autoencoder(random_state=0), [2, 8, 16], cv=3).fit(X)
+    >>> estimator = Autoencoder(max_iter=20, random_state=0)
+    >>> search = LatentSizeCV(estimator, [2, 8, 16], cv=3).fit(X)
     >>> search.best_n_components_
     16
     >>> search.transform(X).shape

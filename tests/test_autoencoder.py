@@ -879,11 +879,18 @@ class StopsThroughAHelper(Callback):
         stop()
 
 
-def test_ctrl_c_in_a_callback_is_ctrl_c(digits):
-    handler = signal.getsignal(signal.SIGINT)
+@pytest.fixture
+def ctrl_c():
+    """Python's own handler, which a shell takes away from what runs behind it."""
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, found)
+
+
+def test_ctrl_c_in_a_callback_is_ctrl_c(digits, ctrl_c):
     with pytest.raises(KeyboardInterrupt):
         quick(callbacks=[PressesCtrlC()]).fit(digits)
-    assert signal.getsignal(signal.SIGINT) is handler
+    assert signal.getsignal(signal.SIGINT) is ctrl_c
     assert quick(callbacks=[StopsThroughAHelper()]).fit(digits).n_iter_ == 1
 
 

@@ -248,7 +248,8 @@ def test_what_is_not_in_use_has_the_prior_and_no_part_in_the_bound():
     # The bound with two latents in use, written down.
     mean, log_variance = (part[:, :2] for part in net.posterior(x))
     u = mean[:, None] + torch.exp(0.5 * log_variance)[:, None] * draws
-    location = net.decoder.parts[1](torch.nn.functional.pad(u, (0, 1)))
+    padded = torch.nn.functional.pad(u, (0, 1)).flatten(0, 1)
+    location = net.decoder.parts[1](padded).view(4, 6, 5)
     variance = net.noise().exp()
     log_p = torch.distributions.Normal(location, variance.sqrt()).log_prob(x[:, None])
     prior = torch.distributions.Normal(0.0, 1.0).log_prob(u).sum(2)
