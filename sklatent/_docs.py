@@ -31,7 +31,7 @@ weight_decay : float, default=1.0
     Decoupled weight decay of AdamW on the networks. It pulls towards the linear
     start.
 batch_size : int or 'auto', default='auto'
-    Rows in a batch. 'auto' is a sixteenth of the rows, within 32 (64 if latents are
+    Rows in a batch. 'auto' is a sixteenth of the rows, within 32 (96 if latents are
     ordered) and 512.
 max_iter : int or 'auto', default='auto'
     Epochs of the learning rate's cycle. 'auto' makes about 4000 steps, but 20

@@ -70,11 +70,11 @@ def layer_sizes(sizes: Any) -> tuple[int, ...]:
 def rows_of_a_batch(batch_size: int | str, n_samples: int, *, ordered: bool) -> int:
     """Return the rows of a batch; ``'auto'`` grows with the data, from 32 to 512.
 
-    For ordered latents it starts at 64: each size has only some of the rows.
+    For ordered latents it starts at 96: each size has only some of the rows.
     """
     if batch_size != "auto":
         return int(batch_size)
-    return min(max(64 if ordered else 32, n_samples // 16), 512)
+    return min(max(96 if ordered else 32, n_samples // 16), 512)
 
 
 def epochs(
