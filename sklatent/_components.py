@@ -72,13 +72,10 @@ class ComponentsMixin:
         """Return the latents; set what there is to explain, and what is explained."""
         Z = np.empty((len(X), self.n_components_))
         total = left = 0.0
-        unit, offset = self._output_units()
         with self._inference(X.dtype) as (module, device):
             for rows, x in self._batches(X, X.dtype, device):
                 z = module.encode(x)
-                x_hat = module.decode(z).double().cpu().numpy()
-                if unit != self._scale:
-                    x_hat = (x_hat * unit + offset - self.mean_) / self._scale
+                x_hat = self._as_scaled_rows(module.decode(z))
                 given = x.double().cpu().numpy()
                 Z[rows] = z.double().cpu().numpy()
                 total += float(np.vdot(given, given))
@@ -86,6 +83,15 @@ class ComponentsMixin:
         self._total_variance = total / (len(X) - 1)
         self._share = 1 - left / total if total > 0 else 1.0
         return Z
+
+    def _as_scaled_rows(self, decoded: torch.Tensor) -> NDArray[np.float64]:
+        """Return what the decoder gave in float64, centred and scaled as rows are."""
+        x: NDArray[np.float64] = decoded.double().cpu().numpy()
+        unit, offset = self._output_units()
+        if offset is self.mean_:  # it is so already; there and back would round
+            return x
+        scaled: NDArray[np.float64] = (x * unit + offset - self.mean_) / self._scale
+        return scaled
 
     def _set_noise_variance(self) -> None:
         """Set the mean variance in the directions that have no latent, as in PCA."""

@@ -31,10 +31,9 @@ class OrderedLatentsMixin:
     mean_: NDArray[Any]
     net_: Any
     _n_inner: int
-    _scale: float
     _fitted_with: dict[str, Any]
     _drop_readings: Any
-    _output_units: Any
+    _as_scaled_rows: Any
     _set_noise_variance: Any
 
     @property
@@ -86,7 +85,6 @@ class OrderedLatentsMixin:
     ) -> None:
         """Set what each further latent explains of the rows that each model judges."""
         left, total = np.zeros(self.n_components_), 0.0
-        unit, offset = self._output_units()
         for module, held_out in judged:
             step = -(-len(held_out) * self._n_inner // 2**19)
             x = rows[held_out[::step]]
@@ -96,9 +94,7 @@ class OrderedLatentsMixin:
             with torch.inference_mode():
                 u = module.eval().latents(shown)
                 for j in range(len(left)):
-                    x_hat = module.expected(u, j + 1).double().numpy()
-                    if unit != self._scale:
-                        x_hat = (x_hat * unit + offset - self.mean_) / self._scale
+                    x_hat = self._as_scaled_rows(module.expected(u, j + 1))
                     left[j] += np.square(x_hat - x).sum()
         explained = 1 - left / total if total else np.zeros(len(left))
         gains = np.diff(explained, prepend=0.0)
