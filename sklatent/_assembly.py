@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ._linear_start import Array, LinearStart
+from ._linear_start import LinearStart
 from ._probabilistic_start import ProbabilisticStart
+from ._scaling import Array
 from .nn import (
     MLP,
     AutoencoderModule,

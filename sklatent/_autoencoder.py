@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ._assembly import Network
 from ._base import BaseLatentEncoder
 from ._docs import documented
 from ._linear_start import LinearStart, pca_start
+from ._scaling import ScaledRows
 from ._training import Objective, share
 from .nn import SquaredError
 
@@ -123,8 +121,8 @@ class Autoencoder(BaseLatentEncoder):
             callbacks=callbacks,
         )
 
-    def _linear_start(self, rows: NDArray[np.float64], seed: int) -> LinearStart:
+    def _linear_start(self, rows: ScaledRows, seed: int) -> LinearStart:
         return pca_start(rows, self.n_components_, seed)
 
-    def _objective(self, rows: NDArray[np.float64]) -> Objective:  # noqa: ARG002
+    def _objective(self, rows: ScaledRows) -> Objective:  # noqa: ARG002
         return Objective(SquaredError(), share)

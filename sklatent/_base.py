@@ -34,11 +34,10 @@ from ._parameters import (
     seed_of,
     torch_dtype,
 )
-from ._scaling import row_slices, scaled, standardise
-from ._selection import Indices, Plan, make_plan
+from ._scaling import Part, ScaledRows, centre_and_scale, row_slices, scaled
+from ._selection import Plan, make_plan
 from ._training import Objective, Trained, TrainingOptions, train
 from .nn import (
-    AutoencoderModule,
     LatentFrame,
     Moments,
     decoder_gram,
@@ -118,17 +117,17 @@ class BaseLatentEncoder(
     # The hooks ------------------------------------------------------------------
 
     @abstractmethod
-    def _linear_start(self, rows: NDArray[np.float64], seed: int) -> Any:
+    def _linear_start(self, rows: ScaledRows, seed: int) -> Any:
         """Solve for the linear model that training starts from."""
 
     @abstractmethod
-    def _objective(self, rows: NDArray[np.float64]) -> Objective:
+    def _objective(self, rows: ScaledRows) -> Objective:
         """Say what is to become small, over scaled rows like these."""
 
-    def _prepare(self, rows: NDArray[np.float64], seed: int) -> None:
+    def _prepare(self, rows: ScaledRows, seed: int) -> None:
         """Settle what depends on all scaled rows, before anything is built of them."""
 
-    def _assemble(self, start: Any, rows: NDArray[np.float64], seed: int) -> Any:  # noqa: ARG002
+    def _assemble(self, start: Any, rows: ScaledRows, seed: int) -> Any:  # noqa: ARG002
         """Return the module before training, in float64."""
         return assemble(
             self._architecture(),
@@ -137,12 +136,19 @@ class BaseLatentEncoder(
             seed=seed,
         )
 
-    def _frame(self, module: Any, X: NDArray[Any], untouched: bool) -> LatentFrame:
+    def _frame(self, module: Any, moments: Moments, untouched: bool) -> LatentFrame:
         """Return the frame of the latents, in which they are not whitened."""
         if untouched and self._start_is_in_frame:
             frame: LatentFrame = module.frame
             return frame
-        return self._principal_frame(module, X)
+        make = ordered_frame if self._is_ordered else principal_frame
+        gram = decoder_gram(module.decoder, moments.some)
+        return make(moments, gram, self._scale)
+
+    def _see(self, module: Any, x: Tensor) -> Tensor:
+        """Return the latents of scaled training rows, once for each row."""
+        u: Tensor = module.latents(x)
+        return u
 
     def _finish(self, X: NDArray[Any], seed: int) -> None:  # noqa: ARG002
         """Set what else is to be known of the fitted model."""
@@ -212,17 +218,17 @@ class BaseLatentEncoder(
         good_start = previous is not None or self.init == "pca"
         plan = self._plan(len(X), good_start, seed)
         if previous is None:
-            rows, self.mean_, self._scale = standardise(X)
+            self.mean_, self._scale = centre_and_scale(X)
+        rows = ScaledRows(X, self.mean_, self._scale)
+        if previous is None:
             self.n_components_ = self._n_latents(rows, plan, seed)
             self._n_inner = self.n_components_
             self._prepare(rows, seed)
-        else:
-            rows = scaled(X, self.mean_, self._scale)
         ordered = self._prefixes() is not None
         self._batch_rows = rows_of_a_batch(self.batch_size, len(X), ordered=ordered)
         exact: dict[str, Tensor] = {}
 
-        def build(part: Indices | slice) -> Any:
+        def build(part: Part) -> Any:
             module = previous
             if module is None:
                 solve = self.init == "pca"
@@ -239,9 +245,12 @@ class BaseLatentEncoder(
         self.net_ = trained.net
         self._fitted_with = self._structure()
         untouched = trained.best_iteration == 0 and previous is None
-        frame = self._frame(module, X, untouched and self.init == "pca")
-        module.frame = frame.first(self.n_components_).to(torch_dtype(X.dtype))
-        self._read(X)
+        exactly = copy.deepcopy(module).double()
+        moments = self._pass(exactly, rows)
+        frame = self._frame(exactly, moments, untouched and self.init == "pca")
+        frame = frame.first(self.n_components_)
+        module.frame = copy.deepcopy(frame).to(torch_dtype(X.dtype))
+        self._read(X, moments, frame)
         if self._is_ordered:
             self._judge_sizes(trained.judged or [(module, np.arange(len(X)))], rows)
         self._finish(X, seed)
@@ -326,8 +335,8 @@ class BaseLatentEncoder(
 
     def _train(
         self,
-        build: Callable[[Indices | slice], Any],
-        rows: NDArray[np.float64],
+        build: Callable[[Part], Any],
+        rows: ScaledRows,
         plan: Plan,
         seed: int,
     ) -> Trained:
@@ -354,31 +363,27 @@ class BaseLatentEncoder(
             verbose=int(self.verbose),
             seed=seed,
         )
-        x = torch.from_numpy(rows.astype(np.float32))
         objective = self._objective(rows)
         if architecture.prefixes is not None:
             weights = torch.from_numpy(architecture.prefixes)
             inputs = Prefixes(objective.inputs, weights)
             objective = replace(objective, inputs=inputs)
-        return train(build, objective, x, plan, options)
+        return train(build, objective, rows, plan, options)
 
-    def _principal_frame(
-        self, module: AutoencoderModule, X: NDArray[Any]
-    ) -> LatentFrame:
-        """Return the frame in which the latents of `X` read like PCA's."""
-        module = copy.deepcopy(module).double()
-        moments = Moments(self._n_inner, X.shape[1])
+    def _pass(self, module: Any, rows: ScaledRows) -> Moments:
+        """Look at all training rows once, through a module in float64."""
+        moments = Moments(self._n_inner, rows.shape[1])
         with torch.inference_mode():
-            for _, x in self._batches(X, np.float64, torch.device("cpu")):
-                u = module.latents(x)
-                moments.add(u, x, module.decoder(u))
-            n = min(250, max(25, 2**13 // self._n_inner))
-            some = X[:: max(1, len(X) // n)][:n]
-            some = scaled(some, self.mean_, self._scale)
-            u = module.latents(torch.from_numpy(some))
-            gram = decoder_gram(module.decoder, u)
-        frame = ordered_frame if self._is_ordered else principal_frame
-        return frame(moments, gram, self._scale)
+            for block in rows.blocks():
+                x = torch.from_numpy(block)
+                u = self._see(module, x)
+                decoded = module.expected(u, self._n_inner)
+                moments.add(u, x, torch.from_numpy(self._as_scaled_rows(decoded)))
+            # Some for the decoder's Jacobian, which takes 2 k passes for each.
+            most = 2**20 // (self._n_inner * rows.shape[1])
+            some = rows.thinned(min(250, max(25, most))).dense()
+            moments.some = module.latents(torch.from_numpy(some))
+        return moments
 
     # Using the fitted model -----------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The rows of a data set, in batches that are slices of whole tensors."""
+"""The rows of a data set, in batches that are slices of larger tensors."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+
+from ._scaling import ScaledRows
 
 #: What the module is shown of clean rows: they themselves, a corrupted copy, or a tuple
 #: of tensors. The generator is the source of all noise.
@@ -51,40 +53,51 @@ class Prefixes:
 
 
 class Rows(Dataset[tuple[Any, Tensor]]):
-    """Rows of a tensor, the targets, and what the module is shown of them.
+    """Scaled rows, the targets, and what the module is shown of them.
 
     Parameters
     ----------
-    x : Tensor of shape (n_samples, n_features)
+    rows : ScaledRows
         The rows.
     inputs : callable, default=rows_themselves
         What the module is shown.
     seed : int, default=0
         For that, and for the order in which training sees the rows.
+    device : torch.device or str, default='cpu'
+        Where the module is.
     """
 
     def __init__(
-        self, x: Tensor, inputs: Inputs = rows_themselves, seed: int = 0
+        self,
+        rows: ScaledRows,
+        inputs: Inputs = rows_themselves,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
     ) -> None:
-        self.x = x
+        self.rows = rows
         self.inputs = inputs
         self.generator = torch.Generator().manual_seed(seed)
+        self.device = device
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.rows)
 
-    def __getitem__(self, i: Any) -> tuple[Tensor, Tensor]:
-        return self.x[i], self.x[i]
+    def take(self, index: Tensor) -> Tensor:
+        """Return the rows with these indices, on the device."""
+        return self.rows.tensor(index.numpy()).to(self.device)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
+        x = self.take(torch.tensor([i]))[0]
+        return x, x
 
 
 class HeldOut(Rows):
     """Rows of which the module is shown the same each time."""
 
-    def __init__(
-        self, x: Tensor, inputs: Inputs = rows_themselves, seed: int = 0
-    ) -> None:
-        super().__init__(x, inputs, seed)
-        self.shown = inputs(x, self.generator)
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.x = self.rows.tensor().to(self.device)
+        self.shown = self.inputs(self.x, self.generator)
 
 
 class InOrder:
@@ -106,15 +119,24 @@ class InOrder:
         return zip(shown, self.rows.x.tensor_split(self.n_batches), strict=True)
 
 
+#: Numbers that are gathered at once, in the new order: some MB.
+GATHERED = 2**20
+
+
 class Shuffled(InOrder):
     """The batches of a `Rows` in a new order each time; skorch's ``iterator_train``."""
 
     def __iter__(self) -> Iterator[tuple[Any, Tensor]]:
-        x, generator = self.rows.x, self.rows.generator
-        order = torch.randperm(len(x), generator=generator).to(x.device)
-        for some in order.tensor_split(self.n_batches):
-            batch = x.index_select(0, some)
-            yield self.rows.inputs(batch, generator), batch
+        rows, generator = self.rows, self.rows.generator
+        order = torch.randperm(len(rows), generator=generator)
+        batches = order.tensor_split(self.n_batches)
+        n_features = rows.rows.shape[1]
+        together = max(1, GATHERED // (len(batches[0]) * n_features))
+        for i in range(0, len(batches), together):
+            some = batches[i : i + together]
+            x = rows.take(torch.cat(some))
+            for batch in x.split([len(indices) for indices in some]):
+                yield rows.inputs(batch, generator), batch
 
 
 def _split(shown: Any, n: int) -> list[Any]:

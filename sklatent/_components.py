@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from .nn import jacobians, mean_jacobian
+from .nn import LatentFrame, Moments, jacobians, mean_jacobian
 
 #: Latents of the training rows that are kept, as a number of floats.
 KEPT = 2**18
@@ -35,54 +35,39 @@ class ComponentsMixin:
     _output_units: Any
     _validate: Any
 
-    def _read(self, X: NDArray[Any]) -> None:
+    def _read(self, X: NDArray[Any], moments: Moments, frame: LatentFrame) -> None:
         """Set the attributes that describe the latents of the training rows.
 
         With ``whiten=True`` the module's frame is whitened here, so that they describe
         the latents before it, as in PCA.
         """
-        Z = self._pass(X)
-        n = len(X)
+        n = self.n_samples_ = moments.n
+        self._total_variance = moments.squares / (n - 1)
+        left, total = moments.left, moments.squares
+        self._share = 1 - left / total if total > 0 else 1.0
         # The squares of very large or small numbers leave the floats.
-        largest = float(np.abs(Z).max()) or 1.0
-        std = (Z / largest).std(axis=0, ddof=1) * largest
+        unit = float(frame.matrix.abs().max()) or 1.0
+        matrix = frame.matrix / unit
+        variance = ((matrix.mT @ moments.covariance) * matrix.mT).sum(dim=1)
+        std = variance.clamp(min=0).sqrt().numpy()
+        self.explained_variance_ratio_ = self._shares(np.square(std)).astype(X.dtype)
+        std *= unit
+        with np.errstate(over="ignore", under="ignore"):
+            self.explained_variance_ = np.square(std).astype(X.dtype)
+            self.singular_values_ = (std * np.sqrt(n - 1)).astype(X.dtype)
         self._latent_std = np.ones(len(std))
         if self.whiten:
             alive = std > 1e-9 * std.max()
             self._latent_std = np.where(alive, std, 1.0)
             module = self.net_.module_
-            factor = torch.from_numpy(1 / self._latent_std).to(module.frame.matrix)
-            module.frame = module.frame.times(factor)
-            Z /= self._latent_std
-        dtype = X.dtype
-        self.n_samples_ = n
-        with np.errstate(over="ignore", under="ignore"):
-            self.explained_variance_ = np.square(std).astype(dtype)
-            self.singular_values_ = (std * np.sqrt(n - 1)).astype(dtype)
-        self.explained_variance_ratio_ = self._shares(np.square(std / largest)).astype(
-            dtype
-        )
+            factor = torch.from_numpy(1 / self._latent_std)
+            module.frame = frame.times(factor).to(module.frame.mean.dtype)
         decoder = self.net_.module_.decoder
-        work = Z.size * sum(w.numel() for w in decoder.state_dict().values())
-        step = max(-(-Z.size // KEPT), -(-work // AFFORDABLE))
-        self._codes: NDArray[Any] = Z[::step].astype(dtype)
+        size = n * len(std)
+        work = size * sum(w.numel() for w in decoder.state_dict().values())
+        step = max(-(-size // KEPT), -(-work // AFFORDABLE))
+        self._codes: NDArray[Any] = self._encode(X[::step])
         self._components: NDArray[Any] | None = None
-
-    def _pass(self, X: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the latents; set what there is to explain, and what is explained."""
-        Z = np.empty((len(X), self.n_components_))
-        total = left = 0.0
-        with self._inference(X.dtype) as (module, device):
-            for rows, x in self._batches(X, X.dtype, device):
-                z = module.encode(x)
-                x_hat = self._as_scaled_rows(module.decode(z))
-                given = x.double().cpu().numpy()
-                Z[rows] = z.double().cpu().numpy()
-                total += float(np.vdot(given, given))
-                left += float(np.square(x_hat - given).sum())
-        self._total_variance = total / (len(X) - 1)
-        self._share = 1 - left / total if total > 0 else 1.0
-        return Z
 
     def _as_scaled_rows(self, decoded: torch.Tensor) -> NDArray[np.float64]:
         """Return what the decoder gave in float64, centred and scaled as rows are."""

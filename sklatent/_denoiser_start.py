@@ -2,14 +2,14 @@
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 
-from ._linear_start import Array, LinearStart, never_zero
+from ._linear_start import LinearStart, PrincipalAxes, never_zero, principal_axes
+from ._scaling import Array, ScaledRows, as_rows
 from .nn import Corruption
 
 
 def denoiser_start(
-    X: Array, n_components: int, corruption: Corruption, seed: int
+    X: Array | ScaledRows, n_components: int, corruption: Corruption, seed: int
 ) -> LinearStart:
     r"""Solve for the best linear map of rank k from corrupted rows to clean ones.
 
@@ -26,7 +26,7 @@ def denoiser_start(
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features), float64
+    X : ndarray or ScaledRows of shape (n_samples, n_features)
         Clean rows, near unit scale.
     n_components : int
         k. What exceeds ``min(X.shape)`` is zero, as in `pca_start`.
@@ -45,12 +45,15 @@ def denoiser_start(
     ones, which are a complete basis where there are more rows than features (and at
     most 3000 of these).
     """
-    n_features = X.shape[1]
-    pca, variance = _principal_axes(X, n_components, seed)
-    axes = pca.components_
-    moments = corruption.moments(*map(torch.from_numpy, (pca.mean_, X.var(axis=0))))
+    rows = as_rows(X)
+    n_samples, n_features = rows.shape
+    pca = _all_axes(rows, n_components, seed)
+    axes, variance = pca.components, pca.variance * (1 - 1 / n_samples)
+    variances = rows.variance()
+    moments = corruption.moments(*map(torch.from_numpy, (pca.mean, variances)))
     if moments is None:
-        mean, cross, covariance = _sampled_moments(X, axes, corruption, seed)
+        some = rows.thinned(100_000)
+        mean, cross, covariance = _sampled_moments(some, axes, corruption, seed)
     else:
         mean = moments.mean.numpy()
         cross = np.diag(moments.keep * variance)
@@ -68,37 +71,33 @@ def denoiser_start(
     encoder[:, :rank] = axes.T @ whitener @ right[:rank].T
     decoder = np.zeros((n_components, n_features))
     decoder[:rank] = (left[:, :rank] * scale[:rank]).T @ axes
-    residual = X.var(axis=0).sum() - np.square(scale).sum()
+    residual = variances.sum() - np.square(scale).sum()
     return LinearStart(
         encoder_weight=encoder,
         encoder_bias=-mean @ encoder,
         decoder_weight=decoder,
-        decoder_bias=pca.mean_,
+        decoder_bias=pca.mean,
         latent_scale=never_zero(scale),
         residual=float(np.sqrt(max(residual, 0.0) / n_features)),
     )
 
 
-def _principal_axes(X: Array, n_components: int, seed: int) -> tuple[PCA, Array]:
-    """Return all principal axes that can be had, and the variances along them."""
-    n_samples, n_features = X.shape
-    rank = min(n_samples, n_features)
-    solver = "covariance_eigh" if n_samples > n_features else "full"
+def _all_axes(rows: ScaledRows, n_components: int, seed: int) -> PrincipalAxes:
+    """Return all principal axes that can be had."""
+    rank = min(rows.shape)
     if rank > 3000:
-        rank, solver = min(rank, max(500, n_components)), "randomized"
-    with np.errstate(invalid="ignore", divide="ignore"):  # constant X
-        pca = PCA(rank, svd_solver=solver, random_state=seed).fit(X)
-    return pca, pca.explained_variance_ * (1 - 1 / n_samples)
+        rank = min(rank, max(500, n_components))
+    return principal_axes(rows, rank, seed, widest=3000)
 
 
 def _sampled_moments(
-    X: Array, axes: Array, corruption: Corruption, seed: int
+    some: ScaledRows, axes: Array, corruption: Corruption, seed: int
 ) -> tuple[Array, Array, Array]:
     """Return the mean of corrupted rows and, along the axes, both covariances."""
     generator = torch.Generator().manual_seed(seed)
+    X, rows = some.dense(), some.tensor()
     n_copies = max(1, min(20, 100_000 // len(X)))
     clean = (X - X.mean(axis=0)) @ axes.T
-    rows = torch.from_numpy(X.astype(np.float32))
     copies = [corruption(rows, generator).double().numpy() for _ in range(n_copies)]
     mean = np.mean([copy.mean(axis=0) for copy in copies], axis=0)
     noisy = [(copy - mean) @ axes.T for copy in copies]

@@ -15,6 +15,7 @@ from ._base import BaseLatentEncoder
 from ._denoiser_start import denoiser_start
 from ._docs import documented
 from ._linear_start import LinearStart
+from ._scaling import ScaledRows
 from ._training import Objective, share
 from .nn import (
     Corruption,
@@ -28,10 +29,14 @@ from .nn import (
 
 #: What makes the corruption of scaled rows: from the rows, the level, and mean and
 #: scale of the data.
-_NOISES: dict[str, Callable[[Tensor, float, Tensor, float], Corruption]] = {
-    "gaussian": lambda x, level, *_: GaussianNoise(level * x.std(0, correction=0)),
+_NOISES: dict[str, Callable[[ScaledRows, float, Tensor, float], Corruption]] = {
+    "gaussian": lambda rows, level, *_: GaussianNoise(
+        level * torch.from_numpy(rows.variance()).sqrt()
+    ),
     "masking": lambda _, level, mean, scale: Masking(level, -mean / scale),
-    "salt_and_pepper": lambda x, level, *_: SaltAndPepper(level, x.amin(0), x.amax(0)),
+    "salt_and_pepper": lambda rows, level, *_: SaltAndPepper(
+        level, *map(torch.from_numpy, rows.range())
+    ),
     "swap": lambda _, level, *__: Swap(level),
 }
 
@@ -173,16 +178,16 @@ class DenoisingAutoencoder(BaseLatentEncoder):
     def _foreign(self) -> bool:
         return callable(self.noise) or super()._foreign()
 
-    def _corruption(self, rows: NDArray[np.float64]) -> Corruption:
+    def _corruption(self, rows: ScaledRows) -> Corruption:
         """Return the noise for scaled rows like these."""
         mean = torch.from_numpy(self.mean_.astype(np.float64))
         if callable(self.noise):
             return CustomNoise(self.noise, mean, self._scale)
-        x = torch.from_numpy(rows)
-        return _NOISES[self.noise](x, float(self.noise_level), mean, self._scale)
+        level = float(self.noise_level)
+        return _NOISES[self.noise](rows, level, mean, self._scale)
 
-    def _linear_start(self, rows: NDArray[np.float64], seed: int) -> LinearStart:
+    def _linear_start(self, rows: ScaledRows, seed: int) -> LinearStart:
         return denoiser_start(rows, self.n_components_, self._corruption(rows), seed)
 
-    def _objective(self, rows: NDArray[np.float64]) -> Objective:
+    def _objective(self, rows: ScaledRows) -> Objective:
         return Objective(SquaredError(), share, self._corruption(rows))

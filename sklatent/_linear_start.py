@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.linalg import eigh
 from sklearn.decomposition import PCA
 
-Array = NDArray[np.float64]
+from ._scaling import Array, ScaledRows, as_rows
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class LinearStart:
     residual: float
 
 
-def pca_start(X: Array, n_components: int, seed: int) -> LinearStart:
+def pca_start(X: Array | ScaledRows, n_components: int, seed: int) -> LinearStart:
     r"""Solve for the best linear autoencoder: principal component analysis.
 
     With mean :math:`\mu`, the first k eigenvectors `C` (k, p) of the covariance and
@@ -44,7 +44,7 @@ def pca_start(X: Array, n_components: int, seed: int) -> LinearStart:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features), float64
+    X : ndarray or ScaledRows of shape (n_samples, n_features)
         Rows, near unit scale.
     n_components : int
         k. Beyond ``min(X.shape)`` there is no further component: those columns of
@@ -57,32 +57,86 @@ def pca_start(X: Array, n_components: int, seed: int) -> LinearStart:
     start : LinearStart
         Its signs are those of :class:`sklearn.decomposition.PCA`.
     """
-    n_samples, n_features = X.shape
+    rows = as_rows(X)
+    n_samples, n_features = rows.shape
     rank = min(n_components, n_samples, n_features)
-    # PCA prefers its randomised solver beyond 500 rows or columns; up to 1000 columns
-    # the exact one costs no more.
-    exact = max(X.shape) > 500 and n_features <= 1000
-    solver = "covariance_eigh" if exact else "auto"
-    with np.errstate(invalid="ignore", divide="ignore"):  # constant X
-        pca = PCA(rank, svd_solver=solver, random_state=seed).fit(X)
+    axes = principal_axes(rows, rank, seed)
     components = np.zeros((n_components, n_features))
-    components[:rank] = pca.components_
+    components[:rank] = axes.components
     scale = np.zeros(n_components)
-    scale[:rank] = np.sqrt(pca.explained_variance_)
+    scale[:rank] = np.sqrt(axes.variance)
     scale = never_zero(scale)
 
     encoder = components.T / scale
     decoder = scale[:, None] * components
-    # PCA's noise variance is the mean of the variances that it leaves out.
-    left_over = pca.noise_variance_ * (min(X.shape) - rank) * (1 - 1 / n_samples)
     return LinearStart(
         encoder_weight=encoder,
-        encoder_bias=-pca.mean_ @ encoder,
+        encoder_bias=-axes.mean @ encoder,
         decoder_weight=decoder,
-        decoder_bias=pca.mean_,
+        decoder_bias=axes.mean,
         latent_scale=scale,
-        residual=float(np.sqrt(max(left_over, 0.0) / n_features)),
+        residual=float(np.sqrt(axes.left_over * (1 - 1 / n_samples) / n_features)),
     )
+
+
+@dataclass(frozen=True)
+class PrincipalAxes:
+    """What PCA finds.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_features,)
+    components : ndarray of shape (rank, n_features)
+        With the signs of :class:`sklearn.decomposition.PCA`.
+    variance : ndarray of shape (rank,)
+        Along each, with n - 1.
+    left_over : float
+        The variance along all others, summed.
+    """
+
+    mean: Array
+    components: Array
+    variance: Array
+    left_over: float
+
+
+def principal_axes(
+    rows: ScaledRows, rank: int, seed: int, widest: int = 1000
+) -> PrincipalAxes:
+    """Find the first principal axes.
+
+    Parameters
+    ----------
+    rows : ScaledRows
+        Near unit scale.
+    rank : int
+        How many, at most ``min(rows.shape)``.
+    seed : int
+        For PCA's randomised solver.
+    widest : int, default=1000
+        Features up to which tall data are solved by their covariance, which wants no
+        copy of all rows.
+    """
+    n_samples, n_features = rows.shape
+    if n_samples <= max(500, n_features) or n_features > widest:
+        with np.errstate(invalid="ignore", divide="ignore"):  # constant X
+            pca = PCA(rank, svd_solver="auto", random_state=seed).fit(rows.dense())
+        # PCA's noise variance is the mean of the variances that it leaves out.
+        left_over = pca.noise_variance_ * (min(rows.shape) - rank)
+        return PrincipalAxes(
+            pca.mean_, pca.components_, pca.explained_variance_, max(left_over, 0.0)
+        )
+    mean, covariance = rows.covariance()
+    covariance *= n_samples / (n_samples - 1)
+    total = float(np.trace(covariance))
+    variance, vectors = eigh(
+        covariance, subset_by_index=(n_features - rank, n_features - 1)
+    )
+    variance, components = variance[::-1].clip(min=0), vectors.T[::-1]
+    largest = np.abs(components).argmax(axis=1)
+    signs = np.sign(components[np.arange(rank), largest])
+    left_over = max(total - float(variance.sum()), 0.0)
+    return PrincipalAxes(mean, components * signs[:, None], variance, left_over)
 
 
 def never_zero(scale: Array) -> Array:
@@ -90,12 +144,14 @@ def never_zero(scale: Array) -> Array:
     return np.maximum(scale, 1e-6 * scale.max()) if scale.any() else scale + 1.0
 
 
-def pca_errors(train: Array, rows: Array, n_components: int, seed: int) -> Array:
+def pca_errors(
+    train: ScaledRows, rows: ScaledRows, n_components: int, seed: int
+) -> Array:
     """Return the squared error of rows under PCA of others, for 1, 2, ... components.
 
     Parameters
     ----------
-    train, rows : ndarray of shape (n_samples, n_features)
+    train, rows : ScaledRows of shape (n_samples, n_features)
     n_components : int
     seed : int
 
@@ -105,6 +161,10 @@ def pca_errors(train: Array, rows: Array, n_components: int, seed: int) -> Array
         Summed over `rows`. Where `train` has a lower rank, the last ones are equal.
     """
     start = pca_start(train, n_components, seed)
-    latents = (rows - start.decoder_bias) @ start.encoder_weight * start.latent_scale
-    total = np.square(rows - start.decoder_bias).sum()
-    return np.asarray(total - np.cumsum(np.square(latents).sum(axis=0)))
+    total, explained = 0.0, np.zeros(n_components)
+    for block in rows.blocks():
+        x = block - start.decoder_bias
+        total += float(np.square(x).sum())
+        latents = x @ start.encoder_weight * start.latent_scale
+        explained += np.square(latents).sum(axis=0)
+    return np.asarray(total - np.cumsum(explained))

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._linear_start import pca_errors
 from ._parameters import prefix_probabilities
+from ._scaling import ScaledRows
 from ._selection import Indices, Plan
 
 
@@ -60,7 +61,7 @@ class OrderedLatentsMixin:
             return tuple(int(size) for size in self.ordered)
         return bool(self.ordered) or self._wanted_share is not None
 
-    def _n_latents(self, rows: NDArray[np.float64], plan: Plan, seed: int) -> int:
+    def _n_latents(self, rows: ScaledRows, plan: Plan, seed: int) -> int:
         """Return how many latents to train."""
         limit: int = min(rows.shape)
         size: Any = self.n_components
@@ -72,7 +73,7 @@ class OrderedLatentsMixin:
         left, total = np.zeros(limit), 0.0
         for others, held_out in plan.splits or [(everything, everything)]:
             left += pca_errors(rows[others], rows[held_out], limit, seed)
-            total += float(np.square(rows[held_out]).sum())
+            total += sum(float(np.vdot(x, x)) for x in rows[held_out].blocks())
         reached = np.flatnonzero(left <= (1 - share) * total)
         wanted = int(reached[0]) + 1 if len(reached) else limit
         return min(limit, wanted + 1 + int(self._spare * wanted))
@@ -81,13 +82,13 @@ class OrderedLatentsMixin:
     _spare: ClassVar[float] = 0.1
 
     def _judge_sizes(
-        self, judged: Sequence[tuple[Any, Indices]], rows: NDArray[np.float64]
+        self, judged: Sequence[tuple[Any, Indices]], rows: ScaledRows
     ) -> None:
         """Set what each further latent explains of the rows that each model judges."""
         left, total = np.zeros(self.n_components_), 0.0
         for module, held_out in judged:
             step = -(-len(held_out) * self._n_inner // 2**19)
-            x = rows[held_out[::step]]
+            x = rows.dense(held_out[::step])
             total += float(np.square(x).sum())
             wanted = next(module.buffers()).dtype
             shown = torch.from_numpy(x).to(wanted)

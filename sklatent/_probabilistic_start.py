@@ -9,7 +9,8 @@ from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
-from ._linear_start import Array, LinearStart, pca_start
+from ._linear_start import LinearStart, pca_start
+from ._scaling import Array, ScaledRows, as_rows
 
 #: The noise's variance does not fall below this share of the variance: of all features
 #: together where they share it, and of each feature's own where each has one.
@@ -67,22 +68,23 @@ class Noise:
     shared: bool
     least: float = 0.0
 
-    def floor(self, X: Array) -> Array:
-        """Return the least variance, of shape (n_features,) or (1,)."""
+    def floor(self, variance: Array) -> Array:
+        """Return the least variance, (n_features,) or (1,), from that of the data."""
         if self.shared:
             return np.array([SHARED_FLOOR])
         # A constant feature has no variance to take a share of.
-        variance = X.var(axis=0)
         mean = max(float(variance.mean()), 1e-3)
         own = FEATURE_FLOOR * np.maximum(variance, FEATURE_FLOOR * mean)
         floor: Array = np.maximum(own, self.least * mean)
         return floor
 
 
-def blank_start(X: Array, n_components: int, noise: Noise) -> ProbabilisticStart:
+def blank_start(
+    rows: ScaledRows, n_components: int, noise: Noise
+) -> ProbabilisticStart:
     """Return the model without latents: all is noise."""
-    k, n_features = n_components, X.shape[1]
-    variance = np.maximum(X.var(axis=0), 1e-3)
+    k, n_features = n_components, rows.shape[1]
+    variance = np.maximum(rows.variance(), 1e-3)
     if noise.shared:
         variance = variance.mean(keepdims=True)
     return ProbabilisticStart(
@@ -90,13 +92,15 @@ def blank_start(X: Array, n_components: int, noise: Noise) -> ProbabilisticStart
         encoder_bias=np.zeros(k),
         posterior_variance=np.ones(k),
         decoder_weight=np.zeros((k, n_features)),
-        decoder_bias=X.mean(axis=0),
+        decoder_bias=rows.mean(),
         noise_variance=variance,
         residual=np.ones(n_features),
     )
 
 
-def ppca_start(X: Array, n_components: int, seed: int) -> ProbabilisticStart:
+def ppca_start(
+    X: Array | ScaledRows, n_components: int, seed: int
+) -> ProbabilisticStart:
     r"""Solve for probabilistic PCA (Tipping & Bishop 1999), in the words of `PCA`.
 
     With the eigenvalues :math:`\lambda_j` and axes :math:`c_j` of the covariance and
@@ -107,14 +111,16 @@ def ppca_start(X: Array, n_components: int, seed: int) -> ProbabilisticStart:
     evidence lower bound of this start *is* its log-likelihood (Lucas et al. 2019,
     arXiv 1911.02469), which is that of ``PCA.score``.
     """
-    pca = pca_start(X, n_components, seed)
-    rank = min(n_components, *X.shape)
-    total = X.var(axis=0, ddof=1).sum()
+    rows = as_rows(X)
+    n_samples, n_features = rows.shape
+    pca = pca_start(rows, n_components, seed)
+    rank = min(n_components, n_samples, n_features)
+    total = float(rows.variance().sum()) * n_samples / (n_samples - 1)
     variance = pca.latent_scale**2
     variance[rank:] = 0.0
     if total == 0:  # PCA gives a latent of no variance a scale all the same
         variance[:] = 0.0
-    left_out = min(X.shape) - rank
+    left_out = min(rows.shape) - rank
     noise = max(total - variance.sum(), 0.0) / left_out if left_out else 0.0
     noise = max(noise, SHARED_FLOOR)
     signal = np.sqrt(np.maximum(variance - noise, 0.0))
@@ -128,32 +134,36 @@ def ppca_start(X: Array, n_components: int, seed: int) -> ProbabilisticStart:
         decoder_weight=signal[:, None] * axes,
         decoder_bias=pca.decoder_bias,
         noise_variance=np.array([noise]),
-        residual=np.full(X.shape[1], max(pca.residual, noise**0.5)),
+        residual=np.full(n_features, max(pca.residual, noise**0.5)),
     )
 
 
 def factor_analysis_start(
-    X: Array, n_components: int, noise: Noise, seed: int
+    X: Array | ScaledRows, n_components: int, noise: Noise, seed: int
 ) -> ProbabilisticStart:
     """Fit factor analysis, with a diagonal posterior."""
-    loadings, variance = _factor_analysis(X, n_components, seed)
-    variance = np.maximum(variance, noise.floor(X))
-    return _with_diagonal_posterior(X.mean(axis=0), loadings, variance)
+    rows = as_rows(X)
+    loadings, variance = _factor_analysis(rows, n_components, seed)
+    variance = np.maximum(variance, noise.floor(rows.variance()))
+    return _with_diagonal_posterior(rows.mean(), loadings, variance)
 
 
-def _factor_analysis(X: Array, n_components: int, seed: int) -> tuple[Array, Array]:
+def _factor_analysis(
+    rows: ScaledRows, n_components: int, seed: int
+) -> tuple[Array, Array]:
     """Return the loadings (k, p) and noise variances (p,) of factor analysis."""
-    n_samples, n_features = X.shape
-    rows = X
-    if n_samples > 2 * n_features and X.size > 2**20:
+    n_samples, n_features = rows.shape
+    if n_samples > 2 * n_features and n_samples * n_features > 2**20:
         # It depends on the covariance only, which these fewer rows have as well.
-        root = np.linalg.qr(X - X.mean(axis=0), mode="r")
-        root *= (n_features / n_samples) ** 0.5
-        rows = np.concatenate([root, -root])
+        variance, axes = np.linalg.eigh(rows.covariance()[1])
+        root = np.sqrt(n_features * variance.clip(min=0))[:, None] * axes.T
+        X = np.concatenate([root, -root])
+    else:
+        X = rows.dense()
     rank = min(n_components, n_samples, n_features)
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
         warnings.simplefilter("ignore", ConvergenceWarning)  # it is a start
-        model = FactorAnalysis(rank, random_state=seed).fit(rows)
+        model = FactorAnalysis(rank, random_state=seed).fit(X)
     loadings = np.zeros((n_components, n_features))
     loadings[:rank] = model.components_
     return loadings, model.noise_variance_
@@ -185,7 +195,9 @@ def _with_diagonal_posterior(
     )
 
 
-def choose_noise(X: Array, n_components: int, kind: str, seed: int) -> Noise:
+def choose_noise(
+    X: Array | ScaledRows, n_components: int, kind: str, seed: int
+) -> Noise:
     """Choose how to model the noise, by the linear model of each choice.
 
     That is factor analysis, with the least floor under which held-out rows have about
@@ -194,13 +206,14 @@ def choose_noise(X: Array, n_components: int, kind: str, seed: int) -> Noise:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or ScaledRows of shape (n_samples, n_features)
         Scaled rows.
     n_components : int
     kind : {'auto', 'shared', 'feature'}
     seed : int
     """
-    n_samples, n_features = X.shape
+    data = as_rows(X)
+    n_samples, n_features = data.shape
     if kind == "shared":
         return Noise(shared=True)
     if n_samples < 10:
@@ -209,11 +222,12 @@ def choose_noise(X: Array, n_components: int, kind: str, seed: int) -> Noise:
     choices = [Noise(shared=False, least=least) for least in FLOORS]
     scores = dict.fromkeys(choices, 0.0)
     for train, held_out in KFold(3).split(order):
-        rows, others = X[order[train]], X[order[held_out]]
+        rows, others = data[order[train]], data.dense(order[held_out])
         loadings, variance = _factor_analysis(rows, n_components, seed)
+        mean, variances = rows.mean(), rows.variance()
         for noise in choices:
             start = _with_diagonal_posterior(
-                rows.mean(axis=0), loadings, np.maximum(variance, noise.floor(rows))
+                mean, loadings, np.maximum(variance, noise.floor(variances))
             )
             scores[noise] += log_likelihood(start, others).sum()
         if kind == "auto" and n_components < n_features:

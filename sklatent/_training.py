@@ -34,6 +34,7 @@ from ._batches import (
     rows_themselves,
 )
 from ._isolation import noticing_ctrl_c
+from ._scaling import ScaledRows
 from ._selection import Indices, Judge, Plan, Ruler, Share
 from .nn import FlatAdamW
 
@@ -113,7 +114,7 @@ class Trained:
 def train(
     build: Builder,
     objective: Objective,
-    x: Tensor,
+    x: ScaledRows,
     plan: Plan,
     options: TrainingOptions,
 ) -> Trained:
@@ -125,8 +126,8 @@ def train(
         ``build(indices)`` returns a float32 module at its start.
     objective : Objective
         What to train it for.
-    x : Tensor of shape (n_samples, n_features), float32
-        The scaled rows.
+    x : ScaledRows of shape (n_samples, n_features)
+        The rows.
     plan : Plan
         The rows held out of it.
     options : TrainingOptions
@@ -164,14 +165,14 @@ def _check_callbacks(callbacks: Sequence[Any] | None) -> None:
 
 
 def _train_on_all(
-    build: Builder, objective: Objective, x: Tensor, n_epochs: int, options: Any
+    build: Builder, objective: Objective, x: ScaledRows, n_epochs: int, options: Any
 ) -> Trained:
     """Train on all rows for one cycle of `n_epochs`."""
     run = _Run(build(ALL), objective, (x, None), n_epochs, options, options.callbacks)
     trained = Trained(run.net)
     if n_epochs == 0:
         return trained
-    ruler = objective.ruler(x)
+    ruler = objective.ruler(run.some)
     before = run.loss_now()
     with run.training(), _progress("training", n_epochs, options) as show:
         for epoch in range(1, n_epochs + 1):
@@ -200,7 +201,7 @@ def _train_on_all(
 def _search(
     build: Builder,
     objective: Objective,
-    x: Tensor,
+    x: ScaledRows,
     plan: Plan,
     options: TrainingOptions,
 ) -> Trained:
@@ -223,8 +224,7 @@ def _search(
         for train, held_out in plan.splits
     ]
     start = np.concatenate([run.start_errors() for run in runs])
-    held_out = np.concatenate([rows for _, rows in plan.splits])
-    ruler = objective.ruler(x[held_out])
+    ruler = objective.ruler(torch.cat([run.held_out.x for run in runs]))
     _check_start(start)
     judge = Judge(start, ruler, options.n_iter_no_change, options.tol)
     modules = [run.net.module_ for run in runs]
@@ -279,7 +279,59 @@ def _warn_of_divergence(trained: Trained, options: TrainingOptions) -> None:
 
 
 class Net(NeuralNet):
-    """A NeuralNet that asks for no autograd where the gradient is written out."""
+    """A NeuralNet whose learning rate follows one cycle, with short ways.
+
+    Networks whose gradient is written out need no autograd. And where no callbacks of
+    the user's watch the batches, skorch and its history hear of those of an epoch as of
+    one: that takes half the time where networks are small.
+    """
+
+    def prepare(self, n_steps: int, *, watched: bool) -> None:
+        """Begin a cycle of so many steps."""
+        self.n_steps_ = n_steps
+        self.step_ = 0
+        self.watched_ = watched
+        self.row_errors_: list[NDArray[np.float64]] = []
+
+    def run_single_epoch(
+        self,
+        iterator: Any,
+        training: bool,
+        prefix: str,
+        step_fn: Callable[..., Any],
+        **fit_params: Any,
+    ) -> None:
+        """Train on, or judge, all batches."""
+        self.row_errors_ = []
+        if self.watched_ or iterator is None:
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            return
+        losses, sizes = [], []
+        for batch in iterator:
+            losses.append(step_fn(batch, **fit_params)["loss"].detach())
+            sizes.append(len(batch[1]))
+        n = sum(sizes)
+        share = torch.tensor(sizes, dtype=torch.float64) / n
+        self.history.new_batch()
+        self.history.record_batch(
+            prefix + "_loss", float(torch.stack(losses).double().cpu() @ share)
+        )
+        self.history.record_batch(prefix + "_batch_size", n)
+        self.history.record(prefix + "_batch_count", len(sizes))
+
+    def train_step(self, batch: Any, **fit_params: Any) -> Any:
+        """Make one step."""
+        done = self.step_ / self.n_steps_
+        for group in self.optimizer_.param_groups:
+            group["lr"] = self.lr * one_cycle(done)
+        self.step_ += 1
+        if hasattr(self.criterion_, "done"):  # it changes in training
+            self.criterion_.done = self.step_ / self.n_steps_
+        if self.watched_:
+            return super().train_step(batch, **fit_params)
+        step = self.train_step_single(batch, **fit_params)
+        self.optimizer_.advance()
+        return step
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the loss of a batch and its gradient."""
@@ -295,79 +347,24 @@ class Net(NeuralNet):
             self.module_.pull(tapes, grad)
         return {"loss": loss, "y_pred": output}
 
+    def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
+        """Compute the loss of held-out rows, and keep each row's error."""
+        step: dict[str, Tensor] = super().validation_step(batch, **fit_params)
+        self.row_errors_.append(_row_errors(self, step["y_pred"], batch[1]))
+        return step
 
-class OneCycle(Callback):
-    """Warm up to `learning_rate` over 30% of the steps, then cool down to zero.
 
-    Both along a cosine, from a 25th of it (Smith & Topin 2018). PyTorch's scheduler
-    does the same and takes many times longer, which shows on small networks.
+def one_cycle(done: float) -> float:
+    """Return the factor of the learning rate when this share of training is done.
+
+    Up from 1/25 to 1 over 30% of the steps, then down to 0, both along a cosine (Smith
+    & Topin 2018). PyTorch's scheduler does the same and takes many times longer, which
+    shows on small networks.
     """
-
-    def __init__(self, learning_rate: float, n_steps: int) -> None:
-        self.learning_rate = learning_rate
-        self.n_steps = n_steps
-        self.step_ = 0
-
-    def rate(self, step: int) -> float:
-        """Return the learning rate of the step, counted from 0."""
-        done, warm = step / max(1, self.n_steps), 0.3
-        if done < warm:
-            share = 0.52 - 0.48 * math.cos(math.pi * done / warm)
-        else:
-            share = 0.5 + 0.5 * math.cos(math.pi * (done - warm) / (1 - warm))
-        return self.learning_rate * share
-
-    def on_batch_begin(
-        self,
-        net: NeuralNet,
-        batch: Any = None,  # noqa: ARG002
-        training: bool | None = None,
-        **kwargs: Any,  # noqa: ARG002
-    ) -> None:
-        if training:
-            for group in net.optimizer_.param_groups:
-                group["lr"] = self.rate(self.step_)
-            self.step_ += 1
-
-
-class _Progress(Callback):
-    """Tells a criterion that changes in training how much of it is done."""
-
-    def __init__(self, n_steps: int) -> None:
-        self.n_steps = n_steps
-        self.step_ = 0
-
-    def on_batch_begin(
-        self,
-        net: NeuralNet,
-        batch: Any = None,  # noqa: ARG002
-        training: bool | None = None,
-        **kwargs: Any,  # noqa: ARG002
-    ) -> None:
-        if training:
-            self.step_ += 1
-            net.criterion_.done = self.step_ / self.n_steps
-
-
-class _HeldOutErrors(Callback):
-    """Keeps each held-out row's error of the last epoch."""
-
-    def __init__(self) -> None:
-        self.errors_: list[NDArray[np.float64]] = []
-
-    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:  # noqa: ARG002
-        self.errors_ = []
-
-    def on_batch_end(
-        self,
-        net: NeuralNet,
-        batch: Any = None,
-        training: bool | None = None,
-        y_pred: Any = None,
-        **kwargs: Any,  # noqa: ARG002
-    ) -> None:
-        if not training:
-            self.errors_.append(_row_errors(net, y_pred, batch[1]))
+    warm = 0.3
+    if done < warm:
+        return 0.52 - 0.48 * math.cos(math.pi * done / warm)
+    return 0.5 + 0.5 * math.cos(math.pi * (done - warm) / (1 - warm))
 
 
 def _row_errors(net: NeuralNet, output: Any, x: Tensor) -> NDArray[np.float64]:
@@ -383,7 +380,7 @@ class _Run:
         self,
         module: nn.Module,
         objective: Objective,
-        data: tuple[Tensor, Tensor | None],
+        data: tuple[ScaledRows, ScaledRows | None],
         n_epochs: int,
         options: TrainingOptions,
         callbacks: Sequence[Any] | None,
@@ -393,21 +390,14 @@ class _Run:
                 "Neither encoder nor decoder has a weight to train (requires_grad)."
             )
         x, held_out = data
-        self.rows = Rows(x.to(options.device), objective.inputs, options.seed)
-        self._held_out_errors = _HeldOutErrors()
+        shown = objective.inputs, options.seed, options.device
+        self.rows = Rows(x, *shown)
+        self.some = self.rows.take(torch.arange(min(1000, len(x))))
         split = None
         if held_out is not None:
-            fixed = HeldOut(
-                held_out.to(options.device), objective.inputs, options.seed + 1
-            )
-            split = predefined_split(fixed)
-        n_steps = n_epochs * n_batches(len(x), options.batch_size)
-        ours = [
-            ("sklatent_errors", self._held_out_errors),
-            ("sklatent_rate", OneCycle(options.learning_rate, n_steps)),
-        ]
-        if hasattr(objective.criterion, "done"):
-            ours.append(("sklatent_progress", _Progress(n_steps)))
+            inputs, seed, device = shown
+            self.held_out = HeldOut(held_out, inputs, seed + 1, device)
+            split = predefined_split(self.held_out)
         self.net = Net(
             module,
             criterion=copy.deepcopy(objective.criterion),
@@ -421,13 +411,12 @@ class _Run:
             iterator_valid=InOrder,
             train_split=split,
             device=options.device,
-            callbacks=[
-                *ours,
-                *copy.deepcopy(callbacks or []),
-            ],
+            callbacks=copy.deepcopy(callbacks or []),
             callbacks__print_log=None,
             verbose=0,
         ).initialize()
+        n_steps = n_epochs * n_batches(len(x), options.batch_size)
+        self.net.prepare(n_steps, watched=bool(callbacks))
 
     @contextmanager
     def training(self) -> Iterator[None]:
@@ -468,22 +457,20 @@ class _Run:
 
     def loss_now(self) -> float:
         """Return the loss of the first thousand rows, without noise."""
-        some = self.rows.x[:1000]
         self.net.module_.eval()
         with torch.no_grad():
-            return float(self.net.criterion_(self.net.module_(some), some))
+            return float(self.net.criterion_(self.net.module_(self.some), self.some))
 
     def start_errors(self) -> NDArray[np.float64]:
         """Return each held-out row's error now."""
-        _, held_out = self.net.get_split_datasets(self.rows)
-        batches = self.net.get_iterator(held_out, training=False)
-        return np.concatenate(
-            [_row_errors(self.net, self.net.evaluation_step(b), b[1]) for b in batches]
-        )
+        self.net.row_errors_ = []
+        for batch in self.net.get_iterator(self.held_out, training=False):
+            self.net.validation_step(batch)
+        return self.errors()
 
     def errors(self) -> NDArray[np.float64]:
-        """Return each held-out row's error after the last epoch."""
-        return np.concatenate(self._held_out_errors.errors_)
+        """Return each held-out row's error, as last judged."""
+        return np.concatenate(self.net.row_errors_)
 
     def state(self) -> dict[str, Tensor]:
         """Return a copy of all weights."""
@@ -526,15 +513,9 @@ def _strip(net: NeuralNet) -> None:
     """
     net.train_split = None
     net.optimizer_.release()
-    net.callbacks_ = [c for c in net.callbacks_ if not _is_ours(c)]
-    net.callbacks = [c for c in net.callbacks if not _is_ours(c)]
+    net.row_errors_ = []
     net.iterator_train = net.iterator_valid = DataLoader
     net.device = "cpu"
     net.module_.to("cpu").eval()
     net.optimizer = torch.optim.AdamW
     net.initialize_optimizer()
-
-
-def _is_ours(callback: Any) -> bool:
-    named = isinstance(callback, tuple | list)
-    return named and str(callback[0]).startswith("sklatent_")

@@ -1,6 +1,5 @@
 """The variational autoencoder."""
 
-import copy
 import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -28,7 +27,7 @@ from ._probabilistic_start import (
     factor_analysis_start,
     ppca_start,
 )
-from ._scaling import row_slices, scaled
+from ._scaling import ScaledRows, row_slices, scaled
 from ._selection import Nats
 from ._training import Objective
 from .nn import (
@@ -231,29 +230,30 @@ class VariationalAutoencoder(BaseLatentEncoder):
             "noise_variance": self.noise_variance,
         }
 
-    def _prepare(self, rows: NDArray[np.float64], seed: int) -> None:
+    def _prepare(self, rows: ScaledRows, seed: int) -> None:
         self._kind = self.likelihood  # what is set after the fit does not matter
         kind = self.noise_variance if self._kind == "gaussian" else "shared"
         self._noise = choose_noise(rows, self.n_components_, kind, seed)
 
-    def _linear_start(self, rows: NDArray[np.float64], seed: int) -> ProbabilisticStart:
+    def _linear_start(self, rows: ScaledRows, seed: int) -> ProbabilisticStart:
         k = self.n_components_
         if self.likelihood != "gaussian":
-            features = self._likelihood().features(torch.from_numpy(rows)).numpy()
-            data = (rows * self._scale + self.mean_).clip(min=0)
+            some = rows.thinned(100_000).dense()
+            features = self._likelihood().features(torch.from_numpy(some)).numpy()
+            data = (some * self._scale + self.mean_).clip(min=0)
             return exponential_start(features, data, k, self.likelihood, seed)
         if self._noise.shared:
             return ppca_start(rows, k, seed)
         return factor_analysis_start(rows, k, self._noise, seed)
 
     def _assemble(
-        self, start: ProbabilisticStart | None, rows: NDArray[np.float64], seed: int
+        self, start: ProbabilisticStart | None, rows: ScaledRows, seed: int
     ) -> VariationalModule:
         return assemble_variational(
             self._architecture(),
             start or blank_start(rows, self.n_components_, self._noise),
             self._likelihood(),
-            self._noise.floor(rows),
+            self._noise.floor(rows.variance()),
             linear=start is not None,
             seed=seed,
         )
@@ -266,7 +266,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
         mean = torch.from_numpy(self.mean_.astype(np.float64))
         return kind(mean, torch.tensor(self._scale, dtype=torch.float64))
 
-    def _objective(self, rows: NDArray[np.float64]) -> Objective:
+    def _objective(self, rows: ScaledRows) -> Objective:
         n_features = rows.shape[1]
         bound = NegativeBound(
             self._likelihood(), self.beta, self.kl_warmup, self.free_bits
@@ -285,13 +285,27 @@ class VariationalAutoencoder(BaseLatentEncoder):
             return 0.0
         return -len(self.mean_) * float(np.log(self._scale))
 
+    def _pass(self, module: Any, rows: ScaledRows) -> Moments:
+        self._kl = torch.zeros(self._n_inner, dtype=torch.float64)
+        return super()._pass(module, rows)
+
+    def _see(self, module: Any, x: Tensor) -> Tensor:
+        mean, log_variance = module.posterior(x)
+        self._kl += kl_to_prior(mean, log_variance).sum(dim=0)
+        return mean  # type: ignore[no-any-return]
+
     def _frame(
         self,
         module: Any,
-        X: NDArray[Any],
+        moments: Moments,
         untouched: bool,  # noqa: ARG002
     ) -> LatentFrame:
-        kl, moments, lengths = self._latent_moments(module, X)
+        def expected(u: Tensor) -> Tensor:
+            x: Tensor = module.likelihood.mean(module.decoder(u))
+            return x
+
+        lengths = decoder_gram(expected, moments.some).diagonal()
+        kl = self._kl / moments.n
         order = torch.argsort(kl, descending=True, stable=True)
         if self._is_ordered:
             order = torch.arange(len(kl))
@@ -340,28 +354,6 @@ class VariationalAutoencoder(BaseLatentEncoder):
     def _shares(self, variance: NDArray[Any]) -> NDArray[Any]:
         # Latents have the prior's scale, so a step along each has a length of its own.
         return super()._shares(variance * self._lengths)
-
-    def _latent_moments(
-        self, module: VariationalModule, X: NDArray[Any]
-    ) -> tuple[Tensor, Moments, Tensor]:
-        """Return each latent's mean KL, moments of the means, and squares of steps.
-
-        The last are the mean squared lengths by which steps along the latents move the
-        expected row.
-        """
-        moments = Moments(self._n_inner, X.shape[1])
-        kl = torch.zeros(self._n_inner, dtype=torch.float64)
-        with torch.inference_mode():
-            for _, x in self._batches(X, X.dtype, torch.device("cpu")):
-                mean, log_variance = module.posterior(x)
-                kl += kl_to_prior(mean, log_variance).double().sum(dim=0)
-                moments.add(mean.double(), x.double(), x.double())
-            n = min(250, max(25, 2**13 // self._n_inner))
-            some = scaled(X[:: max(1, len(X) // n)][:n], self.mean_, self._scale)
-            double = copy.deepcopy(module).double()
-            u = double.latents(torch.from_numpy(some))
-            gram = decoder_gram(lambda u: double.likelihood.mean(double.decoder(u)), u)
-        return kl / len(X), moments, gram.diagonal()
 
     # Using the fitted model -----------------------------------------------------
 

@@ -15,7 +15,8 @@ PACKAGE = Path(sklatent.__file__).parent
 # Each may import those before it (and, in nn, its own kind).
 ORDER = [
     {"nn", "_docs"},
-    {"_linear_start", "_selection", "_scaling", "_isolation", "_devices", "_batches"},
+    {"_selection", "_scaling", "_isolation", "_devices"},
+    {"_linear_start", "_batches"},
     {
         "_components",
         "_mixture",

@@ -256,10 +256,24 @@ class Moments:
     ----------
     k, n_features : int
         Widths of the latents and of the rows.
+
+    Attributes
+    ----------
+    n : int
+        Number of rows.
+    squares : float
+        Sum of the squares of the rows.
+    left : float
+        Sum of the squares of what reconstructions leave of them.
+    some : Tensor of shape (m, k)
+        Latents of some rows, where they are wanted.
     """
 
     def __init__(self, k: int, n_features: int) -> None:
         self.n = 0
+        self.squares = 0.0
+        self.left = 0.0
+        self.some = torch.zeros(0, k, dtype=torch.float64)
         self._u = torch.zeros(k, dtype=torch.float64)
         self._x = torch.zeros(n_features, dtype=torch.float64)
         self._uu = torch.zeros(k, k, dtype=torch.float64)
@@ -270,6 +284,8 @@ class Moments:
     def add(self, u: Tensor, x: Tensor, r: Tensor) -> None:
         """Add float64 rows: latents (n, k), features and reconstruction (n, p)."""
         self.n += len(u)
+        self.squares += float(x.square().sum())
+        self.left += float((x - r).square().sum())
         self._r += r.sum(dim=0)
         self._rr += float(r.square().sum())
         self._u += u.sum(dim=0)

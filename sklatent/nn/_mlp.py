@@ -6,19 +6,28 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import gelu, silu
 
 #: From the gradient at an activation's output, its input and its output, the gradient
 #: at its input.
 Derivative = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 _aten = torch.ops.aten
-_DERIVATIVES: dict[type[nn.Module], Derivative] = {
-    nn.GELU: lambda grad, x, _: _aten.gelu_backward.default(grad, x),
-    nn.Identity: lambda grad, *_: grad,
-    nn.ReLU: lambda grad, x, _: _aten.threshold_backward.default(grad, x, 0),
-    nn.Sigmoid: lambda grad, _, y: _aten.sigmoid_backward.default(grad, y),
-    nn.SiLU: lambda grad, x, _: _aten.silu_backward.default(grad, x),
-    nn.Tanh: lambda grad, _, y: _aten.tanh_backward.default(grad, y),
+#: What each activation does, without the time that a module takes to be called, and its
+#: derivative.
+_FUNCTIONS: dict[type[nn.Module], tuple[Callable[[Tensor], Tensor], Derivative]] = {
+    nn.GELU: (gelu, lambda grad, x, _: _aten.gelu_backward.default(grad, x)),
+    nn.Identity: (lambda x: x, lambda grad, *_: grad),
+    nn.ReLU: (
+        torch.relu,
+        lambda grad, x, _: _aten.threshold_backward.default(grad, x, 0),
+    ),
+    nn.Sigmoid: (
+        torch.sigmoid,
+        lambda grad, _, y: _aten.sigmoid_backward.default(grad, y),
+    ),
+    nn.SiLU: (silu, lambda grad, x, _: _aten.silu_backward.default(grad, x)),
+    nn.Tanh: (torch.tanh, lambda grad, _, y: _aten.tanh_backward.default(grad, y)),
 }
 
 #: Activations by name; scikit-learn's names where it has them.
@@ -72,6 +81,9 @@ class MLP(nn.Sequential):
         super().__init__(*layers[:-1])
         self.gain = gain
         self.activation = ACTIVATIONS[activation]
+        # The dictionaries in which the layers keep their weights: to look up
+        # ``layer.weight`` takes nn.Module a microsecond.
+        self.tensors: list[Any] = [layer._parameters for layer in layers[::2]]
         if zero_last:
             for parameter in self[-1].parameters():
                 nn.init.zeros_(parameter)
@@ -99,15 +111,14 @@ class MLP(nn.Sequential):
         tape : list
             For `pull`.
         """
-        given = x
-        layers: list[Any] = list(self)
-        last, tape = layers[-1], Tape()
-        for layer, activation in zip(layers[:-1:2], layers[1::2], strict=True):
-            weight, bias = layer.weight, layer.bias
+        given, tape, activate = x, Tape(), _FUNCTIONS[self.activation][0]
+        *hidden, last = self.tensors
+        for layer in hidden:
+            weight, bias = layer["weight"], layer["bias"]
             before = torch.addmm(bias, x, weight.T)
             tape.append((weight, bias, x, before))
-            x = activation(before)
-        weight, bias = last.weight, last.bias
+            x = activate(before)
+        weight, bias = last["weight"], last["bias"]
         tape.append((weight, bias, x, x))
         if linear is None:
             gain = self.gain
@@ -134,7 +145,7 @@ class MLP(nn.Sequential):
             The gradient at the input, if wanted. Those of the parameters are written
             over the ``grad`` that they have.
         """
-        derivative, gain = _DERIVATIVES[self.activation], self.gain
+        (_, derivative), gain = _FUNCTIONS[self.activation], self.gain
         for i in reversed(range(len(tape))):
             weight, bias, x, _ = tape[i]
             dw, db = weight.grad, bias.grad

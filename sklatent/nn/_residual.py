@@ -61,31 +61,36 @@ class ResidualMap(nn.Module):
 
     def record(self, x: Tensor, sizes: Any = None) -> tuple[Tensor, Tape]:  # noqa: ARG002
         """Map (n, n_in) to (n, n_out) and keep what `pull` needs."""
-        network: Any = self.network
-        if self.weight is None or self.bias is None:
+        network, weight, bias, scale = self._parts()
+        if weight is None:
             return network.record(x)  # type: ignore[no-any-return]
         if network is None:
-            return torch.addmm(self.bias, x, self.weight), []
-        if self.scale is None:
-            recorded: tuple[Tensor, Tape] = network.record(x, (self.bias, self.weight))
+            return torch.addmm(bias, x, weight), []
+        if scale is None:
+            recorded: tuple[Tensor, Tape] = network.record(x, (bias, weight))
             return recorded
         y, tape = network.record(x)
-        return torch.addmm(self.bias, x, self.weight).addcmul_(y, self.scale), tape
+        return torch.addmm(bias, x, weight).addcmul_(y, scale), tape
+
+    def _parts(self) -> tuple[Any, Any, Any, Any]:
+        """Return network, weight, bias and scale, faster than as attributes."""
+        buffers = self._buffers
+        network = self._modules.get("network")
+        return network, buffers["weight"], buffers["bias"], buffers["scale"]
 
     def truncate(self, size: int) -> None:
         """Do nothing: only a `PrefixDecoder` has latents to drop."""
 
     def pull(self, tape: Tape, grad: Tensor, *, to_input: bool) -> Tensor | None:
         """Carry a gradient back as `MLP.pull` does."""
-        network: Any = self.network
+        network, weight, _, scale = self._parts()
         result: Tensor | None = None
         if network is not None:
-            inner = grad if self.scale is None else grad * self.scale
+            inner = grad if scale is None else grad * scale
             result = network.pull(tape, inner, to_input=to_input)
-        if self.weight is None or not to_input:
+        if weight is None or not to_input:
             return result
-        linear = grad @ self.weight.T
-        return linear if result is None else result.add_(linear)
+        return grad @ weight.T if result is None else result.addmm_(grad, weight.T)
 
 
 class Gate(nn.Module):
