@@ -51,6 +51,8 @@ class Architecture:
         How often training uses the first 1, 2, ... latents only, if they are ordered.
     n_decoders : int
         Of ordered latents, each for sizes up to a half of those of the next.
+    weight_size : float
+        Of the hidden layers' weights before training, as in `nn.MLP`.
     """
 
     n_features: int
@@ -62,6 +64,7 @@ class Architecture:
     n_codes: int = 1
     prefixes: NDArray[np.float64] | None = None
     n_decoders: int = 1
+    weight_size: float = 1.0
 
     @property
     def sizes(self) -> dict[str, tuple[int, ...]]:
@@ -306,6 +309,7 @@ def _network(
             zero_last=zero,
             generator=generator,
             gain=gain,
+            weight_size=architecture.weight_size,
         )
     network = given
     if not isinstance(given, nn.Module):

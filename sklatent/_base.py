@@ -28,11 +28,13 @@ from ._ordered import OrderedLatentsMixin
 from ._parameters import (
     CONSTRAINTS,
     epochs,
+    largest_rate,
     layer_sizes,
     n_decoders,
     rows_of_a_batch,
     seed_of,
     torch_dtype,
+    weight_size,
 )
 from ._scaling import Part, ScaledRows, centre_and_scale, row_slices, scaled
 from ._selection import Plan, make_plan
@@ -78,7 +80,7 @@ class BaseLatentEncoder(
         ordered: bool | Sequence[int],
         encoder: Network,
         decoder: Network,
-        learning_rate: float,
+        learning_rate: float | str,
         weight_decay: float,
         batch_size: int | str,
         max_iter: int | str,
@@ -226,6 +228,7 @@ class BaseLatentEncoder(
             self._prepare(rows, seed)
         ordered = self._prefixes() is not None
         self._batch_rows = rows_of_a_batch(self.batch_size, len(X), ordered=ordered)
+        self._weight_size = weight_size(len(X))
         exact: dict[str, Tensor] = {}
 
         def build(part: Part) -> Any:
@@ -328,6 +331,7 @@ class BaseLatentEncoder(
             n_codes=self._n_codes,
             prefixes=self._prefixes(),
             n_decoders=n_decoders(self._batch_rows),
+            weight_size=self._weight_size,
         )
 
     #: Numbers that the encoder gives for each latent.
@@ -347,7 +351,7 @@ class BaseLatentEncoder(
         if architecture.own:
             choose_threads(6.0 * batch_size * architecture.n_weights)
         options = TrainingOptions(
-            learning_rate=self.learning_rate,
+            learning_rate=largest_rate(self.learning_rate, batch_size),
             weight_decay=self.weight_decay,
             batch_size=batch_size,
             max_iter=epochs(

@@ -24,9 +24,10 @@ encoder, decoder : nn.Module, callable or None, default=None
     (n, n_features) to (n, n_components), the decoder back. Its rows are centred
     and on one global scale. With ``init='pca'`` a gain that starts at zero is put
     behind it. float64 data wants float64 to pass through it.
-learning_rate : float, default=0.003
+learning_rate : float or 'auto', default='auto'
     The largest learning rate of AdamW; it rises over 30% of the steps and falls
-    to zero over the others (one cycle).
+    to zero over the others (one cycle). 'auto' is 0.003 for batches of 32 rows and
+    grows with their root, to 0.01.
 weight_decay : float, default=1.0
     Decoupled weight decay of AdamW on the networks. It pulls towards the linear
     start.

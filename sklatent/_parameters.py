@@ -1,5 +1,6 @@
 """The parameters that all estimators have: what is allowed, and what 'auto' means."""
 
+import math
 from numbers import Integral, Real
 from typing import Any
 
@@ -25,7 +26,10 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "ordered": ["boolean", "array-like"],
     "encoder": [callable, None],
     "decoder": [callable, None],
-    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "learning_rate": [
+        Interval(Real, 0, None, closed="neither"),
+        StrOptions({"auto"}),
+    ],
     "weight_decay": [Interval(Real, 0, None, closed="left")],
     "batch_size": [
         Interval(Integral, 1, None, closed="left"),
@@ -87,6 +91,27 @@ def epochs(
     if max_iter != "auto":
         return int(max_iter)
     return min(max(20, 4000 * batch_size // n_samples), 90 if ordered else 100)
+
+
+def largest_rate(learning_rate: float | str, batch_size: int) -> float:
+    """Return the learning rate; ``'auto'`` is 0.003 for 32 rows in a batch, or less.
+
+    It grows with the root of the batch, as the noise of Adam's steps allows (Malladi et
+    al. 2022, arXiv 2205.10287), to 0.01.
+    """
+    if not isinstance(learning_rate, str):
+        return float(learning_rate)
+    return min(0.003 * math.sqrt(max(1.0, batch_size / 32)), 0.01)
+
+
+def weight_size(n_samples: int) -> float:
+    """Return how many times PyTorch's usual weights the hidden layers start with.
+
+    Networks are nearly linear with these. Three times them (more than those of He et
+    al. 2015) make functions that bend more, which training then need not find by small
+    steps; with few rows they fit the noise.
+    """
+    return min(max(1.0, math.sqrt(n_samples / 1000)), 3.0)
 
 
 def prefix_probabilities(ordered: Any, k: int) -> NDArray[np.float64] | None:

@@ -291,6 +291,7 @@ class Net(NeuralNet):
         self.n_steps_ = n_steps
         self.step_ = 0
         self.watched_ = watched
+        self.warms_up_ = hasattr(self.criterion_, "done")
         self.row_errors_: list[NDArray[np.float64]] = []
 
     def run_single_epoch(
@@ -303,11 +304,14 @@ class Net(NeuralNet):
     ) -> None:
         """Train on, or judge, all batches."""
         self.row_errors_ = []
+        self._set_training(training)
         if self.watched_ or iterator is None:
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return
         losses, sizes = [], []
         for batch in iterator:
+            if training:
+                self._next()
             losses.append(step_fn(batch, **fit_params)["loss"].detach())
             sizes.append(len(batch[1]))
         n = sum(sizes)
@@ -319,14 +323,23 @@ class Net(NeuralNet):
         self.history.record_batch(prefix + "_batch_size", n)
         self.history.record(prefix + "_batch_count", len(sizes))
 
+    def on_batch_begin(
+        self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any
+    ) -> None:
+        """Set what changes from step to step, before the user's callbacks do."""
+        super().on_batch_begin(net, batch=batch, training=training, **kwargs)
+        if training:
+            self._next()
+
+    def _next(self) -> None:
+        for group in self.optimizer_.param_groups:
+            group["lr"] = self.lr * one_cycle(self.step_ / self.n_steps_)
+        self.step_ += 1
+        if self.warms_up_:
+            self.criterion_.done = self.step_ / self.n_steps_
+
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
         """Make one step."""
-        done = self.step_ / self.n_steps_
-        for group in self.optimizer_.param_groups:
-            group["lr"] = self.lr * one_cycle(done)
-        self.step_ += 1
-        if hasattr(self.criterion_, "done"):  # it changes in training
-            self.criterion_.done = self.step_ / self.n_steps_
         if self.watched_:
             return super().train_step(batch, **fit_params)
         step = self.train_step_single(batch, **fit_params)
@@ -339,7 +352,6 @@ class Net(NeuralNet):
             self.optimizer_.clear()
             step: dict[str, Tensor] = super().train_step_single(batch, **fit_params)
             return step
-        self._set_training(True)
         x, target = batch
         with torch.no_grad():
             output, tapes = self.module_.record(x)

@@ -173,7 +173,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
         ordered: bool | Sequence[int] = False,
         encoder: Network = None,
         decoder: Network = None,
-        learning_rate: float = 3e-3,
+        learning_rate: float | str = "auto",
         weight_decay: float = 1.0,
         batch_size: int | str = "auto",
         max_iter: int | str = "auto",

@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 
 from sklatent import DenoisingAutoencoder
 from sklatent._denoiser_start import denoiser_start
+from sklatent._scaling import ScaledRows
 from sklatent.nn import CustomNoise, GaussianNoise, Masking, SaltAndPepper, Swap
 
 QUICK = {"hidden_layer_sizes": (32,), "max_iter": 5, "random_state": 0}
@@ -151,7 +152,9 @@ def test_masking_is_zero_in_the_units_of_the_data(digits):
     X = digits + 100
     model = DenoisingAutoencoder(2, noise="masking", noise_level=1.0, **QUICK).fit(X)
     rows = (X - model.mean_) / model._scale
-    noisy = model._corruption(rows)(torch.from_numpy(rows), torch.Generator())
+    noisy = model._corruption(ScaledRows(rows))(
+        torch.from_numpy(rows), torch.Generator()
+    )
     assert_allclose(noisy.numpy() * model._scale + model.mean_, 0, atol=1e-9)
 
 
@@ -187,7 +190,8 @@ def test_denoises_better_than_its_start(digits, noise):
         for sizes in ((), (128,))
     )
     rows = (X_test - model.mean_) / model._scale
-    corruption = model._corruption((X_train - model.mean_) / model._scale)
+    scaled = ScaledRows(X_train, model.mean_, model._scale)
+    corruption = model._corruption(scaled)
     noisy = corruption(torch.from_numpy(rows), torch.Generator().manual_seed(0))
     noisy = noisy.numpy() * model._scale + model.mean_
 

@@ -64,6 +64,8 @@ class MLP(nn.Sequential):
         The source of all randomness; the global generator is not touched.
     gain : float, default=1.0
         The factor :math:`c`: how much a step of the last layer moves the output.
+    weight_size : float, default=1.0
+        How many times the usual weights of ``nn.Linear`` hidden layers start with.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class MLP(nn.Sequential):
         zero_last: bool,
         generator: torch.Generator,
         gain: float = 1.0,
+        weight_size: float = 1.0,
     ) -> None:
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise(sizes):
@@ -84,6 +87,9 @@ class MLP(nn.Sequential):
         # The dictionaries in which the layers keep their weights: to look up
         # ``layer.weight`` takes nn.Module a microsecond.
         self.tensors: list[Any] = [layer._parameters for layer in layers[::2]]
+        with torch.no_grad():
+            for layer in layers[:-2:2]:
+                layer.weight.mul_(weight_size)  # type: ignore[operator]
         if zero_last:
             for parameter in self[-1].parameters():
                 nn.init.zeros_(parameter)
