@@ -378,7 +378,7 @@ class BaseLatentEncoder(
         """Look at all training rows once, through a module in float64."""
         moments = Moments(self._n_inner, rows.shape[1])
         with torch.inference_mode():
-            for block in rows.blocks():
+            for block in rows.blocks(self._width()):
                 x = torch.from_numpy(block)
                 u = self._see(module, x)
                 decoded = module.expected(u, self._n_inner)

@@ -85,7 +85,7 @@ class ScaledRows:
         self._index: NDArray[np.intp] | None = None
         self._ready: torch.Tensor | None = None
         if X.size <= KEPT:
-            self._ready = torch.from_numpy(self.dense().astype(np.float32))
+            self._ready = torch.from_numpy(self._single())
         else:  # rows are read one by one, in any order
             self._X = np.ascontiguousarray(X)
 
@@ -116,8 +116,8 @@ class ScaledRows:
     def tensor(self, part: NDArray[np.intp] | None = None) -> torch.Tensor:
         """Return the rows with these indices, or all, as one float32 tensor."""
         if self._ready is None:
-            rows = self.dense(slice(None) if part is None else part)
-            return torch.from_numpy(rows.astype(np.float32))
+            some = self if part is None else self[part]
+            return torch.from_numpy(some._single())
         where = self._index
         if part is not None:
             where = part if where is None else where[part]
@@ -125,9 +125,19 @@ class ScaledRows:
             return self._ready
         return self._ready.index_select(0, torch.from_numpy(where))
 
-    def blocks(self) -> Iterator[Array]:
-        """Yield all rows, some MB of float64 at a time."""
-        for rows in row_slices(*self.shape):
+    def _single(self) -> NDArray[np.float32]:
+        """Return all rows as one new float32 array."""
+        rows = np.empty(self.shape, np.float32)
+        for some in row_slices(*self.shape):
+            rows[some] = self.dense(some)
+        return rows
+
+    def blocks(self, width: int = 1) -> Iterator[Array]:
+        """Yield all rows, some of float64 at a time.
+
+        Arrays of so many rows and this width, or that of the rows, take some MB.
+        """
+        for rows in row_slices(len(self), max(width, self.shape[1])):
             yield self.dense(rows)
 
     def thinned(self, most: int) -> Self:

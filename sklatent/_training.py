@@ -71,19 +71,21 @@ class Objective:
         Its ``rows`` gives the error of each row, its ``gradient`` the loss and the
         gradient at the module's output.
     ruler : callable
-        Makes the `Ruler` of held-out rows' errors, from these rows.
+        Makes the `Ruler` of held-out rows' errors, from tensors of such rows.
     inputs : callable
         What the module is shown of rows.
     """
 
     criterion: nn.Module
-    ruler: Callable[[Tensor], Ruler]
+    ruler: Callable[..., Ruler]
     inputs: Inputs = rows_themselves
 
 
-def share(x: Tensor) -> Share:
+def share(*parts: Tensor) -> Share:
     """Return the `Ruler` of squared errors of these rows."""
-    return Share(float(x.double().square().sum(dim=1).mean()))
+    blocks = (x for part in parts for x in torch.split(part, 2**12))
+    total = sum((float(x.double().square().sum()) for x in blocks), 0.0)
+    return Share(total / sum(map(len, parts)))
 
 
 @dataclass
@@ -224,7 +226,7 @@ def _search(
         for train, held_out in plan.splits
     ]
     start = np.concatenate([run.start_errors() for run in runs])
-    ruler = objective.ruler(torch.cat([run.held_out.x for run in runs]))
+    ruler = objective.ruler(*(run.held_out.x for run in runs))
     _check_start(start)
     judge = Judge(start, ruler, options.n_iter_no_change, options.tol)
     modules = [run.net.module_ for run in runs]

@@ -277,7 +277,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
         def with_noise(x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
             return x, torch.randn(len(x), k, generator=generator).to(x.device)
 
-        return Objective(bound.float(), lambda _: ruler, with_noise)
+        return Objective(bound.float(), lambda *_: ruler, with_noise)
 
     def _log_volume(self) -> float:
         """Return what scaling adds to the log-likelihood of a row."""
