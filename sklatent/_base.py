@@ -144,7 +144,7 @@ class BaseLatentEncoder(
             frame: LatentFrame = module.frame
             return frame
         make = ordered_frame if self._is_ordered else principal_frame
-        gram = decoder_gram(module.decoder, moments.some)
+        gram = decoder_gram(module.decoder, moments.few())
         return make(moments, gram, self._scale)
 
     def _see(self, module: Any, x: Tensor) -> Tensor:
@@ -253,7 +253,7 @@ class BaseLatentEncoder(
         frame = self._frame(exactly, moments, untouched and self.init == "pca")
         frame = frame.first(self.n_components_)
         module.frame = copy.deepcopy(frame).to(torch_dtype(X.dtype))
-        self._read(X, moments, frame)
+        self._read(moments, frame, X.dtype)
         if self._is_ordered:
             self._judge_sizes(trained.judged or [(module, np.arange(len(X)))], rows)
         self._finish(X, seed)
@@ -377,16 +377,14 @@ class BaseLatentEncoder(
     def _pass(self, module: Any, rows: ScaledRows) -> Moments:
         """Look at all training rows once, through a module in float64."""
         moments = Moments(self._n_inner, rows.shape[1])
+        step = self._every(len(rows), module.decoder)
         with torch.inference_mode():
             for block in rows.blocks(self._width()):
                 x = torch.from_numpy(block)
                 u = self._see(module, x)
+                moments.keep(u[-moments.n % step :: step])
                 decoded = module.expected(u, self._n_inner)
                 moments.add(u, x, torch.from_numpy(self._as_scaled_rows(decoded)))
-            # Some for the decoder's Jacobian, which takes 2 k passes for each.
-            most = 2**20 // (self._n_inner * rows.shape[1])
-            some = rows.thinned(min(250, max(25, most))).dense()
-            moments.some = module.latents(torch.from_numpy(some))
         return moments
 
     # Using the fitted model -----------------------------------------------------

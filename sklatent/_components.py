@@ -35,7 +35,7 @@ class ComponentsMixin:
     _output_units: Any
     _validate: Any
 
-    def _read(self, X: NDArray[Any], moments: Moments, frame: LatentFrame) -> None:
+    def _read(self, moments: Moments, frame: LatentFrame, dtype: np.dtype[Any]) -> None:
         """Set the attributes that describe the latents of the training rows.
 
         With ``whiten=True`` the module's frame is whitened here, so that they describe
@@ -50,11 +50,11 @@ class ComponentsMixin:
         matrix = frame.matrix / unit
         variance = ((matrix.mT @ moments.covariance) * matrix.mT).sum(dim=1)
         std = variance.clamp(min=0).sqrt().numpy()
-        self.explained_variance_ratio_ = self._shares(np.square(std)).astype(X.dtype)
+        self.explained_variance_ratio_ = self._shares(np.square(std)).astype(dtype)
         std *= unit
         with np.errstate(over="ignore", under="ignore"):
-            self.explained_variance_ = np.square(std).astype(X.dtype)
-            self.singular_values_ = (std * np.sqrt(n - 1)).astype(X.dtype)
+            self.explained_variance_ = np.square(std).astype(dtype)
+            self.singular_values_ = (std * np.sqrt(n - 1)).astype(dtype)
         self._latent_std = np.ones(len(std))
         if self.whiten:
             alive = std > 1e-9 * std.max()
@@ -62,12 +62,15 @@ class ComponentsMixin:
             module = self.net_.module_
             factor = torch.from_numpy(1 / self._latent_std)
             module.frame = frame.times(factor).to(module.frame.mean.dtype)
-        decoder = self.net_.module_.decoder
-        size = n * len(std)
-        work = size * sum(w.numel() for w in decoder.state_dict().values())
-        step = max(-(-size // KEPT), -(-work // AFFORDABLE))
-        self._codes: NDArray[Any] = self._encode(X[::step])
+        codes = frame(moments.kept()).numpy() / self._latent_std
+        self._codes: NDArray[Any] = codes.astype(dtype)
         self._components: NDArray[Any] | None = None
+
+    def _every(self, n_rows: int, decoder: Any) -> int:
+        """Return the step between the rows whose latents `components_` is of."""
+        size = n_rows * self.n_components_
+        work: int = size * sum(w.numel() for w in decoder.state_dict().values())
+        return max(1, -(-size // KEPT), -(-work // AFFORDABLE))
 
     def _as_scaled_rows(self, decoded: torch.Tensor) -> NDArray[np.float64]:
         """Return what the decoder gave in float64, centred and scaled as rows are."""

@@ -304,7 +304,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
             x: Tensor = module.likelihood.mean(module.decoder(u))
             return x
 
-        lengths = decoder_gram(expected, moments.some).diagonal()
+        lengths = decoder_gram(expected, moments.few()).diagonal()
         kl = self._kl / moments.n
         order = torch.argsort(kl, descending=True, stable=True)
         if self._is_ordered:

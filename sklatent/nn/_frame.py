@@ -265,15 +265,13 @@ class Moments:
         Sum of the squares of the rows.
     left : float
         Sum of the squares of what reconstructions leave of them.
-    some : Tensor of shape (m, k)
-        Latents of some rows, where they are wanted.
     """
 
     def __init__(self, k: int, n_features: int) -> None:
         self.n = 0
         self.squares = 0.0
         self.left = 0.0
-        self.some = torch.zeros(0, k, dtype=torch.float64)
+        self._kept: list[Tensor] = []
         self._u = torch.zeros(k, dtype=torch.float64)
         self._x = torch.zeros(n_features, dtype=torch.float64)
         self._uu = torch.zeros(k, k, dtype=torch.float64)
@@ -292,6 +290,20 @@ class Moments:
         self._x += x.sum(dim=0)
         self._uu += u.mT @ u
         self._ux += u.mT @ x
+
+    def keep(self, u: Tensor) -> None:
+        """Keep some of the latents, evenly spaced."""
+        self._kept.append(u.clone())
+
+    def kept(self) -> Tensor:
+        """Return the latents kept, shape (m, k)."""
+        return torch.cat(self._kept)
+
+    def few(self) -> Tensor:
+        """Return some of these: a Jacobian takes 2 k passes for each."""
+        kept, n_features = self.kept(), len(self._x)
+        most = min(250, max(25, 2**20 // (kept.shape[1] * n_features)))
+        return kept[:: max(1, len(kept) // most)][:most]
 
     @property
     def mean(self) -> Tensor:
