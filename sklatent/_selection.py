@@ -204,6 +204,17 @@ class Judge:
         It is the best one if its gain over the start exceeds ``MARGIN`` standard errors
         of the paired differences between the rows' errors, and 0, the start, if not.
         """
-        gain = self.ruler.gains(self.start, self.best)
+        return self.best_iteration if self._gains(self.start, self.best) else 0
+
+    def prefers(self, errors: Array) -> bool:
+        """Return whether these are clearly less than the best, which they then are."""
+        if not self._gains(self.best, errors):
+            return False
+        self.best = errors
+        self.scores[self.best_iteration] = self.ruler.score(float(errors.mean()))
+        return True
+
+    def _gains(self, before: Array, after: Array) -> bool:
+        gain = self.ruler.gains(before, after)
         error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-        return self.best_iteration if gain.mean() > MARGIN * error else 0
+        return bool(gain.mean() > MARGIN * error)

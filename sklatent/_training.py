@@ -36,12 +36,15 @@ from ._batches import (
 from ._isolation import noticing_ctrl_c
 from ._scaling import ScaledRows
 from ._selection import Indices, Judge, Plan, Ruler, Share
-from .nn import FlatAdamW
+from .nn import FlatAdamW, LastLayer
 
 #: Builds a module at its start, as the rows with these indices give it.
 Builder = Callable[[Indices | slice], nn.Module]
 
 ALL = slice(None)
+
+#: With which ridges the decoder's last layer is solved in the end, to choose from.
+RIDGES = (0.1, 0.01, 0.001)
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ class Trained:
         The held-out rows' score, before training and after each epoch.
     judged : list of (nn.Module, indices)
         Modules in the state of that epoch, and the rows held out of their training.
+    ridge : float or None
+        With which the decoder's last layer was solved after that epoch.
     """
 
     net: NeuralNet
@@ -111,6 +116,7 @@ class Trained:
     loss_curve: list[float] = field(default_factory=list)
     validation_scores: list[float] | None = None
     judged: list[tuple[nn.Module, Indices]] = field(default_factory=list)
+    ridge: float | None = None
 
 
 def train(
@@ -145,8 +151,10 @@ def train(
     if plan.splits:
         trained = _search(build, objective, x, plan, options)
         if plan.refit:
-            n_epochs = trained.best_iteration
-            trained.net = _train_on_all(build, objective, x, n_epochs, options).net
+            again = _train_on_all(
+                build, objective, x, trained.best_iteration, options, trained.ridge
+            )
+            trained.net = again.net
     else:
         n_epochs = options.max_iter if plan.refit else 0
         trained = _train_on_all(build, objective, x, n_epochs, options)
@@ -167,7 +175,12 @@ def _check_callbacks(callbacks: Sequence[Any] | None) -> None:
 
 
 def _train_on_all(
-    build: Builder, objective: Objective, x: ScaledRows, n_epochs: int, options: Any
+    build: Builder,
+    objective: Objective,
+    x: ScaledRows,
+    n_epochs: int,
+    options: TrainingOptions,
+    ridge: float | None = None,
 ) -> Trained:
     """Train on all rows for one cycle of `n_epochs`."""
     run = _Run(build(ALL), objective, (x, None), n_epochs, options, options.callbacks)
@@ -189,6 +202,8 @@ def _train_on_all(
             show(ruler.score(run.train_loss * x.shape[1]), None)
             if not go_on:
                 break
+    if ridge is not None:
+        run.last_layer().solve(ridge)
     # The loss of the last step is that before it: whether it went well shows only now.
     after = run.loss_now()
     if not after < before + 1e6 * max(1.0, abs(before)):
@@ -225,7 +240,7 @@ def _search(
         )
         for train, held_out in plan.splits
     ]
-    start = np.concatenate([run.start_errors() for run in runs])
+    start = np.concatenate([run.errors_now() for run in runs])
     ruler = objective.ruler(*(run.held_out.x for run in runs))
     _check_start(start)
     judge = Judge(start, ruler, options.n_iter_no_change, options.tol)
@@ -256,9 +271,34 @@ def _search(
     trained.best_iteration = judge.verdict()
     for module, state in zip(modules, kept[trained.best_iteration], strict=True):
         module.load_state_dict(state)
+    if trained.best_iteration:
+        trained.ridge = _solve_last_layers(runs, judge)
     if not math.isfinite(trained.loss_curve[-1]):
         _warn_of_divergence(trained, options)
     return trained
+
+
+def _solve_last_layers(runs: Sequence["_Run"], judge: Judge) -> float | None:
+    """Solve the decoders' last layers, if held-out rows gain; return with which ridge.
+
+    Training comes close to these weights, the closer the longer it takes.
+    """
+    if not all(LastLayer.can_solve(run.net.module_) for run in runs):
+        return None
+    layers = [run.last_layer() for run in runs]
+    tried = {}
+    for ridge in RIDGES:
+        for layer in layers:
+            layer.solve(ridge)
+        tried[ridge] = np.concatenate([run.errors_now() for run in runs])
+    best = min(tried, key=lambda ridge: float(tried[ridge].mean()))
+    if not judge.prefers(tried[best]):
+        for layer in layers:
+            layer.undo()
+        return None
+    for layer in layers:
+        layer.solve(best)
+    return best
 
 
 def _check_start(errors: NDArray[np.float64]) -> None:
@@ -475,7 +515,14 @@ class _Run:
         with torch.no_grad():
             return float(self.net.criterion_(self.net.module_(self.some), self.some))
 
-    def start_errors(self) -> NDArray[np.float64]:
+    def last_layer(self) -> LastLayer:
+        """Return the decoder's last layer, ready to be solved for the rows."""
+        layer = LastLayer(self.net.module_)
+        for shown, x in self.net.get_iterator(self.rows, training=True):
+            layer.add(shown, x)
+        return layer
+
+    def errors_now(self) -> NDArray[np.float64]:
         """Return each held-out row's error now."""
         self.net.row_errors_ = []
         for batch in self.net.get_iterator(self.held_out, training=False):

@@ -21,6 +21,7 @@ from ._frame import (
     principal_frame,
     signs,
 )
+from ._last_layer import LastLayer
 from ._likelihoods import Bernoulli, Gaussian, Likelihood, Poisson
 from ._mlp import ACTIVATIONS, MLP
 from ._prefix import PrefixDecoder
@@ -45,6 +46,7 @@ __all__ = [
     "Gate",
     "Gaussian",
     "GaussianNoise",
+    "LastLayer",
     "LatentFrame",
     "Likelihood",
     "Masking",
