@@ -28,6 +28,7 @@ from ._ordered import OrderedLatentsMixin
 from ._parameters import (
     CONSTRAINTS,
     epochs,
+    haste,
     largest_rate,
     layer_sizes,
     n_decoders,
@@ -228,7 +229,8 @@ class BaseLatentEncoder(
             self._prepare(rows, seed)
         ordered = self._prefixes() is not None
         self._batch_rows = rows_of_a_batch(self.batch_size, len(X), ordered=ordered)
-        self._weight_size = weight_size(len(X))
+        self._haste = haste(self.max_iter, len(X), self._batch_rows, ordered=ordered)
+        self._weight_size = weight_size(len(X), self._haste)
         exact: dict[str, Tensor] = {}
 
         def build(part: Part) -> Any:
@@ -351,7 +353,7 @@ class BaseLatentEncoder(
         if architecture.own:
             choose_threads(6.0 * batch_size * architecture.n_weights)
         options = TrainingOptions(
-            learning_rate=largest_rate(self.learning_rate, batch_size),
+            learning_rate=largest_rate(self.learning_rate, batch_size, self._haste),
             weight_decay=self.weight_decay,
             batch_size=batch_size,
             max_iter=epochs(

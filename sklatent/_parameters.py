@@ -93,25 +93,37 @@ def epochs(
     return min(max(20, 4000 * batch_size // n_samples), 90 if ordered else 100)
 
 
-def largest_rate(learning_rate: float | str, batch_size: int) -> float:
+def haste(
+    max_iter: int | str, n_samples: int, batch_size: int, *, ordered: bool
+) -> float:
+    """Return by how much a short training must hurry: the root of what it lacks.
+
+    That is 1 for ``'auto'``, and 2 for a quarter of its epochs.
+    """
+    usual = epochs("auto", n_samples, batch_size, ordered=ordered)
+    wanted = epochs(max_iter, n_samples, batch_size, ordered=ordered)
+    return math.sqrt(max(1.0, usual / wanted))
+
+
+def largest_rate(learning_rate: float | str, batch_size: int, haste: float) -> float:
     """Return the learning rate; ``'auto'`` is 0.003 for 32 rows in a batch, or less.
 
     It grows with the root of the batch, as the noise of Adam's steps allows (Malladi et
-    al. 2022, arXiv 2205.10287), to 0.01.
+    al. 2022, arXiv 2205.10287), and with haste, to 0.01.
     """
     if not isinstance(learning_rate, str):
         return float(learning_rate)
-    return min(0.003 * math.sqrt(max(1.0, batch_size / 32)), 0.01)
+    return min(0.003 * math.sqrt(max(1.0, batch_size / 32)) * haste, 0.01)
 
 
-def weight_size(n_samples: int) -> float:
+def weight_size(n_samples: int, haste: float) -> float:
     """Return how many times PyTorch's usual weights the hidden layers start with.
 
     Networks are nearly linear with these. Three times them (more than those of He et
     al. 2015) make functions that bend more, which training then need not find by small
-    steps; with few rows they fit the noise.
+    steps; with few rows and much time they fit the noise.
     """
-    return min(max(1.0, math.sqrt(n_samples / 1000)), 3.0)
+    return min(max(1.0, math.sqrt(n_samples / 1000)) * haste, 3.0)
 
 
 def prefix_probabilities(ordered: Any, k: int) -> NDArray[np.float64] | None:

