@@ -385,7 +385,7 @@ class BaseLatentEncoder(
                 x = torch.from_numpy(block)
                 u = self._see(module, x)
                 moments.keep(u[-moments.n % step :: step])
-                decoded = module.expected(u, self._n_inner)
+                decoded = module.expected(u, self.n_components_)
                 moments.add(u, x, torch.from_numpy(self._as_scaled_rows(decoded)))
         return moments
 
