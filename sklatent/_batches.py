@@ -120,7 +120,7 @@ class InOrder:
 
 
 #: Numbers that are gathered at once, in the new order: some MB.
-GATHERED = 2**20
+GATHERED = 2**18
 
 
 class Shuffled(InOrder):

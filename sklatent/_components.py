@@ -62,7 +62,7 @@ class ComponentsMixin:
             module = self.net_.module_
             factor = torch.from_numpy(1 / self._latent_std)
             module.frame = frame.times(factor).to(module.frame.mean.dtype)
-        codes = frame(moments.kept()).numpy() / self._latent_std
+        codes = frame(moments.kept).numpy() / self._latent_std
         self._codes: NDArray[Any] = codes.astype(dtype)
         self._components: NDArray[Any] | None = None
 

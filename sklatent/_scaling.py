@@ -58,8 +58,8 @@ def scaled(
 
 
 def row_slices(n_rows: int, width: int, smallest: int = 64) -> Iterator[slice]:
-    """Yield slices of rows for which an array of this `width` takes a few MB."""
-    step = max(smallest, 2**19 // width)
+    """Yield slices of rows for which an array of this `width` takes a MB or two."""
+    step = max(smallest, 2**18 // width)
     return (slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step))
 
 

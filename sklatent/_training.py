@@ -353,20 +353,20 @@ class Net(NeuralNet):
         if self.watched_ or iterator is None:
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return
-        losses, sizes = [], []
+        # One tensor, read once: to read each loss would wait for the device, and many
+        # small tensors would lie between the large ones and take up their memory.
+        wide = torch.float32 if self.device.type == "mps" else torch.float64
+        total, n = torch.zeros((), dtype=wide, device=self.device), 0
         for batch in iterator:
             if training:
                 self._next()
-            losses.append(step_fn(batch, **fit_params)["loss"].detach())
-            sizes.append(len(batch[1]))
-        n = sum(sizes)
-        share = torch.tensor(sizes, dtype=torch.float64) / n
+            size = len(batch[1])
+            total.add_(step_fn(batch, **fit_params)["loss"].detach(), alpha=size)
+            n += size
         self.history.new_batch()
-        self.history.record_batch(
-            prefix + "_loss", float(torch.stack(losses).double().cpu() @ share)
-        )
+        self.history.record_batch(prefix + "_loss", float(total) / n)
         self.history.record_batch(prefix + "_batch_size", n)
-        self.history.record(prefix + "_batch_count", len(sizes))
+        self.history.record(prefix + "_batch_count", len(iterator))
 
     def on_batch_begin(
         self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any

@@ -1,19 +1,22 @@
 """The engine: the optimiser, the batches, the schedule."""
 
 import copy
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Freezer
+from skorch.callbacks import Callback, Freezer
 from torch import nn
 from torch.testing import assert_close
 
-from sklatent import Autoencoder
+from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder, _scaling
 from sklatent._batches import Rows, Shuffled, n_batches
+from sklatent._parameters import epochs, haste, largest_rate, weight_size
 from sklatent._scaling import ScaledRows
 from sklatent._training import one_cycle
-from sklatent.nn import FlatAdamW
+from sklatent.nn import FlatAdamW, LastLayer
 
 
 def test_flat_adamw_is_adamw():
@@ -83,3 +86,143 @@ def test_one_cycle_is_that_of_pytorch(n_steps):
         )
         optimizer.step()
         reference.step()
+
+
+class Silent(Callback):
+    """Does nothing; but the net must then tell it of every batch."""
+
+
+@pytest.mark.parametrize("model", [Autoencoder, VariationalAutoencoder])
+def test_watched_or_not_it_is_the_same(digits, model):
+    params = {"hidden_layer_sizes": (16,), "max_iter": 3, "random_state": 0}
+    alone = model(3, **params).fit(digits)
+    watched = model(3, callbacks=[Silent()], **params).fit(digits)
+    assert_close(
+        alone.net_.module_.state_dict(),
+        watched.net_.module_.state_dict(),
+        rtol=0,
+        atol=0,
+    )
+    assert alone.loss_curve_ == pytest.approx(watched.loss_curve_)
+    names = ["train_loss", "valid_loss", "train_loss_best", "train_batch_count"]
+    for one, other in zip(alone.net_.history, watched.net_.history, strict=True):
+        assert [one[n] for n in names] == pytest.approx([other[n] for n in names])
+        assert len(one["batches"]) == 2  # training and held-out rows
+        assert len(other["batches"]) > 2
+
+
+@pytest.mark.parametrize("model", [Autoencoder, DenoisingAutoencoder])
+def test_large_data_are_scaled_when_they_are_read(monkeypatch, digits, model):
+    params = {"hidden_layer_sizes": (16,), "max_iter": 3, "random_state": 0}
+    kept = model(3, **params).fit(digits)
+    monkeypatch.setattr(_scaling, "KEPT", 0)
+    read = model(3, **params).fit(np.asfortranarray(digits))
+    assert_close(kept.transform(digits), read.transform(digits), rtol=0, atol=1e-9)
+
+
+def test_scaled_rows(monkeypatch):
+    X = np.random.default_rng(0).normal(3, 2, size=(40, 5))
+    mean, scale = _scaling.centre_and_scale(X)
+    assert_close(mean, X.mean(axis=0))
+    expected = (X - mean) / scale
+    assert np.mean(expected**2) == pytest.approx(1)
+    for limit in (0, _scaling.KEPT):
+        monkeypatch.setattr(_scaling, "KEPT", limit)
+        rows = _scaling.ScaledRows(X, mean, scale)
+        some = rows[np.array([7, 3, 30])][1:]
+        assert some.shape == (2, 5)
+        assert_close(some.dense(), expected[[3, 30]])
+        assert_close(some.tensor().numpy(), expected[[3, 30]].astype(np.float32))
+        assert_close(
+            some.tensor(np.array([1])).numpy(), expected[[30]].astype(np.float32)
+        )
+        assert_close(rows.mean(), expected.mean(axis=0), rtol=0, atol=1e-12)
+        assert_close(rows.variance(), expected.var(axis=0))
+        assert_close(rows.covariance()[1], np.cov(expected.T, bias=True))
+        assert_close(rows.range()[1], expected.max(axis=0))
+        assert len(rows.thinned(7)) == 7
+
+
+def test_last_layer_is_ridge_regression(digits):
+    model = Autoencoder(3, hidden_layer_sizes=(16,), max_iter=2, random_state=0)
+    module = model.fit(digits.astype(np.float32)).net_.module_
+    x = torch.from_numpy(digits[:300].astype(np.float32) / 8 - 1)
+    layer = LastLayer(module)
+    for part in x.split(100):
+        layer.add(part, part)
+    last = module.decoder.network[-1]
+    with torch.no_grad():
+        _, (_, tape) = module.record(x)
+        hidden = tape[-1][2].double().numpy()
+        left = (x - module(x)).double().numpy() / module.decoder.network.gain
+        design = np.column_stack([hidden, np.ones(len(x))])
+        ridge = 0.1 * np.square(design).sum(axis=0).mean()
+        step = np.linalg.solve(
+            design.T @ design + ridge * np.eye(design.shape[1]), design.T @ left
+        )
+        expected = last.weight.double().numpy() + step[:-1].T
+        before = module(x)
+        layer.solve(0.1)
+        assert_close(last.weight.double().numpy(), expected, rtol=1e-4, atol=1e-5)
+        solved = module(x)
+        layer.solve(1e-6)
+        errors = [(x - y).square().mean() for y in (before, solved, module(x))]
+        assert errors[0] > errors[1] > errors[2]
+        layer.undo()
+        assert_close(module(x), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("n_rows", [300, 1797])
+def test_the_last_layer_is_solved_where_held_out_rows_gain(monkeypatch, digits, n_rows):
+    X, X_test = digits[:n_rows], digits[-500:]
+    params = {"hidden_layer_sizes": (64,), "max_iter": 5, "random_state": 0}
+    solved = Autoencoder(8, **params).fit(X)
+    monkeypatch.setattr(LastLayer, "can_solve", lambda _: False)
+    trained = Autoencoder(8, **params).fit(X)
+    assert solved.best_iteration_ == trained.best_iteration_ > 0
+    assert solved.best_validation_score_ > trained.best_validation_score_ + 0.005
+    assert solved.score(X_test) > trained.score(X_test) + 0.003
+
+
+def test_the_last_layer_stays_where_it_is_not_ours(digits):
+    class Decoder(nn.Linear):
+        def __init__(self, n_features, n_components):
+            super().__init__(n_components, n_features)
+
+    given = Autoencoder(2, decoder=Decoder, max_iter=1, random_state=0).fit(digits)
+    assert not LastLayer.can_solve(given.net_.module_)
+    frozen = Autoencoder(2, hidden_layer_sizes=(8,), max_iter=1, random_state=0)
+    module = frozen.fit(digits).net_.module_
+    assert LastLayer.can_solve(module)
+    module.decoder.network[-1].weight.requires_grad_(False)
+    assert not LastLayer.can_solve(module)
+
+
+def test_what_auto_means():
+    assert largest_rate(0.5, 512, 3.0) == 0.5
+    assert largest_rate("auto", 16, 1.0) == 0.003
+    assert largest_rate("auto", 128, 1.0) == pytest.approx(0.006)
+    assert largest_rate("auto", 128, 3.0) == 0.01
+    assert [weight_size(n, 1.0) for n in (10, 4000, 10**6)] == [1.0, 2.0, 3.0]
+    assert weight_size(10, 2.0) == 2.0
+    usual = epochs("auto", 1000, 62, ordered=False)
+    for max_iter, expected in (("auto", 1.0), (2 * usual, 1.0), (usual // 4, 2.0)):
+        assert haste(max_iter, 1000, 62, ordered=False) == pytest.approx(expected)
+
+
+@pytest.mark.slow
+def test_fit_wants_little_memory_beside_the_data():
+    code = """
+import resource
+import numpy as np
+from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
+X = np.random.default_rng(0).standard_normal((1_000_000, 100), np.float32)
+Autoencoder(4, max_iter=1, hidden_layer_sizes=(8,)).fit(X[:1000])
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak()
+Autoencoder(16, max_iter=1).fit(X)
+print((peak() - before) / X.nbytes)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert float(done.stdout) < 0.5

@@ -256,6 +256,8 @@ class Moments:
     ----------
     k, n_features : int
         Widths of the latents and of the rows.
+    n_kept : int, default=0
+        Number of rows of which the latents are kept.
 
     Attributes
     ----------
@@ -265,13 +267,18 @@ class Moments:
         Sum of the squares of the rows.
     left : float
         Sum of the squares of what reconstructions leave of them.
+    kept : Tensor of shape (n_kept, k)
+        The latents kept.
     """
 
-    def __init__(self, k: int, n_features: int) -> None:
+    def __init__(self, k: int, n_features: int, n_kept: int = 0) -> None:
         self.n = 0
         self.squares = 0.0
         self.left = 0.0
-        self._kept: list[Tensor] = []
+        # One tensor: many small ones would lie between the blocks and keep their
+        # memory from being used again.
+        self.kept = torch.zeros(n_kept, k, dtype=torch.float64)
+        self._n_kept = 0
         self._u = torch.zeros(k, dtype=torch.float64)
         self._x = torch.zeros(n_features, dtype=torch.float64)
         self._uu = torch.zeros(k, k, dtype=torch.float64)
@@ -292,16 +299,13 @@ class Moments:
         self._ux += u.mT @ x
 
     def keep(self, u: Tensor) -> None:
-        """Keep some of the latents, evenly spaced."""
-        self._kept.append(u.clone())
-
-    def kept(self) -> Tensor:
-        """Return the latents kept, shape (m, k)."""
-        return torch.cat(self._kept)
+        """Keep these latents."""
+        self.kept[self._n_kept : self._n_kept + len(u)] = u
+        self._n_kept += len(u)
 
     def few(self) -> Tensor:
-        """Return at most 64 of these: a Jacobian takes 2 k passes for each."""
-        kept, n_features = self.kept(), len(self._x)
+        """Return at most 64 of those kept: a Jacobian takes 2 k passes for each."""
+        kept, n_features = self.kept, len(self._x)
         most = min(64, max(25, 2**20 // (kept.shape[1] * n_features)))
         return kept[:: max(1, len(kept) // most)][:most]
 

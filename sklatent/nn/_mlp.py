@@ -96,10 +96,14 @@ class MLP(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, n_in) to (n, n_out)."""
-        return self.record(x)[0]
+        return self.record(x, keep=False)[0]
 
     def record(
-        self, x: Tensor, linear: tuple[Tensor, Tensor] | None = None
+        self,
+        x: Tensor,
+        linear: tuple[Tensor, Tensor] | None = None,
+        *,
+        keep: bool = True,
     ) -> tuple[Tensor, Tape]:
         """Map (n, n_in) to (n, n_out) and keep what `pull` needs.
 
@@ -109,23 +113,27 @@ class MLP(nn.Sequential):
             The input.
         linear : tuple of Tensor or None
             An affine map of `x` to add: bias and weight.
+        keep : bool, default=True
+            Whether a tape is wanted; without one, layers use the same memory.
 
         Returns
         -------
         y : Tensor of shape (n, n_out)
             The output.
         tape : list
-            For `pull`.
+            For `pull`; empty if it is not wanted.
         """
         given, tape, activate = x, Tape(), _FUNCTIONS[self.activation][0]
         *hidden, last = self.tensors
         for layer in hidden:
             weight, bias = layer["weight"], layer["bias"]
             before = torch.addmm(bias, x, weight.T)
-            tape.append((weight, bias, x, before))
+            if keep:
+                tape.append((weight, bias, x, before))
             x = activate(before)
         weight, bias = last["weight"], last["bias"]
-        tape.append((weight, bias, x, x))
+        if keep:
+            tape.append((weight, bias, x, x))
         if linear is None:
             gain = self.gain
             return torch.addmm(bias, x, weight.T, beta=gain, alpha=gain), tape

@@ -47,7 +47,7 @@ class ResidualMap(nn.Module):
     def forward(self, x: Tensor, sizes: Any = None) -> Tensor:  # noqa: ARG002
         """Map (n, n_in) to (n, n_out); `sizes` are for a `PrefixDecoder`."""
         if self.written_out:
-            return self.record(x)[0]
+            return self.record(x, keep=False)[0]
         y = self.network(x)  # type: ignore[misc]
         if self.weight is None or self.bias is None:
             return y  # type: ignore[no-any-return]
@@ -59,17 +59,23 @@ class ResidualMap(nn.Module):
         """Whether `record` and `pull` can do what autograd does."""
         return self.network is None or isinstance(self.network, MLP)
 
-    def record(self, x: Tensor, sizes: Any = None) -> tuple[Tensor, Tape]:  # noqa: ARG002
-        """Map (n, n_in) to (n, n_out) and keep what `pull` needs."""
+    def record(
+        self,
+        x: Tensor,
+        sizes: Any = None,  # noqa: ARG002
+        *,
+        keep: bool = True,
+    ) -> tuple[Tensor, Tape]:
+        """Map (n, n_in) to (n, n_out) and keep what `pull` needs, if it is wanted."""
         network, weight, bias, scale = self._parts()
         if weight is None:
-            return network.record(x)  # type: ignore[no-any-return]
+            return network.record(x, keep=keep)  # type: ignore[no-any-return]
         if network is None:
             return torch.addmm(bias, x, weight), []
         if scale is None:
-            recorded: tuple[Tensor, Tape] = network.record(x, (bias, weight))
+            recorded: tuple[Tensor, Tape] = network.record(x, (bias, weight), keep=keep)
             return recorded
-        y, tape = network.record(x)
+        y, tape = network.record(x, keep=keep)
         return torch.addmm(bias, x, weight).addcmul_(y, scale), tape
 
     def _parts(self) -> tuple[Any, Any, Any, Any]:
