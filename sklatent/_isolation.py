@@ -69,12 +69,16 @@ def isolated(seed: int | None = None, *, alone: bool = False) -> Iterator[None]:
 def choose_threads(flops: float) -> None:
     """Use one thread for small work, inside an `isolated` block.
 
+    So does a fit in a thread of its own (joblib's ``threading`` backend): where there
+    is one there are others, which want the other processors.
+
     Parameters
     ----------
     flops : float
         Floating-point operations of one block of work.
     """
-    if flops < SMALL and torch.get_num_threads() > 1:
+    alone = threading.current_thread() is threading.main_thread()
+    if (flops < SMALL or not alone) and torch.get_num_threads() > 1:
         torch.set_num_threads(1)
 
 

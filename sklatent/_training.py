@@ -571,14 +571,16 @@ def _progress(
 
 
 def _strip(net: NeuralNet) -> None:
-    """Leave a net on the CPU without what only training needed.
+    """Leave skorch's own net, on the CPU, without what only training needed.
 
     That is the rows and what is made for them, and Adam's moments: they are those of
     the last epoch, while the weights are those of the best. The optimiser is a new one.
     """
     net.train_split = None
     net.optimizer_.release()
-    net.row_errors_ = []
+    for name in ("n_steps_", "step_", "watched_", "warms_up_", "row_errors_"):
+        delattr(net, name)
+    net.__class__ = NeuralNet
     net.iterator_train = net.iterator_valid = DataLoader
     net.device = "cpu"
     net.module_.to("cpu").eval()

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from skorch import NeuralNet
 from skorch.callbacks import Callback, Freezer
 from torch import nn
 from torch.testing import assert_close
@@ -226,3 +227,22 @@ print((peak() - before) / X.nbytes)
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     assert float(done.stdout) < 0.5
+
+
+def test_the_net_is_one_of_skorch(digits):
+    rows = digits.astype(np.float32)
+    model = Autoencoder(2, hidden_layer_sizes=(8,), max_iter=2, random_state=0)
+    net = model.fit(rows).net_
+    assert type(net) is NeuralNet
+    scaled = (rows - model.mean_) / np.float32(model._scale)
+    before = copy.deepcopy(net.module_.state_dict())
+    net.set_params(lr=1e-3, max_epochs=2).partial_fit(scaled, scaled)
+    assert len(net.history) == 4
+    changed = [
+        name
+        for name, value in net.module_.state_dict().items()
+        if not torch.equal(value, before[name])
+    ]
+    assert all(".network." in name for name in changed)
+    assert len(changed) == 8
+    assert net.predict(scaled).shape == rows.shape
