@@ -93,7 +93,7 @@ class OrderedLatentsMixin:
             wanted = next(module.buffers()).dtype
             shown = torch.from_numpy(x).to(wanted)
             with torch.inference_mode():
-                u = module.eval().latents(shown)
+                u = module.cpu().eval().latents(shown)
                 for j in range(len(left)):
                     x_hat = self._as_scaled_rows(module.expected(u, j + 1))
                     left[j] += np.square(x_hat - x).sum()
@@ -162,5 +162,6 @@ class OrderedLatentsMixin:
         """Drop the latents after the first `size`."""
         self.net_.module_.truncate(size)
         self.n_components_ = size
+        self.net_.initialize_optimizer()
         self._drop_readings(size)
         self._set_noise_variance()

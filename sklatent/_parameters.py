@@ -77,7 +77,7 @@ def rows_of_a_batch(batch_size: int | str, n_samples: int, *, ordered: bool) -> 
     For ordered latents it starts at 96: each size has only some of the rows.
     """
     if batch_size != "auto":
-        return int(batch_size)
+        return min(int(batch_size), n_samples)
     return min(max(96 if ordered else 32, n_samples // 16), 512)
 
 

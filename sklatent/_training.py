@@ -90,7 +90,7 @@ class Objective:
 def share(*parts: Tensor) -> Share:
     """Return the `Ruler` of squared errors of these rows."""
     blocks = (x for part in parts for x in torch.split(part, 2**12))
-    total = sum((float(x.double().square().sum()) for x in blocks), 0.0)
+    total = sum((float(x.cpu().double().square().sum()) for x in blocks), 0.0)
     return Share(total / sum(map(len, parts)))
 
 
@@ -195,8 +195,10 @@ def _train_on_all(
     with run.training(), _progress("training", n_epochs, options) as show:
         for epoch in range(1, n_epochs + 1):
             go_on = run.epoch()
-            trained.loss_curve.append(run.train_loss)
             trained.best_iteration = epoch
+            if not run.finished:
+                break
+            trained.loss_curve.append(run.train_loss)
             if not math.isfinite(run.train_loss):
                 raise ValueError(
                     f"The training loss became {run.train_loss} in epoch {epoch} at "
@@ -205,8 +207,8 @@ def _train_on_all(
             show(ruler.score(run.train_loss * x.shape[1]), None)
             if not go_on:
                 break
-    if ridge is not None:
-        run.last_layer().solve(ridge)
+        if ridge is not None and LastLayer.can_solve(run.net.module_):
+            run.last_layer().solve(ridge)
     # The loss of the last step is that before it: whether it went well shows only now.
     after = run.loss_now()
     if not after < before + 1e6 * max(1.0, abs(before)):
@@ -260,6 +262,8 @@ def _search(
     with _all_training(runs), _progress(label, options.max_iter, options) as show:
         for epoch in range(1, options.max_iter + 1):
             wishes = [run.epoch() for run in runs]
+            if not all(run.finished for run in runs):
+                break
             trained.loss_curve.append(float(np.mean([run.train_loss for run in runs])))
             best = judge.see(np.concatenate([run.errors() for run in runs]))
             show(ruler.score(trained.loss_curve[-1] * x.shape[1]), judge.scores[-1])
@@ -276,7 +280,7 @@ def _search(
         module.load_state_dict(state)
     if trained.best_iteration:
         trained.ridge = _solve_last_layers(runs, judge)
-    if not math.isfinite(trained.loss_curve[-1]):
+    if not all(map(math.isfinite, trained.loss_curve)):
         _warn_of_divergence(trained, options)
     return trained
 
@@ -427,7 +431,7 @@ def one_cycle(done: float) -> float:
 def _row_errors(net: NeuralNet, output: Any, x: Tensor) -> NDArray[np.float64]:
     with torch.no_grad():
         errors: Tensor = net.criterion_.rows(output, x)
-    return errors.double().cpu().numpy()
+    return errors.cpu().double().numpy()
 
 
 class _Run:
@@ -507,6 +511,11 @@ class _Run:
                     "early_stopping=True holds some out."
                 ) from error
         return True
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch went to its end; a callback may stop within one."""
+        return "train_loss" in self.net.history[-1]
 
     @property
     def train_loss(self) -> float:

@@ -275,7 +275,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
         k = self._n_inner
 
         def with_noise(x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-            return x, torch.randn(len(x), k, generator=generator).to(x.device)
+            noise = torch.randn(len(x), k, generator=generator, dtype=x.dtype)
+            return x, noise.to(x.device)
 
         return Objective(bound.float(), lambda *_: ruler, with_noise)
 
@@ -310,8 +311,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
         if self._is_ordered:
             order = torch.arange(len(kl))
         order = order[: self.n_components_]
-        self.kl_per_component_ = kl.numpy()[order]
-        self._lengths = lengths.numpy()[order]
+        self.kl_per_component_ = kl[order].numpy()
+        self._lengths = lengths[order].numpy()
         self._count_active()
         if self.n_active_components_ == 0:
             warnings.warn(

@@ -651,3 +651,10 @@ def test_scores_that_are_no_numbers(digits, rule, capsys):
     assert "n_components=4" not in capsys.readouterr().out
     with pytest.warns(UserWarning, match="test scores are non-finite"):
         search(scoring=lambda *_: np.nan, rule=rule).fit(digits[:300])
+
+
+def test_the_optimiser_of_a_truncated_model_is_of_its_weights(digits):
+    model = VariationalAutoencoder(4, ordered=True, max_iter=2, random_state=0)
+    net = model.fit(digits).truncate(2).net_
+    held = {id(p) for group in net.optimizer_.param_groups for p in group["params"]}
+    assert held == {id(p) for p in net.module_.parameters()}

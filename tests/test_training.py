@@ -246,3 +246,74 @@ def test_the_net_is_one_of_skorch(digits):
     assert all(".network." in name for name in changed)
     assert len(changed) == 8
     assert net.predict(scaled).shape == rows.shape
+
+
+@pytest.mark.parametrize("n_rows", [300, 900])
+def test_the_last_layer_stays_frozen(digits, n_rows):
+    params = {"hidden_layer_sizes": (16,), "max_iter": 5, "random_state": 0}
+    freezer = Freezer("decoder.network.*")
+    model = Autoencoder(8, callbacks=[freezer], **params).fit(digits[:n_rows])
+    assert model.net_.module_.decoder.network[-1].weight.abs().max() == 0
+
+
+SEEN = []
+
+
+class Last(Callback):
+    """Notes the last layer as it is when training ends."""
+
+    def on_train_end(self, net, **kwargs):
+        SEEN.append(net.module_.decoder.network[-1].weight.detach().clone())
+
+
+def test_callbacks_see_the_last_layer_solved(digits):
+    SEEN.clear()
+    model = Autoencoder(8, callbacks=[Last()], max_iter=3, random_state=0)
+    model.fit(digits[:300])
+    assert_close(SEEN[-1], model.net_.module_.decoder.network[-1].weight.float())
+
+
+def test_frozen_weights_can_be_trained_around(digits):
+    model = Autoencoder(4, hidden_layer_sizes=(8,), max_iter=2, random_state=0)
+    model.set_params(warm_start=True).fit(digits)
+    encoder = model.net_.module_.encoder.requires_grad_(False)
+    before = copy.deepcopy(encoder.state_dict())
+    decoder = copy.deepcopy(model.net_.module_.decoder.state_dict())
+    model.set_params(early_stopping=False).fit(digits)
+    assert_close(model.net_.module_.encoder.state_dict(), before, rtol=0, atol=0)
+    after = model.net_.module_.decoder.state_dict()
+    assert not torch.equal(after["network.0.weight"], decoder["network.0.weight"])
+
+
+def in_place(n_in, n_out):
+    return nn.Sequential(nn.ReLU(inplace=True), nn.Linear(n_in, n_out))
+
+
+def not_in_place(n_in, n_out):
+    return nn.Sequential(nn.ReLU(), nn.Linear(n_in, n_out))
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_networks_that_work_in_place(digits, early_stopping):
+    params = {"early_stopping": early_stopping, "max_iter": 3, "random_state": 0}
+    scores = [
+        Autoencoder(4, encoder=encoder, **params).fit(digits).score(digits)
+        for encoder in (in_place, not_in_place)
+    ]
+    assert scores[0] == scores[1]
+
+
+class StopsWithin(Callback):
+    """Stops in the middle of the second epoch."""
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training and len(net.history) == 2 and len(net.history[-1]["batches"]) == 3:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_a_callback_may_stop_within_an_epoch(digits, early_stopping):
+    params = {"max_iter": 5, "early_stopping": early_stopping, "random_state": 0}
+    model = Autoencoder(4, callbacks=[StopsWithin()], **params).fit(digits)
+    assert len(model.loss_curve_) == 1
+    assert model.score(digits) > 0.4

@@ -674,3 +674,18 @@ def test_a_warm_start_on_other_data_is_no_divergence(digits):
 def test_samples_are_counted_in_ints(digits, n_samples):
     with pytest.raises(TypeError, match="n_samples must be an instance of"):
         quick().fit(digits[:50]).sample(n_samples)
+
+
+def test_one_latent(cancer):
+    model = VariationalAutoencoder(1, max_iter=2, random_state=0).fit(cancer)
+    assert model.kl_per_component_.shape == (1,)
+    model = VariationalAutoencoder(0.9, max_iter=2, random_state=0).fit(cancer[:, :1])
+    assert model.kl_per_component_.shape == (1,)
+
+
+def test_the_default_dtype_does_not_matter(cancer):
+    torch.set_default_dtype(torch.float64)
+    try:
+        VariationalAutoencoder(2, max_iter=2, random_state=0).fit(cancer)
+    finally:
+        torch.set_default_dtype(torch.float32)

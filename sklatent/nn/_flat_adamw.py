@@ -20,8 +20,7 @@ class FlatAdamW(torch.optim.AdamW):
     """
 
     def __init__(self, groups: list[dict[str, Any]], **kwargs: Any) -> None:
-        given = [part for group in groups for part in group["params"]]
-        self.parts = [part for part in given if part.requires_grad]
+        self.parts = [part for group in groups for part in group["params"]]
         flat = nn.Parameter(torch.cat([part.detach().flatten() for part in self.parts]))
         flat.grad = torch.zeros_like(flat)
         sizes = [part.numel() for part in self.parts]
@@ -34,10 +33,10 @@ class FlatAdamW(torch.optim.AdamW):
         super().__init__([flat], **kwargs)
         self.moments = [torch.zeros_like(flat.detach()) for _ in range(2)]
         self.gradient = flat.grad
-        self.n_steps = torch.zeros((), device=flat.device)
+        self.n_steps = torch.zeros((), dtype=torch.float32, device=flat.device)
 
     def step(self, closure: Any = None) -> Any:
-        """Make a step; a part that was frozen meanwhile stays as it is."""
+        """Make a step; a part that is frozen stays as it is."""
         loss = None if closure is None else closure()
         self.advance()
         return loss
@@ -49,10 +48,18 @@ class FlatAdamW(torch.optim.AdamW):
         where networks are small.
         """
         frozen = [(p, p.detach().clone()) for p in self.parts if not p.requires_grad]
+        if self.flat.device.type in ("cpu", "cuda"):
+            self._fused_step()
+        else:
+            super().step()
+        for part, value in frozen:
+            part.detach().copy_(value)
+
+    def _fused_step(self) -> None:
+        """Call the kernel of AdamW(fused=True)."""
         group = self.param_groups[0]
         beta1, beta2 = group["betas"]
         self.n_steps += 1
-        # The kernel of AdamW(fused=True).
         torch._fused_adamw_(
             [self.flat.detach()],
             [self.gradient],
@@ -68,8 +75,6 @@ class FlatAdamW(torch.optim.AdamW):
             amsgrad=False,
             maximize=False,
         )
-        for part, value in frozen:
-            part.detach().copy_(value)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Do nothing: a gradient that is written out is written over the last one."""

@@ -307,7 +307,7 @@ class Moments:
         """Return at most 64 of those kept: a Jacobian takes 2 k passes for each."""
         kept, n_features = self.kept, len(self._x)
         most = min(64, max(25, 2**20 // (kept.shape[1] * n_features)))
-        return kept[:: max(1, len(kept) // most)][:most]
+        return kept[:: -(-len(kept) // most)]
 
     @property
     def mean(self) -> Tensor:

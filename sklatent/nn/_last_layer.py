@@ -28,9 +28,8 @@ class LastLayer:
         last: Any = module.decoder.network[-1]  # type: ignore[index]
         self.weight, self.bias = last.weight, last.bias
         n_out, n_in = self.weight.shape
-        wide = {"dtype": torch.float64, "device": self.weight.device}
-        self.gram = torch.zeros(n_in + 1, n_in + 1, **wide)
-        self.cross = torch.zeros(n_in + 1, n_out, **wide)
+        self.gram = torch.zeros(n_in + 1, n_in + 1, dtype=torch.float64)
+        self.cross = torch.zeros(n_in + 1, n_out, dtype=torch.float64)
         self.before = self.weight.detach().clone(), self.bias.detach().clone()
 
     @staticmethod
@@ -48,9 +47,10 @@ class LastLayer:
         """Take in rows, and what the module is shown of them."""
         output, (_, tape) = self.module.record(shown)
         hidden = tape[-1][2]
-        design = torch.cat([hidden, hidden.new_ones(len(hidden), 1)], dim=1).double()
+        design = torch.cat([hidden, hidden.new_ones(len(hidden), 1)], dim=1)
+        design, left = design.cpu().double(), (x - output).cpu().double()
         self.gram += design.mT @ design
-        self.cross += design.mT @ (x - output).double()
+        self.cross += design.mT @ left
 
     @torch.no_grad()
     def undo(self) -> None:
@@ -69,7 +69,7 @@ class LastLayer:
         """
         size = len(self.gram)
         added = ridge * self.gram.diagonal().mean()
-        matrix = self.gram + added * torch.eye(size).to(self.gram)
+        matrix = self.gram + added * torch.eye(size, dtype=self.gram.dtype)
         gain = self.module.decoder.network.gain  # type: ignore[union-attr]
         step = torch.linalg.solve(matrix, self.cross) / gain
         weight, bias = self.before

@@ -48,7 +48,8 @@ class ResidualMap(nn.Module):
         """Map (n, n_in) to (n, n_out); `sizes` are for a `PrefixDecoder`."""
         if self.written_out:
             return self.record(x, keep=False)[0]
-        y = self.network(x)  # type: ignore[misc]
+        # Of a copy: a network of somebody else may work in place.
+        y = self.network(x.clone())  # type: ignore[misc]
         if self.weight is None or self.bias is None:
             return y  # type: ignore[no-any-return]
         linear = torch.addmm(self.bias, x, self.weight)
