@@ -23,6 +23,7 @@ from ._assembly import Architecture, Network, assemble
 from ._batches import Prefixes
 from ._components import ComponentsMixin
 from ._devices import inference_device, training_device
+from ._fitting import Trained, train
 from ._isolation import choose_threads, isolated
 from ._ordered import OrderedLatentsMixin
 from ._parameters import (
@@ -39,7 +40,7 @@ from ._parameters import (
 )
 from ._scaling import Part, ScaledRows, centre_and_scale, row_slices, scaled
 from ._selection import Plan, make_plan
-from ._training import Objective, Trained, TrainingOptions, train
+from ._training import Objective, TrainingOptions
 from .nn import (
     LatentFrame,
     Moments,

@@ -25,6 +25,7 @@ ORDER = [
         "_probabilistic_start",
     },
     {"_assembly", "_training", "_ordered"},
+    {"_fitting"},
     {"_base"},
     {"_autoencoder", "_denoising", "_variational", "_latent_size"},
     {"_plot"},

@@ -322,7 +322,7 @@ class NegativeBound(nn.Module):
         per_row = 1 / x.numel()
         loss, at_location, at_noise = self.likelihood.gradient(location, log_noise, x)
         kl = kl_to_prior(mean, log_variance).mean(dim=0)
-        weight = self._weight * (kl >= self.free_bits) * per_row
+        weight = self._weight * per_row * (kl >= self.free_bits).to(kl)
         loss = loss * per_row
         loss = loss + self._weight * kl.clamp(min=self.free_bits).sum() / x.shape[1]
         grad = Output(
