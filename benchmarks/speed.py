@@ -446,7 +446,7 @@ def our_fit(epochs, X):
 def mlp_fit(epochs, X):
     return (
         MLPRegressor(
-            (*DEEP, K, *DEEP[::-1]),
+            hidden_layer_sizes=(*DEEP, K, *DEEP[::-1]),
             batch_size=BATCH,
             max_iter=epochs,
             n_iter_no_change=epochs + 1,
