@@ -535,7 +535,7 @@ def curve(repeats):  # noqa: ARG001
         ax.set_ylim(share - 0.15, None)
         ax.grid(alpha=0.3)
     axes[0].set_ylabel("held-out explained variance")
-    axes[0].legend(fontsize=8, loc="lower right")
+    axes[0].legend(fontsize=8, loc="lower left")
     figure.savefig(PICTURE, dpi=110)
     print(f"\nPicture: {PICTURE}")
 
