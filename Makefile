@@ -51,7 +51,9 @@ docs: .venv/installed-docs
 benchmarks: .venv/installed-bench
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/selection.py
+	$(BIN)/python benchmarks/limit.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/stopping.py
 	$(BIN)/python benchmarks/latent_size.py --picture
 
 clean:
