@@ -63,29 +63,6 @@ def shortest_step(n_features, n_threads, repeats):
     return min(times), n_operations
 
 
-def pyod(X, epochs):
-    """PyOD's AutoEncoder without what the others do not have."""
-    from pyod.models.auto_encoder import AutoEncoder
-
-    AutoEncoder(
-        epoch_num=epochs,
-        batch_size=BATCH,
-        hidden_neuron_list=[*HIDDEN, K],
-        hidden_activation_name="relu",
-        batch_norm=False,
-        dropout_rate=0.0,
-        verbose=0,
-        device=torch.device("cpu"),
-    ).fit(X)
-
-
-def encdr(X, epochs):
-    """The autoencoder of encdr, on Lightning."""
-    from encdr import EncDR
-
-    EncDR([*HIDDEN, K], max_epochs=epochs, batch_size=BATCH).fit(X)
-
-
 FITS = {
     name: speed.FITS[name]
     for name in (
@@ -96,7 +73,8 @@ FITS = {
         "MLPRegressor(X, X)",
     )
 }
-FITS |= {n: f for n, f in (("pyod", pyod), ("encdr", encdr)) if find_spec(n)}
+if find_spec("pyod"):
+    FITS["PyOD"] = lambda X, e: speed.pyod(speed.unit_scale(X), e)
 
 
 def timed(function, rounds):

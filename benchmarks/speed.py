@@ -127,11 +127,11 @@ def loader_loop(X, epochs):
             optimizer.step()
 
 
-def skorch_default(X, epochs):
+def skorch_net(x, epochs, **kwargs):
     """Skorch's NeuralNet as it comes, but for the validation split."""
-    x = unit_scale(X)
-    NeuralNet(
-        network(x.shape[1]),
+    torch.manual_seed(0)
+    return NeuralNet(
+        network(x.shape[1], **kwargs),
         criterion=nn.MSELoss,
         optimizer=torch.optim.Adam,
         lr=1e-3,
@@ -143,17 +143,32 @@ def skorch_default(X, epochs):
     ).fit(x, x)
 
 
-def mlp_regressor(X, epochs):
-    """scikit-learn's MLPRegressor with X as its own target."""
-    x = unit_scale(X)
-    MLPRegressor(
-        hidden_layer_sizes=(*HIDDEN, K, *HIDDEN[::-1]),
+def mlp(x, epochs, hidden=HIDDEN):
+    """scikit-learn's MLPRegressor with rows as their own target."""
+    return MLPRegressor(
+        hidden_layer_sizes=(*hidden, K, *hidden[::-1]),
         activation=ACTIVATION,
         batch_size=BATCH,
         max_iter=epochs,
         n_iter_no_change=epochs + 1,
         random_state=0,
     ).fit(x, x)
+
+
+def pyod(x, epochs, hidden=HIDDEN):
+    """PyOD's AutoEncoder without what the others do not have."""
+    from pyod.models.auto_encoder import AutoEncoder
+
+    return AutoEncoder(
+        preprocessing=False,
+        epoch_num=epochs,
+        batch_size=BATCH,
+        hidden_neuron_list=[*hidden, K],
+        batch_norm=False,
+        dropout_rate=0.0,
+        device=torch.device("cpu"),
+        verbose=0,
+    ).fit(x)
 
 
 def autoencoder(X, epochs, **kwargs):
@@ -175,8 +190,8 @@ FITS = {
     "tensor loop, Adam": tensor_loop,
     "tensor loop, fused Adam": lambda X, e: tensor_loop(X, e, fused=True),
     "DataLoader loop": loader_loop,
-    "skorch, default": skorch_default,
-    "MLPRegressor(X, X)": mlp_regressor,
+    "skorch, default": lambda X, e: skorch_net(unit_scale(X), e),
+    "MLPRegressor(X, X)": lambda X, e: mlp(unit_scale(X), e),
 }
 
 
@@ -386,7 +401,7 @@ model.transform(some)
 before = peak()
 X = np.empty((1_000_000, 100), dtype)
 mixing = rng.standard_normal((16, 100))
-for rows in np.split(X, 100):
+for rows in np.split(X, 1000):  # so that to make the data is not the peak
     hidden = np.tanh(rng.standard_normal((len(rows), 16)))
     rows[:] = hidden @ mixing + 0.1 * rng.standard_normal(rows.shape)
 if what == "fit":
@@ -445,52 +460,19 @@ def our_fit(epochs, X):
 
 
 def mlp_fit(epochs, X):
-    return (
-        MLPRegressor(
-            hidden_layer_sizes=(*DEEP, K, *DEEP[::-1]),
-            batch_size=BATCH,
-            max_iter=epochs,
-            n_iter_no_change=epochs + 1,
-            random_state=0,
-        )
-        .fit(X, X)
-        .predict
-    )
+    return mlp(X, epochs, DEEP).predict
 
 
 def skorch_fit(epochs, X):
-    torch.manual_seed(0)
-    net = NeuralNet(
-        network(X.shape[1], DEEP, "silu"),
-        criterion=nn.MSELoss,
-        optimizer=torch.optim.Adam,
-        lr=1e-3,
-        batch_size=BATCH,
-        max_epochs=epochs,
-        train_split=None,
-        iterator_train__shuffle=True,
-        verbose=0,
-    ).fit(X, X)
-    return net.predict
+    return skorch_net(X, epochs, hidden=DEEP, activation="silu").predict
 
 
 def pyod_fit(epochs, X):
-    from pyod.models.auto_encoder import AutoEncoder
-
-    model = AutoEncoder(
-        preprocessing=False,
-        epoch_num=epochs,
-        batch_size=BATCH,
-        hidden_neuron_list=[*DEEP, K],
-        batch_norm=False,
-        dropout_rate=0.0,
-        device=torch.device("cpu"),
-        verbose=0,
-    ).fit(X)
+    model = pyod(X, epochs, DEEP).model
 
     def reconstruct(X):
         with torch.inference_mode():
-            return model.model(torch.from_numpy(X)).numpy()
+            return model(torch.from_numpy(X)).numpy()
 
     return reconstruct
 

@@ -4,7 +4,7 @@ Fits that never stop early give the held-out score of each epoch; the rule of
 `n_iter_no_change` is then applied to these curves. Prints, for each patience, the share
 of epochs that are made and what the best score falls by, over all fits.
 
-    python benchmarks/stopping.py [--seeds 3]
+    python benchmarks/stopping.py [--seeds 3] [--first-seed 100]
 """
 
 import argparse
@@ -63,12 +63,13 @@ def stopped(scores, patience):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=100)
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     curves = Parallel(n_jobs=2)(
-        delayed(curve)(*cell, seed)
+        delayed(curve)(*cell, args.first_seed + i)
         for cell in CELLS
-        for seed in range(1 if cell[0] == "mnist" else args.seeds)
+        for i in range(1 if cell[0] == "mnist" else args.seeds)
     )
     print(f"{len(curves)} fits\npatience   epochs made   loss: mean   largest")
     for patience in (3, 5, 8, 10, 12, 15, 20, 30):
