@@ -129,12 +129,15 @@ class Net(NeuralNet):
         # small tensors would lie between the large ones and take up their memory.
         wide = torch.float32 if self.device.type == "mps" else torch.float64
         total, n = torch.zeros((), dtype=wide, device=self.device), 0
-        for batch in iterator:
-            if training:
-                self._next()
-            size = len(batch[1])
-            total.add_(step_fn(batch, **fit_params)["loss"].detach(), alpha=size)
-            n += size
+        short = training and self.module_.written_out
+        step = self._short_step if short else step_fn
+        with torch.set_grad_enabled(not short):
+            for batch in iterator:
+                if training:
+                    self._next()
+                size = len(batch[1])
+                total.add_(step(batch, **fit_params)["loss"].detach(), alpha=size)
+                n += size
         self.history.new_batch()
         self.history.record_batch(prefix + "_loss", float(total) / n)
         self.history.record_batch(prefix + "_batch_size", n)
@@ -165,16 +168,24 @@ class Net(NeuralNet):
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the loss of a batch and its gradient."""
-        if not self.module_.written_out:
-            self.optimizer_.clear()
-            step: dict[str, Tensor] = super().train_step_single(batch, **fit_params)
-            return step
+        if self.module_.written_out:
+            with torch.no_grad():
+                return self._gradient(batch)
+        self.optimizer_.clear()
+        step: dict[str, Tensor] = super().train_step_single(batch, **fit_params)
+        return step
+
+    def _gradient(self, batch: Any) -> dict[str, Tensor]:
         x, target = batch
-        with torch.no_grad():
-            output, tapes = self.module_.record(x)
-            loss, grad = self.criterion_.gradient(output, target)
-            self.module_.pull(tapes, grad)
+        output, tapes = self.module_.record(x)
+        loss, grad = self.criterion_.gradient(output, target)
+        self.module_.pull(tapes, grad)
         return {"loss": loss, "y_pred": output}
+
+    def _short_step(self, batch: Any) -> dict[str, Tensor]:
+        step = self._gradient(batch)
+        self.optimizer_.advance()
+        return step
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the loss of held-out rows, and keep each row's error."""
