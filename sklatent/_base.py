@@ -337,6 +337,9 @@ class BaseLatentEncoder(
             weight_size=self._weight_size,
         )
 
+    #: The largest learning rate that 'auto' takes.
+    _fastest: ClassVar[float] = 0.01
+
     #: Numbers that the encoder gives for each latent.
     _n_codes: ClassVar[int] = 1
 
@@ -354,7 +357,9 @@ class BaseLatentEncoder(
         if architecture.own:
             choose_threads(6.0 * batch_size * architecture.n_weights)
         options = TrainingOptions(
-            learning_rate=largest_rate(self.learning_rate, batch_size, self._haste),
+            learning_rate=largest_rate(
+                self.learning_rate, batch_size, self._haste, self._fastest
+            ),
             weight_decay=self.weight_decay,
             batch_size=batch_size,
             max_iter=epochs(

@@ -27,7 +27,8 @@ encoder, decoder : nn.Module, callable or None, default=None
 learning_rate : float or 'auto', default='auto'
     The largest learning rate of AdamW; it rises over 30% of the steps and falls
     to zero over the others (one cycle). 'auto' is 0.003 for batches of 32 rows and
-    grows with their root, to 0.01; also where `max_iter` is less than 'auto' is.
+    grows with their root, to 0.01 (VariationalAutoencoder: to 0.005); also where
+    `max_iter` is less than 'auto' is.
 weight_decay : float, default=1.0
     Decoupled weight decay of AdamW on the networks. It pulls towards the linear
     start.

@@ -105,15 +105,17 @@ def haste(
     return math.sqrt(max(1.0, usual / wanted))
 
 
-def largest_rate(learning_rate: float | str, batch_size: int, haste: float) -> float:
+def largest_rate(
+    learning_rate: float | str, batch_size: int, haste: float, fastest: float
+) -> float:
     """Return the learning rate; ``'auto'`` is 0.003 for 32 rows in a batch, or less.
 
     It grows with the root of the batch, as the noise of Adam's steps allows (Malladi et
-    al. 2022, arXiv 2205.10287), and with haste, to 0.01.
+    al. 2022, arXiv 2205.10287), and with haste, to `fastest`.
     """
     if not isinstance(learning_rate, str):
         return float(learning_rate)
-    return min(0.003 * math.sqrt(max(1.0, batch_size / 32)) * haste, 0.01)
+    return min(0.003 * math.sqrt(max(1.0, batch_size / 32)) * haste, fastest)
 
 
 def weight_size(n_samples: int, haste: float) -> float:

@@ -152,6 +152,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
     }
     _n_codes = 2
+    # Its bound is noisy: larger steps take longer to gain than `n_iter_no_change`.
+    _fastest = 0.005
     #: It explains the features' likelihood, and their variance only by the way.
     _spare = 1.0
 

@@ -200,10 +200,11 @@ def test_the_last_layer_stays_where_it_is_not_ours(digits):
 
 
 def test_what_auto_means():
-    assert largest_rate(0.5, 512, 3.0) == 0.5
-    assert largest_rate("auto", 16, 1.0) == 0.003
-    assert largest_rate("auto", 128, 1.0) == pytest.approx(0.006)
-    assert largest_rate("auto", 128, 3.0) == 0.01
+    assert largest_rate(0.5, 512, 3.0, 0.01) == 0.5
+    assert largest_rate("auto", 16, 1.0, 0.01) == 0.003
+    assert largest_rate("auto", 128, 1.0, 0.01) == pytest.approx(0.006)
+    assert largest_rate("auto", 128, 3.0, 0.01) == 0.01
+    assert largest_rate("auto", 128, 3.0, 0.005) == 0.005
     assert [weight_size(n, 1.0) for n in (10, 4000, 10**6)] == [1.0, 2.0, 3.0]
     assert weight_size(10, 2.0) == 2.0
     usual = epochs("auto", 1000, 62, ordered=False)
