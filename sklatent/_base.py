@@ -252,7 +252,8 @@ class BaseLatentEncoder(
         self._fitted_with = self._structure()
         untouched = trained.best_iteration == 0 and previous is None
         exactly = copy.deepcopy(module).double()
-        moments = self._pass(exactly, rows)
+        # What training rounded to float32 need not be looked at with more.
+        moments = self._pass(exactly if untouched else module, rows)
         frame = self._frame(exactly, moments, untouched and self.init == "pca")
         frame = frame.first(self.n_components_)
         module.frame = copy.deepcopy(frame).to(torch_dtype(X.dtype))
@@ -383,16 +384,18 @@ class BaseLatentEncoder(
         return train(build, objective, rows, plan, options)
 
     def _pass(self, module: Any, rows: ScaledRows) -> Moments:
-        """Look at all training rows once, through a module in float64."""
+        """Look at all training rows once, with the module's precision."""
         step = self._every(len(rows), module.decoder)
         moments = Moments(self._n_inner, rows.shape[1], -(-len(rows) // step))
+        dtype = module.frame.mean.dtype
         with torch.inference_mode():
             for block in rows.blocks(self._width()):
                 x = torch.from_numpy(block)
-                u = self._see(module, x)
+                u = self._see(module, x.to(dtype))
+                decoded = self._as_scaled_rows(module.expected(u, self.n_components_))
+                u = u.double()
                 moments.keep(u[-moments.n % step :: step])
-                decoded = module.expected(u, self.n_components_)
-                moments.add(u, x, torch.from_numpy(self._as_scaled_rows(decoded)))
+                moments.add(u, x, torch.from_numpy(decoded))
         return moments
 
     # Using the fitted model -----------------------------------------------------
