@@ -246,11 +246,23 @@ class BaseLatentEncoder(
             return copy.deepcopy(module).float()
 
         trained = self._train(build, rows, plan, seed)
-        module = trained.net.module_.to(torch_dtype(X.dtype))
-        module.load_state_dict(exact, strict=False)
+        trained.net.module_.to(torch_dtype(X.dtype))
+        trained.net.module_.load_state_dict(exact, strict=False)
+        untouched = trained.best_iteration == 0 and previous is None
+        self._describe(trained, X, rows, seed, untouched)
+
+    def _describe(
+        self,
+        trained: Trained,
+        X: NDArray[Any],
+        rows: ScaledRows,
+        seed: int,
+        untouched: bool,
+    ) -> None:
+        """Set the frame of the latents, and all that is to be known of the model."""
         self.net_ = trained.net
         self._fitted_with = self._structure()
-        untouched = trained.best_iteration == 0 and previous is None
+        module = self.net_.module_
         exactly = copy.deepcopy(module).double()
         # What training rounded to float32 need not be looked at with more.
         moments = self._pass(exactly if untouched else module, rows)
