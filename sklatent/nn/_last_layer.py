@@ -45,8 +45,10 @@ class LastLayer:
     @torch.no_grad()
     def add(self, shown: Tensor, x: Tensor) -> None:
         """Take in rows, and what the module is shown of them."""
-        output, (_, tape) = self.module.record(shown)
-        hidden = tape[-1][2]
+        u = self.module.latents(shown)
+        output, hidden = self.module.decoder(u), u
+        for layer in list(self.module.decoder.network)[:-1]:  # type: ignore[arg-type]
+            hidden = layer(hidden)
         design = torch.cat([hidden, hidden.new_ones(len(hidden), 1)], dim=1)
         design, left = design.cpu().double(), (x - output).cpu().double()
         self.gram += design.mT @ design

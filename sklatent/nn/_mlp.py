@@ -41,6 +41,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 #: Multiplications from which a product in bfloat16 is faster, with its conversions.
+#: Only training takes it, where the noise of batches is far larger than its relative
+#: error of 1/256: what is judged, kept and used is of float32 or float64.
 WORTH_HALVING = 2**22
 
 #: What `MLP.record` keeps of each layer: its weight and bias, its input, and what it
@@ -117,7 +119,8 @@ class MLP(nn.Sequential):
         linear : tuple of Tensor or None
             An affine map of `x` to add: bias and weight.
         keep : bool, default=True
-            Whether a tape is wanted; without one, layers use the same memory.
+            Whether a tape is wanted; without one, layers use the same memory, and
+            products have the precision of `x`.
 
         Returns
         -------
@@ -130,7 +133,10 @@ class MLP(nn.Sequential):
         *hidden, last = self.tensors
         for layer in hidden:
             weight, bias = layer["weight"], layer["bias"]
-            before = torch.addmm(bias, x, weight.T)
+            if keep and _is_worth_halving(x, weight):
+                before = _halved_product(x, weight.T).add_(bias)
+            else:
+                before = torch.addmm(bias, x, weight.T)
             if keep:
                 tape.append((weight, bias, x, before))
             x = activate(before)
@@ -142,6 +148,8 @@ class MLP(nn.Sequential):
             return torch.addmm(bias, x, weight.T, beta=gain, alpha=gain), tape
         offset = torch.add(linear[0], bias, alpha=self.gain)
         y = torch.addmm(offset, given, linear[1])
+        if keep and _is_worth_halving(x, weight):
+            return y.add_(_halved_product(x, weight.T), alpha=self.gain), tape
         return y.addmm_(x, weight.T, alpha=self.gain), tape
 
     def pull(self, tape: Tape, grad: Tensor, *, to_input: bool) -> Tensor | None:
@@ -171,11 +179,11 @@ class MLP(nn.Sequential):
             torch.sum(grad, 0, out=db)
             if gain != 1:
                 db.mul_(gain)
-            if HALVES and _is_worth_halving(grad, weight):
-                low = grad.bfloat16()
-                torch.mul(low.T @ x.bfloat16(), gain, out=dw)
+            if _is_worth_halving(grad, weight):
+                grad = grad.bfloat16()
+                torch.mul(_halved_product(grad.T, x), gain, out=dw)
                 if i or to_input:
-                    grad = (low @ weight.bfloat16()).float().mul_(gain)
+                    grad = _halved_product(grad, weight).mul_(gain)
             else:
                 torch.addmm(dw, grad.T, x, beta=0, alpha=gain, out=dw)
                 if i or to_input:
@@ -195,10 +203,15 @@ def _multiplies_halves() -> bool:
 HALVES = _multiplies_halves()
 
 
-def _is_worth_halving(grad: Tensor, weight: Tensor) -> bool:
-    """Return whether a layer's gradients are large products of float32 on the CPU."""
-    large = len(grad) * weight.numel() >= WORTH_HALVING
-    return large and grad.dtype == torch.float32 and grad.device.type == "cpu"
+def _is_worth_halving(x: Tensor, weight: Tensor) -> bool:
+    """Return whether a layer's products are large ones of float32 on the CPU."""
+    large = HALVES and len(x) * weight.numel() >= WORTH_HALVING
+    return large and x.dtype == torch.float32 and x.device.type == "cpu"
+
+
+def _halved_product(a: Tensor, b: Tensor) -> Tensor:
+    """Return a b from their values in bfloat16, summed up in float32."""
+    return (a.bfloat16() @ b.bfloat16()).float()
 
 
 def _linear(n_in: int, n_out: int, generator: torch.Generator) -> nn.Linear:
