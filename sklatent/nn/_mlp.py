@@ -131,9 +131,10 @@ class MLP(nn.Sequential):
         """
         given, tape, activate = x, Tape(), _FUNCTIONS[self.activation][0]
         *hidden, last = self.tensors
+        halves = _rows_of_halves(x) if keep else 0
         for layer in hidden:
             weight, bias = layer["weight"], layer["bias"]
-            if keep and _is_worth_halving(x, weight):
+            if halves * weight.numel() >= WORTH_HALVING:
                 before = _halved_product(x, weight.T).add_(bias)
             else:
                 before = torch.addmm(bias, x, weight.T)
@@ -148,7 +149,7 @@ class MLP(nn.Sequential):
             return torch.addmm(bias, x, weight.T, beta=gain, alpha=gain), tape
         offset = torch.add(linear[0], bias, alpha=self.gain)
         y = torch.addmm(offset, given, linear[1])
-        if keep and _is_worth_halving(x, weight):
+        if halves * weight.numel() >= WORTH_HALVING:
             return y.add_(_halved_product(x, weight.T), alpha=self.gain), tape
         return y.addmm_(x, weight.T, alpha=self.gain), tape
 
@@ -171,6 +172,7 @@ class MLP(nn.Sequential):
             over the ``grad`` that they have.
         """
         (_, derivative), gain = _FUNCTIONS[self.activation], self.gain
+        halves = _rows_of_halves(grad)
         for i in reversed(range(len(tape))):
             weight, bias, x, _ = tape[i]
             dw, db = weight.grad, bias.grad
@@ -179,7 +181,7 @@ class MLP(nn.Sequential):
             torch.sum(grad, 0, out=db)
             if gain != 1:
                 db.mul_(gain)
-            if _is_worth_halving(grad, weight):
+            if halves * weight.numel() >= WORTH_HALVING:
                 grad = grad.bfloat16()
                 torch.mul(_halved_product(grad.T, x), gain, out=dw)
                 if i or to_input:
@@ -203,10 +205,10 @@ def _multiplies_halves() -> bool:
 HALVES = _multiplies_halves()
 
 
-def _is_worth_halving(x: Tensor, weight: Tensor) -> bool:
-    """Return whether a layer's products are large ones of float32 on the CPU."""
-    large = HALVES and len(x) * weight.numel() >= WORTH_HALVING
-    return large and x.dtype == torch.float32 and x.device.type == "cpu"
+def _rows_of_halves(x: Tensor) -> int:
+    """Return the number of rows if their products may be of bfloat16, else 0."""
+    can = HALVES and x.dtype == torch.float32 and x.device.type == "cpu"
+    return x.shape[0] if can else 0
 
 
 def _halved_product(a: Tensor, b: Tensor) -> Tensor:
