@@ -20,6 +20,7 @@ from statistics import median
 import speed
 import torch
 from speed import BATCH, HIDDEN, K
+from threadpoolctl import threadpool_limits
 
 from sklatent.nn import FlatAdamW
 
@@ -145,6 +146,7 @@ def main():
     parser.add_argument("--data", nargs="+", default=list(EPOCHS), choices=EPOCHS)
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
+    threadpool_limits(1)
     print(f"torch {torch.__version__}, {os.cpu_count()} processors")
     for name in args.data:
         report(name, args.repeats)

@@ -34,6 +34,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.neural_network import MLPRegressor
 from skorch import NeuralNet
+from threadpoolctl import threadpool_limits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -541,6 +542,7 @@ def main():
     args = parser.parse_args()
     warnings.filterwarnings("ignore")  # MLPRegressor did not converge, on purpose
     torch.set_num_threads(1)
+    threadpool_limits(1)  # NumPy's and SciPy's BLAS
     for part in args.parts:
         PARTS[part](args.repeats)
 

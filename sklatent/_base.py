@@ -235,7 +235,7 @@ class BaseLatentEncoder(
         exact: dict[str, Tensor] = {}
 
         def build(part: Part) -> Any:
-            module = previous
+            module = copy.deepcopy(previous)
             if module is None:
                 solve = self.init == "pca"
                 start = self._linear_start(rows[part], seed) if solve else None
@@ -243,7 +243,7 @@ class BaseLatentEncoder(
             # The last module built is the one that is kept. Training rounds its
             # linear part to float32; this is what puts the exact one back.
             exact.update(module.fixed_state())
-            return copy.deepcopy(module).float()
+            return module.float()
 
         trained = self._train(build, rows, plan, seed)
         trained.net.module_.to(torch_dtype(X.dtype))
@@ -263,7 +263,7 @@ class BaseLatentEncoder(
         self.net_ = trained.net
         self._fitted_with = self._structure()
         module = self.net_.module_
-        exactly = copy.deepcopy(module).double()
+        exactly = module if X.dtype == np.float64 else copy.deepcopy(module).double()
         # What training rounded to float32 need not be looked at with more.
         moments = self._pass(exactly if untouched else module, rows)
         frame = self._frame(exactly, moments, untouched and self.init == "pca")
