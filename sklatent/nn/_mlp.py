@@ -199,7 +199,8 @@ class MLP(nn.Sequential):
 def _multiplies_halves() -> bool:
     """Return whether the processor multiplies bfloat16 faster than float32."""
     known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+    has = known.get("avx512_bf16") or known.get("amx_bf16")
+    return bool(has) and torch.backends.mkldnn.is_available()
 
 
 HALVES = _multiplies_halves()
