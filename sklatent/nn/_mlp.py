@@ -200,7 +200,7 @@ def _multiplies_halves() -> bool:
     """Return whether the processor multiplies bfloat16 faster than float32."""
     known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     has = known.get("avx512_bf16") or known.get("amx_bf16")
-    return bool(has) and torch.backends.mkldnn.is_available()
+    return bool(has and torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
 HALVES = _multiplies_halves()
