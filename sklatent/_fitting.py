@@ -119,13 +119,14 @@ def _train_on_all(
             trained.best_iteration = epoch
             if not run.finished:
                 break
-            trained.loss_curve.append(run.train_loss)
-            if not math.isfinite(run.train_loss):
+            loss = run.train_loss
+            trained.loss_curve.append(loss)
+            if not math.isfinite(loss):
                 raise ValueError(
-                    f"The training loss became {run.train_loss} in epoch {epoch} at "
+                    f"The training loss became {loss} in epoch {epoch} at "
                     f"learning_rate={options.learning_rate}; a smaller one is wanted."
                 )
-            show(ruler.score(run.train_loss * x.shape[1]), None)
+            show(ruler.score(loss * x.shape[1]), None)
             if not go_on:
                 break
         if ridge is not None and LastLayer.can_solve(run.net.module_):
@@ -266,6 +267,8 @@ def _progress(
     ) as bar:
 
         def show(train_score: float, score: float | None) -> None:
+            if bar.disable:
+                return
             scores = {"train": f"{train_score:.4f}"}
             if score is not None:
                 scores["validation"] = f"{score:.4f}"

@@ -100,8 +100,8 @@ class Net(NeuralNet):
     """A NeuralNet whose learning rate follows one cycle, with short ways.
 
     Networks whose gradient is written out need no autograd. And where no callbacks of
-    the user's watch the batches, skorch and its history hear of those of an epoch as of
-    one: that takes half the time where networks are small.
+    the user's watch the batches, skorch and its history hear of the epochs only: that
+    takes half the time where networks are small.
     """
 
     def prepare(self, n_steps: int, *, watched: bool) -> None:
@@ -110,6 +110,7 @@ class Net(NeuralNet):
         self.steps_ = itertools.count()
         self.watched_ = watched
         self.warms_up_ = hasattr(self.criterion_, "done")
+        self.least_: dict[str, float] = {}
         self.row_errors_: list[NDArray[np.float64]] = []
 
     def run_single_epoch(
@@ -140,10 +141,12 @@ class Net(NeuralNet):
                 size = batch[1].shape[0]  # len takes a microsecond more
                 total.add_(step(batch, **fit_params)["loss"].detach(), alpha=size)
                 n += size
-        self.history.new_batch()
-        self.history.record_batch(prefix + "_loss", float(total) / n)
-        self.history.record_batch(prefix + "_batch_size", n)
+        # What skorch's own callbacks make of the batches: they find none.
+        name, loss = prefix + "_loss", float(total) / n
+        self.history.record(name, loss)
+        self.history.record(name + "_best", loss < self.least_.get(name, math.inf))
         self.history.record(prefix + "_batch_count", len(iterator))
+        self.least_[name] = min(loss, self.least_.get(name, math.inf))
 
     def on_batch_begin(
         self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any
@@ -265,7 +268,8 @@ class Run:
     def training(self) -> Iterator[None]:
         """Tell the callbacks that training begins and ends."""
         self.net.notify("on_train_begin", X=self.rows, y=None)
-        yield
+        with noticing_ctrl_c() as self.pressed:
+            yield
         self.net.notify("on_train_end", X=self.rows, y=None)
 
     def epoch(self) -> bool:
@@ -274,23 +278,22 @@ class Run:
         skorch's own ``fit`` takes every KeyboardInterrupt for a wish to stop, the
         user's Ctrl-C as well, which must not end in a fitted estimator.
         """
-        with noticing_ctrl_c() as pressed:
-            try:
-                self.net.fit_loop(self.rows, epochs=1)
-            except KeyboardInterrupt as interrupt:
-                raised = traceback.walk_tb(interrupt.__traceback__)
-                inside = [frame.f_locals.get("self") for frame, _ in raised]
-                if pressed or not any(isinstance(s, Callback) for s in inside):
-                    raise
-                return False
-            except (KeyError, SkorchException) as error:
-                if "valid" not in str(error) or self.net.train_split is not None:
-                    raise
-                raise ValueError(
-                    f"A callback asks for validation figures ({error}), and no rows "
-                    "are held out of the training of the final model; "
-                    "early_stopping=True holds some out."
-                ) from error
+        try:
+            self.net.fit_loop(self.rows, epochs=1)
+        except KeyboardInterrupt as interrupt:
+            raised = traceback.walk_tb(interrupt.__traceback__)
+            inside = [frame.f_locals.get("self") for frame, _ in raised]
+            if self.pressed or not any(isinstance(s, Callback) for s in inside):
+                raise
+            return False
+        except (KeyError, SkorchException) as error:
+            if "valid" not in str(error) or self.net.train_split is not None:
+                raise
+            raise ValueError(
+                f"A callback asks for validation figures ({error}), and no rows "
+                "are held out of the training of the final model; "
+                "early_stopping=True holds some out."
+            ) from error
         return True
 
     @property
@@ -341,7 +344,14 @@ def strip(net: NeuralNet) -> None:
     """
     net.train_split = None
     net.optimizer_.release()
-    for name in ("n_steps_", "steps_", "watched_", "warms_up_", "row_errors_"):
+    for name in (
+        "n_steps_",
+        "steps_",
+        "watched_",
+        "warms_up_",
+        "least_",
+        "row_errors_",
+    ):
         delattr(net, name)
     net.__class__ = NeuralNet
     net.iterator_train = net.iterator_valid = DataLoader

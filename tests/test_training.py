@@ -108,7 +108,7 @@ def test_watched_or_not_it_is_the_same(digits, model):
     names = ["train_loss", "valid_loss", "train_loss_best", "train_batch_count"]
     for one, other in zip(alone.net_.history, watched.net_.history, strict=True):
         assert [one[n] for n in names] == pytest.approx([other[n] for n in names])
-        assert len(one["batches"]) == 2  # training and held-out rows
+        assert not one["batches"]
         assert len(other["batches"]) > 2
 
 

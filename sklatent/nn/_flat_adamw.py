@@ -31,9 +31,13 @@ class FlatAdamW(torch.optim.AdamW):
             part.data, part.grad = value.view_as(part), grad.view_as(part)
         self.flat = flat
         super().__init__([flat], **kwargs)
-        self.moments = [torch.zeros_like(flat.detach()) for _ in range(2)]
         self.gradient = flat.grad
         self.n_steps = torch.zeros((), dtype=torch.float32, device=flat.device)
+        moments = (torch.zeros_like(flat.detach()) for _ in range(2))
+        #: What the kernel wants: weights, gradient, moments, their maxima, steps.
+        self.tensors = [[t] for t in (flat.detach(), flat.grad, *moments)]
+        self.tensors += [[], [self.n_steps]]
+        self.fused = flat.device.type in ("cpu", "cuda")
 
     def step(self, closure: Any = None) -> Any:
         """Make a step; a part that is frozen stays as it is."""
@@ -48,7 +52,7 @@ class FlatAdamW(torch.optim.AdamW):
         where networks are small.
         """
         frozen = [(p, p.detach().clone()) for p in self.parts if not p.requires_grad]
-        if self.flat.device.type in ("cpu", "cuda"):
+        if self.fused:
             self._fused_step()
         else:
             super().step()
@@ -59,14 +63,9 @@ class FlatAdamW(torch.optim.AdamW):
         """Call the kernel of AdamW(fused=True)."""
         group = self.param_groups[0]
         beta1, beta2 = group["betas"]
-        self.n_steps += 1
+        self.n_steps.add_(1)
         torch._fused_adamw_(
-            [self.flat.detach()],
-            [self.gradient],
-            [self.moments[0]],
-            [self.moments[1]],
-            [],
-            [self.n_steps],
+            *self.tensors,
             lr=group["lr"],
             beta1=beta1,
             beta2=beta2,
