@@ -357,34 +357,33 @@ def busy(n_processes):
 
 def grid(repeats):
     """Print seconds of a grid search of twelve candidates."""
-    X = datasets.load_digits().data
-    grids = {"n_components": [2, 4, 8, 16], "learning_rate": [1e-3, 3e-3, 1e-2]}
-    ways = [("loky", 1), ("loky", 2), ("threading", 2)]
-    for n_busy in (0, 2):
-        seconds = {way: [] for way in ways}
+    for name, epochs, n_busy in (("digits", 15, 0), ("mnist", 3, 0), ("digits", 15, 2)):
         with busy(n_busy):
-            for repeat in range(repeats + 1):
-                for backend, n_jobs in ways:
-                    search = GridSearchCV(
-                        Autoencoder(max_iter=15, random_state=0),
-                        grids,
-                        cv=3,
-                        n_jobs=n_jobs,
-                    )
-                    start = time.perf_counter()
-                    with parallel_backend(backend):
-                        search.fit(X)
-                    if repeat:  # the first starts loky's processes
-                        took = time.perf_counter() - start
-                        seconds[backend, n_jobs].append(took)
+            seconds = searches(DATA[name][0](), epochs, repeats)
         print(
-            f"\nGridSearchCV, digits, 12 candidates, 3 folds; {n_busy} other processes"
+            f"\nGridSearchCV, {name}, 12 candidates, 3 folds; {n_busy} other processes"
         )
         one = seconds["loky", 1]
         for (backend, n_jobs), times in seconds.items():
             faster = median(a / b for a, b in zip(one, times, strict=True))
             label = f"n_jobs={n_jobs}" + (f", {backend}" if n_jobs > 1 else "")
             print(f"  {label:32}{median(times):8.1f} s{faster:8.2f} x", flush=True)
+
+
+def searches(X, epochs, repeats):
+    """Seconds of interleaved searches, by backend and number of jobs."""
+    grids = {"n_components": [2, 4, 8, 16], "learning_rate": [1e-3, 3e-3, 1e-2]}
+    seconds = {way: [] for way in (("loky", 1), ("loky", 2), ("threading", 2))}
+    for repeat in range(repeats + 1):
+        for (backend, n_jobs), times in seconds.items():
+            model = Autoencoder(max_iter=epochs, random_state=0)
+            search = GridSearchCV(model, grids, cv=3, n_jobs=n_jobs)
+            start = time.perf_counter()
+            with parallel_backend(backend):
+                search.fit(X)
+            if repeat:  # the first starts loky's processes
+                times.append(time.perf_counter() - start)
+    return seconds
 
 
 MEMORY = """

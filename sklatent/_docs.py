@@ -116,7 +116,8 @@ validation_scores_ : ndarray of shape (n_epochs + 1,) or None
 best_validation_score_ : float or None
     That of the state that was kept.
 net_ : skorch.NeuralNet
-    The trained net. It works on rows that are centred and scaled.
+    The trained net. It works on rows that are centred and scaled. Its history has the
+    epochs, and their batches where there are `callbacks`.
 """
 
 
