@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from ._reconstruction import ReconstructionMixin
 from .nn import LatentFrame, Moments, jacobians, mean_jacobian
 
 #: Latents of the training rows that are kept, as a number of floats.
@@ -17,23 +18,10 @@ KEPT = 2**18
 AFFORDABLE = 2**35
 
 
-class ComponentsMixin:
-    """Variances of the latents, and what a step along each does to the features.
+class ComponentsMixin(ReconstructionMixin):
+    """Variances of the latents, and what a step along each does to the features."""
 
-    It wants of the class: `n_components_`, `mean_`, `_scale`, and the methods by which
-    a fitted estimator computes.
-    """
-
-    n_components_: int
-    mean_: NDArray[Any]
-    net_: Any
-    _scale: float
     whiten: bool
-    _batches: Any
-    _encode: Any
-    _inference: Any
-    _output_units: Any
-    _validate: Any
 
     def _read(self, moments: Moments, frame: LatentFrame, dtype: np.dtype[Any]) -> None:
         """Set the attributes that describe the latents of the training rows.

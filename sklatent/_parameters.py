@@ -1,6 +1,7 @@
 """The parameters that all estimators have: what is allowed, and what 'auto' means."""
 
 import math
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -126,6 +127,41 @@ def weight_size(n_samples: int, haste: float) -> float:
     steps; with few rows and much time they fit the noise.
     """
     return min(max(1.0, math.sqrt(n_samples / 1000)) * haste, 3.0)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast to go, with no ``'auto'`` left in it."""
+
+    batch_size: int
+    max_iter: int
+    learning_rate: float
+    weight_size: float
+
+
+def pace(given: Any, n_samples: int, *, ordered: bool) -> Pace:
+    """Return what an estimator's parameters mean for so many rows.
+
+    Parameters
+    ----------
+    given : estimator
+        Has `batch_size`, `max_iter` and `learning_rate`, and the largest one that
+        'auto' takes.
+    n_samples : int
+        The number of rows.
+    ordered : bool
+        Whether latents are ordered.
+    """
+    batch_size = rows_of_a_batch(given.batch_size, n_samples, ordered=ordered)
+    hurry = haste(given.max_iter, n_samples, batch_size, ordered=ordered)
+    return Pace(
+        batch_size=batch_size,
+        max_iter=epochs(given.max_iter, n_samples, batch_size, ordered=ordered),
+        learning_rate=largest_rate(
+            given.learning_rate, batch_size, hurry, given._fastest
+        ),
+        weight_size=weight_size(n_samples, hurry),
+    )
 
 
 def prefix_probabilities(ordered: Any, k: int) -> NDArray[np.float64] | None:

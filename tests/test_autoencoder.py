@@ -209,7 +209,7 @@ def test_batches_do_not_show(monkeypatch, digits):
     model = quick(3).fit(digits)
     whole = model.transform(digits), model.score_samples(digits), model.score(digits)
     monkeypatch.setattr(
-        "sklatent._base.row_slices",
+        "sklatent._reconstruction.row_slices",
         lambda n, _: (slice(i, min(i + 7, n)) for i in range(0, n, 7)),
     )
     parts = model.transform(digits), model.score_samples(digits), model.score(digits)

@@ -37,7 +37,7 @@ def test_a_fitted_model_is_on_the_cpu_and_goes_where_it_is_asked(digits, monkeyp
     model = pickle.loads(pickle.dumps(model))
     asked = []
     monkeypatch.setattr(
-        "sklatent._base.inference_device",
+        "sklatent._reconstruction.inference_device",
         lambda name, dtype: asked.append((name, dtype)) or torch.device("meta"),
     )
     with model._inference(digits.dtype) as (module, device):
