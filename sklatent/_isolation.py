@@ -51,7 +51,9 @@ def isolated(seed: int | None = None, *, alone: bool = False) -> Iterator[None]:
                 torch.manual_seed(seed)
                 stack.enter_context(torch.inference_mode(False))
                 stack.enter_context(torch.enable_grad())
-                if torch.get_default_device().type != "cpu":  # it slows every call
+                # Asked of a tensor: torch 2.4's get_default_device does not see a
+                # block's device. Not entered needlessly, since it slows every call.
+                if torch.empty(0).device.type != "cpu":
                     stack.enter_context(torch.device("cpu"))
             yield
     finally:
