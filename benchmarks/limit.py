@@ -4,7 +4,7 @@ For each data set: the floating-point operations of one step of the network that
 loops of speed.py train, the rate at which this machine's matrix product does them at
 these shapes with one and two threads, and from both the shortest possible step. Then
 whole fits with one thread, per step, as multiples of that; and where the time of a step
-of Autoencoder goes, by torch.profiler.
+of Autoencoder goes: its parts timed alone, with warm caches, and what is left.
 
     python benchmarks/limit.py [--repeats 3] [--data digits mnist]
 """

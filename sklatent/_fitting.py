@@ -197,11 +197,12 @@ def _search(
                 or not math.isfinite(trained.loss_curve[-1])
             ):
                 break
-    trained.best_iteration = judge.verdict()
-    for module, state in zip(modules, kept[trained.best_iteration], strict=True):
-        module.load_state_dict(state)
-    if trained.best_iteration:
-        trained.ridge = _solve_last_layers(runs, judge)
+        # Callbacks see the model that is kept when training ends.
+        trained.best_iteration = judge.verdict()
+        for module, state in zip(modules, kept[trained.best_iteration], strict=True):
+            module.load_state_dict(state)
+        if trained.best_iteration:
+            trained.ridge = _solve_last_layers(runs, judge)
     if not all(map(math.isfinite, trained.loss_curve)):
         _warn_of_divergence(trained, options)
     return trained

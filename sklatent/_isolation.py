@@ -16,7 +16,7 @@ SMALL = 1e9
 _lock = threading.Lock()
 _alone = threading.RLock()  # a user's network may fit an estimator of its own
 _n_inside = 0
-_found: tuple[int, torch.Tensor, list[torch.Tensor]]
+_found: tuple[torch.Tensor, list[torch.Tensor]]
 
 
 @contextmanager
@@ -42,8 +42,9 @@ def isolated(seed: int | None = None, *, alone: bool = False) -> Iterator[None]:
     with _lock:
         if _n_inside == 0:
             cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-            _found = torch.get_num_threads(), torch.get_rng_state(), cuda
+            _found = torch.get_rng_state(), cuda
         _n_inside += 1
+    n_threads = torch.get_num_threads()
     try:
         with ExitStack() as stack:
             stack.enter_context(_alone if alone else nullcontext())
@@ -59,7 +60,7 @@ def isolated(seed: int | None = None, *, alone: bool = False) -> Iterator[None]:
     finally:
         with _lock:
             _n_inside -= 1
-            n_threads, cpu, cuda = _found
+            cpu, cuda = _found
             if torch.get_num_threads() != n_threads:
                 torch.set_num_threads(n_threads)
             if _n_inside == 0:

@@ -146,7 +146,7 @@ class Net(NeuralNet):
         self.history.record(name, loss)
         self.history.record(name + "_best", loss < self.least_.get(name, math.inf))
         self.history.record(prefix + "_batch_count", len(iterator))
-        self.least_[name] = min(loss, self.least_.get(name, math.inf))
+        self.least_[name] = min(self.least_.get(name, math.inf), loss)
 
     def on_batch_begin(
         self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any
@@ -270,7 +270,7 @@ class Run:
         self.net.notify("on_train_begin", X=self.rows, y=None)
         with noticing_ctrl_c() as self.pressed:
             yield
-        self.net.notify("on_train_end", X=self.rows, y=None)
+            self.net.notify("on_train_end", X=self.rows, y=None)
 
     def epoch(self) -> bool:
         """Train for one epoch; return False where a callback wants to stop.
@@ -278,6 +278,7 @@ class Run:
         skorch's own ``fit`` takes every KeyboardInterrupt for a wish to stop, the
         user's Ctrl-C as well, which must not end in a fitted estimator.
         """
+        self.pressed.clear()  # a handler of the user's that took it need not raise
         try:
             self.net.fit_loop(self.rows, epochs=1)
         except KeyboardInterrupt as interrupt:

@@ -14,6 +14,7 @@ from torch.testing import assert_close
 
 from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder, _scaling
 from sklatent._batches import Rows, Shuffled, n_batches
+from sklatent._isolation import isolated
 from sklatent._parameters import epochs, haste, largest_rate, weight_size
 from sklatent._scaling import ScaledRows
 from sklatent._training import one_cycle
@@ -267,11 +268,46 @@ class Last(Callback):
         SEEN.append(net.module_.decoder.network[-1].weight.detach().clone())
 
 
-def test_callbacks_see_the_last_layer_solved(digits):
+@pytest.mark.parametrize("n_rows", [300, 1797])
+def test_callbacks_see_the_last_layer_solved(digits, n_rows):
     SEEN.clear()
     model = Autoencoder(8, callbacks=[Last()], max_iter=3, random_state=0)
-    model.fit(digits[:300])
+    model.fit(digits[:n_rows])
     assert_close(SEEN[-1], model.net_.module_.decoder.network[-1].weight.float())
+
+
+class Judges(Callback):
+    """Puts a part of the net in the mode of judging, and notes in which it was."""
+
+    def on_epoch_end(self, net, **kwargs):
+        net.module_.encoder.eval()
+
+    def on_batch_begin(self, net, **kwargs):
+        SEEN.append(net.module_.encoder.training)
+
+
+def test_all_parts_train_in_every_epoch(digits):
+    SEEN.clear()
+    Autoencoder(
+        2,
+        encoder=in_place,
+        callbacks=[Judges()],
+        max_iter=2,
+        early_stopping=False,
+        random_state=0,
+    ).fit(digits[:64])
+    assert SEEN
+    assert all(SEEN)
+
+
+def test_an_inner_block_leaves_the_threads_of_the_outer_one():
+    found = torch.get_num_threads()
+    with isolated():
+        torch.set_num_threads(found + 1)
+        with isolated():
+            torch.set_num_threads(1)
+        assert torch.get_num_threads() == found + 1
+    assert torch.get_num_threads() == found
 
 
 def test_frozen_weights_can_be_trained_around(digits):

@@ -46,7 +46,8 @@ class AutoencoderModule(nn.Module):
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode; no walk through all parts if it is set already."""
-        return self if mode == self.training else super().train(mode)
+        same = mode == self.training and self.written_out
+        return self if same else super().train(mode)
 
     def forward(self, shown: Shown) -> Tensor:
         """Reconstruct rows of shape (n, n_features).

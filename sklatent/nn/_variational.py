@@ -118,7 +118,8 @@ class VariationalModule(nn.Module):
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode; no walk through all parts if it is set already."""
-        return self if mode == self.training else super().train(mode)
+        same = mode == self.training and self.written_out
+        return self if same else super().train(mode)
 
     def posterior(
         self, x: Tensor, sizes: Tensor | None = None
