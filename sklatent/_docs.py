@@ -56,6 +56,8 @@ warm_start : bool, default=False
     Whether `fit` continues from the fitted model: its networks, `mean_` and scale.
     Its structure must be the same. The start that is compared with is then that
     model, which has seen the rows: validation scores are optimistic.
+    A refit makes a whole cycle of the learning rate: with the default one it seldom
+    betters the model, which is then kept; a small one (1e-3) goes on from it.
 random_state : int, RandomState instance or None, default=None
     Fixes every bit of the result on one machine and number of threads. None is a
     fresh seed; NumPy's global generator is not used.
@@ -117,7 +119,8 @@ best_validation_score_ : float or None
     That of the state that was kept.
 net_ : skorch.NeuralNet
     The trained net. It works on rows that are centred and scaled. Its history has the
-    epochs, and their batches where there are `callbacks`.
+    epochs, and their batches where there are `callbacks`. To train or load it further
+    leaves the latents' frame and the other attributes as they were.
 """
 
 

@@ -154,19 +154,7 @@ def _search(
     The net returned is in its best state if there is one split, and of no use if
     there are more.
     """
-    # A model that is kept starts from all rows. So does then the start it is compared
-    # with, which has seen the held-out rows: a handicap, small where rows are many.
-    runs = [
-        Run(
-            build(train if plan.refit else ALL),
-            objective,
-            (x[train], x[held_out]),
-            options.max_iter,
-            options,
-            None if plan.refit else options.callbacks,
-        )
-        for train, held_out in plan.splits
-    ]
+    runs = _runs(build, objective, x, plan, options)
     start = np.concatenate([run.errors_now() for run in runs])
     ruler = objective.ruler(*(run.held_out.x for run in runs))
     _check_start(start)
@@ -206,6 +194,29 @@ def _search(
     if not all(map(math.isfinite, trained.loss_curve)):
         _warn_of_divergence(trained, options)
     return trained
+
+
+def _runs(
+    build: Builder,
+    objective: Objective,
+    x: ScaledRows,
+    plan: Plan,
+    options: TrainingOptions,
+) -> list[Run]:
+    """Return a run for each split, at its start."""
+    # A model that is kept starts from all rows. So does then the start it is compared
+    # with, which has seen the held-out rows: a handicap, small where rows are many.
+    return [
+        Run(
+            build(train if plan.refit else ALL),
+            objective,
+            (x[train], x[held_out]),
+            options.max_iter,
+            options,
+            None if plan.refit else options.callbacks,
+        )
+        for train, held_out in plan.splits
+    ]
 
 
 def _solve_last_layers(runs: Sequence[Run], judge: Judge) -> float | None:

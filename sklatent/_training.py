@@ -125,7 +125,8 @@ class Net(NeuralNet):
         if iterator is None:
             return
         self.row_errors_ = []
-        self._set_training(training)
+        if not self.module_.written_out:  # ours have no part that knows a mode
+            self._set_training(training)
         if self.watched_:
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return

@@ -1,6 +1,7 @@
 """The engine: the optimiser, the batches, the schedule."""
 
 import copy
+import signal
 import subprocess
 import sys
 
@@ -298,6 +299,33 @@ def test_all_parts_train_in_every_epoch(digits):
     ).fit(digits[:64])
     assert SEEN
     assert all(SEEN)
+
+
+class Presses(Callback):
+    """Presses Ctrl-C in the first epoch, and wants to stop in the third."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 1:
+            signal.raise_signal(signal.SIGINT)
+        if len(net.history) == 3:
+            raise KeyboardInterrupt
+
+
+def test_a_ctrl_c_that_the_application_took_is_no_interrupt(digits):
+    taken = []
+    before = signal.signal(signal.SIGINT, lambda *_: taken.append(1))
+    try:
+        model = Autoencoder(
+            2,
+            hidden_layer_sizes=(8,),
+            callbacks=[Presses()],
+            max_iter=5,
+            early_stopping=False,
+        ).fit(digits[:100])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert taken == [1]
+    assert model.n_iter_ == 3
 
 
 def test_an_inner_block_leaves_the_threads_of_the_outer_one():

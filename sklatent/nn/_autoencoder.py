@@ -1,7 +1,7 @@
 """The autoencoder network and its loss."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,11 +43,6 @@ class AutoencoderModule(nn.Module):
         if not any(True for _ in self.parameters()):
             # A linear model has none, and an optimiser wants one.
             self.nothing = nn.Parameter(torch.zeros(1))
-
-    def train(self, mode: bool = True) -> Self:
-        """Set training mode; no walk through all parts if it is set already."""
-        same = mode == self.training and self.written_out
-        return self if same else super().train(mode)
 
     def forward(self, shown: Shown) -> Tensor:
         """Reconstruct rows of shape (n, n_features).

@@ -1,7 +1,7 @@
 """The variational autoencoder network and its bound."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -115,11 +115,6 @@ class VariationalModule(nn.Module):
         self.likelihood = likelihood
         self.frame = frame
         self.register_buffer("spread", spread)
-
-    def train(self, mode: bool = True) -> Self:
-        """Set training mode; no walk through all parts if it is set already."""
-        same = mode == self.training and self.written_out
-        return self if same else super().train(mode)
 
     def posterior(
         self, x: Tensor, sizes: Tensor | None = None
