@@ -3,8 +3,8 @@
 from ._autoencoder import Autoencoder
 from ._denoising import DenoisingAutoencoder
 from ._latent_size import LatentSizeCV
-from ._plot import LatentSizeDisplay
 from ._variational import VariationalAutoencoder
+from .displays import LatentSizeDisplay
 
 __all__ = [
     "Autoencoder",

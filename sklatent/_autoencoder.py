@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ._assembly import Network
 from ._base import BaseLatentEncoder
 from ._docs import documented
-from ._linear_start import LinearStart, pca_start
-from ._scaling import ScaledRows
-from ._training import Objective, share
-from .nn import SquaredError
+from .plan import Network, Plan
+from .problems import Problem, reconstruction_problem
+from .rows import Rows
 
 
 @documented
@@ -97,32 +95,27 @@ class Autoencoder(BaseLatentEncoder):
         device: str = "auto",
         callbacks: Sequence[Any] | None = None,
     ) -> None:
-        super().__init__(
-            n_components,
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            init=init,
-            whiten=whiten,
-            ordered=ordered,
-            encoder=encoder,
-            decoder=decoder,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            batch_size=batch_size,
-            max_iter=max_iter,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            tol=tol,
-            warm_start=warm_start,
-            random_state=random_state,
-            verbose=verbose,
-            device=device,
-            callbacks=callbacks,
-        )
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.init = init
+        self.whiten = whiten
+        self.ordered = ordered
+        self.encoder = encoder
+        self.decoder = decoder
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.device = device
+        self.callbacks = callbacks
 
-    def _linear_start(self, rows: ScaledRows, seed: int) -> LinearStart:
-        return pca_start(rows, self.n_components_, seed)
-
-    def _objective(self, rows: ScaledRows) -> Objective:  # noqa: ARG002
-        return Objective(SquaredError(), share)
+    def _problem(self, data: Rows, plan: Plan) -> Problem:
+        return reconstruction_problem(data, plan)

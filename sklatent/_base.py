@@ -1,161 +1,85 @@
-"""What every estimator promises, in one place: how it is fitted."""
+"""The contract with scikit-learn, once for all estimators."""
 
 import copy
+import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils.validation import validate_data
-from torch import Tensor
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from ._assembly import Architecture, Network, assemble
-from ._batches import Prefixes
-from ._components import ComponentsMixin
-from ._devices import training_device
-from ._fitting import Trained, train
-from ._isolation import choose_threads, isolated
-from ._ordered import OrderedLatentsMixin
-from ._parameters import (
-    CONSTRAINTS,
-    layer_sizes,
-    n_decoders,
-    pace,
-    seed_of,
-    torch_dtype,
+from . import runtime
+from .model import Inference, Summary, summarise
+from .nn import LatentModel
+from .plan import CONSTRAINTS, Network, Plan, is_linear, layer_sizes, resolve, share_of
+from .problems import Problem
+from .rows import Rows, Scale, rows_of
+from .training import (
+    Trained,
+    check_callbacks,
+    load_net,
+    save_net,
+    skorch_net,
+    train,
 )
-from ._reconstruction import FLOATS
-from ._scaling import Part, ScaledRows, centre_and_scale
-from ._selection import Plan, make_plan
-from ._training import Objective, TrainingOptions
-from .nn import (
-    LatentFrame,
-    Moments,
-    decoder_gram,
-    ordered_frame,
-    principal_frame,
-)
+
+FLOATS = [np.float64, np.float32]
 
 
 class BaseLatentEncoder(
-    OrderedLatentsMixin,
-    ComponentsMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
     BaseEstimator,
     metaclass=ABCMeta,
 ):
-    """The contract with scikit-learn, once for all estimators.
+    """Validates what it is given and delegates to the fitted model.
 
-    A sibling says how its linear start is solved (`_linear_start`), what is to become
-    small (`_objective`), and, where it is no plain autoencoder, which module it trains
-    (`_assemble`), in which frame its latents are read (`_frame`), what follows training
-    (`_finish`), and how rows are scored.
+    An estimator supplies its parameters, its docstring and `_problem`: what a fit is
+    of. Think twice before adding anything else to this class.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
+    #: The largest learning rate that 'auto' takes.
+    _max_learning_rate: ClassVar[float] = 0.01
+    #: The share of latents trained besides those that PCA needs, where `n_components`
+    #: is a share of variance.
+    _extra_latents: ClassVar[float] = 0.1
+    #: Parameters that a warm start cannot change, besides the layers and `ordered`.
+    _structural: ClassVar[tuple[str, ...]] = ("activation", "init")
+
+    n_components: int | float | None
+    hidden_layer_sizes: Sequence[int]
+    encoder: Network
+    decoder: Network
+    init: str
+    ordered: bool | Sequence[int]
+    warm_start: bool
+    device: str
+    callbacks: Sequence[Any] | None
 
     @abstractmethod
-    def __init__(
-        self,
-        n_components: int | float | None,
-        *,
-        hidden_layer_sizes: Sequence[int],
-        activation: str,
-        init: str,
-        whiten: bool,
-        ordered: bool | Sequence[int],
-        encoder: Network,
-        decoder: Network,
-        learning_rate: float | str,
-        weight_decay: float,
-        batch_size: int | str,
-        max_iter: int | str,
-        early_stopping: bool | str,
-        validation_fraction: float,
-        n_iter_no_change: int,
-        tol: float,
-        warm_start: bool,
-        random_state: Any,
-        verbose: int,
-        device: str,
-        callbacks: Sequence[Any] | None,
-    ) -> None:
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.init = init
-        self.whiten = whiten
-        self.ordered = ordered
-        self.encoder = encoder
-        self.decoder = decoder
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-        self.device = device
-        self.callbacks = callbacks
+    def _problem(self, data: Rows, plan: Plan) -> Problem:
+        """Return what a fit is of: start, module, loss, held-out score and reading.
 
-    # The hooks ------------------------------------------------------------------
-
-    @abstractmethod
-    def _linear_start(self, rows: ScaledRows, seed: int) -> Any:
-        """Solve for the linear model that training starts from."""
-
-    @abstractmethod
-    def _objective(self, rows: ScaledRows) -> Objective:
-        """Say what is to become small, over scaled rows like these."""
-
-    def _prepare(self, rows: ScaledRows, seed: int) -> None:
-        """Settle what depends on all scaled rows, before anything is built of them."""
-
-    def _assemble(self, start: Any, rows: ScaledRows, seed: int) -> Any:  # noqa: ARG002
-        """Return the module before training, in float64."""
-        return assemble(
-            self._architecture(),
-            start,
-            unit=self._scale,
-            seed=seed,
-        )
-
-    def _frame(self, module: Any, moments: Moments, untouched: bool) -> LatentFrame:
-        """Return the frame of the latents, in which they are not whitened."""
-        if untouched and self._start_is_in_frame:
-            frame: LatentFrame = module.frame
-            return frame
-        make = ordered_frame if self._is_ordered else principal_frame
-        gram = decoder_gram(module.decoder, moments.few())
-        return make(moments, gram, self._scale)
-
-    def _see(self, module: Any, x: Tensor) -> Tensor:
-        """Return the latents of scaled training rows, once for each row."""
-        u: Tensor = module.latents(x)
-        return u
-
-    def _finish(self, X: NDArray[Any], seed: int) -> None:  # noqa: ARG002
-        """Set what else is to be known of the fitted model."""
-        self._set_noise_variance()
-
-    #: Whether the latents of the linear start read like PCA's as they are.
-    _start_is_in_frame: ClassVar[bool] = True
-
-    def _foreign(self) -> bool:
-        """Whether code runs in training that may draw from PyTorch's generator."""
-        given = (self.encoder, self.decoder, self.callbacks)
-        return any(part is not None for part in given)
-
-    def _check(self, X: NDArray[Any]) -> None:
-        """Raise ValueError where parameters and rows do not go together."""
+        Parameters
+        ----------
+        data : Rows
+            The training rows.
+        plan : Plan
+            What the parameters mean for them.
+        """
 
     # Fitting --------------------------------------------------------------------
 
@@ -178,210 +102,343 @@ class BaseLatentEncoder(
         Raises
         ------
         ValueError
-            If `X` or a parameter is not as wanted, an `encoder` or `decoder` has the
+            If `X` or a parameter is not as required, an `encoder` or `decoder` has the
             wrong width, or the training loss becomes non-finite with no earlier state
             to go back to. The estimator is then as it was before the call.
         TypeError
             If `encoder` or `decoder` does not make an ``nn.Module``.
         """
-        with self._all_or_nothing():
-            rows = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
-            self._check(rows)
-            seed = seed_of(self.random_state)
-            # Only our own networks draw from generators of their own.
-            with isolated(seed, alone=self._foreign()):
-                self._fit(rows, seed)
+        with all_or_nothing(self):
+            valid = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
+            check_callbacks(self.callbacks)
+            previous, scale = self._previous(valid.shape[1])
+            data = rows_of(valid, scale)
+            plan = resolve(self, data, previous)
+            foreign = plan.uses_global_generator
+            with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
+                problem = self._problem(data, plan)
+                if previous is not None:
+                    problem = problem.continued_from(previous)
+                trained = train(problem, plan, data)
+                summary = summarise(problem, trained, data, plan)
+                self._publish(trained, summary, data, plan)
         return self
 
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
-        """Put all attributes back if the block does not end well."""
-        before = dict(vars(self))
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
-
-    def _fit(self, X: NDArray[Any], seed: int) -> None:
-        """Fit to validated rows."""
-        previous = self._previous_module(X)
-        good_start = previous is not None or self.init == "pca"
-        plan = self._plan(len(X), good_start, seed)
-        if previous is None:
-            self.mean_, self._scale = centre_and_scale(X)
-        rows = ScaledRows(X, self.mean_, self._scale)
-        if previous is None:
-            self.n_components_ = self._n_latents(rows, plan, seed)
-            self._n_inner = self.n_components_
-            self._prepare(rows, seed)
-        self._pace = pace(self, len(X), ordered=self._prefixes() is not None)
-        exact: dict[str, Tensor] = {}
-
-        def build(part: Part) -> Any:
-            module = copy.deepcopy(previous)
-            if module is None:
-                solve = self.init == "pca"
-                start = self._linear_start(rows[part], seed) if solve else None
-                module = self._assemble(start, rows[part], seed)
-            # The last module built is the one that is kept. Training rounds its
-            # linear part to float32; this is what puts the exact one back.
-            exact.update(module.fixed_state())
-            return module.float()
-
-        trained = self._train(build, rows, plan, seed)
-        trained.net.module_.to(torch_dtype(X.dtype))
-        trained.net.module_.load_state_dict(exact, strict=False)
-        untouched = trained.best_iteration == 0 and previous is None
-        self._describe(trained, X, rows, seed, untouched)
-
-    def _describe(
-        self,
-        trained: Trained,
-        X: NDArray[Any],
-        rows: ScaledRows,
-        seed: int,
-        untouched: bool,
+    def _publish(
+        self, trained: Trained, summary: Summary, data: Rows, plan: Plan
     ) -> None:
-        """Set the frame of the latents, and all that is to be known of the model."""
-        self.net_ = trained.net
-        self._fitted_with = self._structure()
-        module = self.net_.module_
-        exactly = module if X.dtype == np.float64 else copy.deepcopy(module).double()
-        # What training rounded to float32 need not be looked at with more.
-        moments = self._pass(exactly if untouched else module, rows)
-        frame = self._frame(exactly, moments, untouched and self.init == "pca")
-        frame = frame.first(self.n_components_)
-        module.frame = copy.deepcopy(frame).to(torch_dtype(X.dtype))
-        self._read(moments, frame, X.dtype)
-        if self._is_ordered:
-            self._judge_sizes(trained.judged or [(module, np.arange(len(X)))], rows)
-        self._finish(X, seed)
-        self.best_iteration_ = trained.best_iteration
+        """Set the fitted attributes."""
+        for name in self.__dict__.pop("_published", ()):  # of an earlier fit
+            self.__dict__.pop(name, None)
+        trained.model.make_contiguous()
+        settings = {"lr": plan.learning_rate, "batch_size": plan.batch_size}
+        self.net_ = skorch_net(trained.model, trained.log, settings)
+        self.mean_ = data.scale.mean
         self.loss_curve_ = trained.loss_curve
         self.n_iter_ = max(1, len(trained.loss_curve))
+        self.best_iteration_ = trained.best_iteration
         scores = trained.validation_scores
         self.validation_scores_ = None if scores is None else np.array(scores)
         self.best_validation_score_ = (
             None if scores is None else scores[trained.best_iteration]
         )
-        if self._wanted_share is not None:
-            self._keep_first(self._smallest_size(self._wanted_share))
+        self._fitted_with = self._structure()
+        self._describe(summary)
 
-    def _plan(self, n_samples: int, good_start: bool, seed: int) -> Plan:
-        """Choose the rows to hold out."""
-        if self._is_linear():
-            return Plan([], refit=False)  # the closed form is the optimum
-        return make_plan(
-            n_samples,
-            self.early_stopping,
-            self.validation_fraction,
-            seed,
-            good_start=good_start,
-        )
+    def _describe(self, summary: Summary) -> None:
+        """Set the attributes that describe the latents."""
+        attributes = summary.attributes(self.net_.module_)
+        self.__dict__.update(attributes)
+        self._published = tuple(attributes)
+        self._summary = summary
+        self._components: NDArray[Any] | None = None
 
-    def _previous_module(self, X: NDArray[Any]) -> Any:
-        """Return the module to continue from, if `warm_start` wants one."""
+    def _previous(self, n_features: int) -> tuple[LatentModel | None, Scale | None]:
+        """Return the model that `warm_start` continues, and the scale of its rows."""
         if not self.warm_start or not hasattr(self, "net_"):
-            return None
-        wanted = None if self._wanted_share is not None else self.n_components
-        if wanted not in (None, self.n_components_):
-            raise ValueError(
-                f"n_components={self.n_components}, but the fitted model that "
-                f"warm_start=True continues has n_components_={self.n_components_}."
-            )
-        n_features = len(self.mean_)
-        if X.shape[1] != n_features:
-            raise ValueError(
-                f"X has {X.shape[1]} features, but the fitted model that "
-                f"warm_start=True continues was fitted on {n_features}."
-            )
-        for name, fitted in self._fitted_with.items():
-            if (given := self._structure()[name]) != fitted:
+            return None, None
+        model: LatentModel = self.net_.module_
+        wanted = self.n_components if share_of(self.n_components) is None else None
+        fitted = {"n_components": model.n_components, **self._fitted_with}
+        given = {"n_components": wanted or model.n_components, **self._structure()}
+        for name, value in fitted.items():
+            if given[name] != value:
+                shown = "n_components_" if name == "n_components" else name
                 raise ValueError(
-                    f"{name}={given!r}, but the fitted model that warm_start=True "
-                    f"continues has {name}={fitted!r}."
+                    f"{name}={given[name]!r}, but the fitted model that "
+                    f"warm_start=True continues has {shown}={value!r}."
                 )
-        if self._is_linear():
-            return None  # solved anew: there is nothing to continue
-        return self.net_.module_
+        if n_features != len(self.mean_):
+            raise ValueError(
+                f"X has {n_features} features, but the fitted model that "
+                f"warm_start=True continues was fitted on {len(self.mean_)}."
+            )
+        if is_linear(self):
+            return None, None  # solved anew: there is nothing to continue
+        return model, Scale(self.mean_, float(model.scaling.scale))
 
     def _structure(self) -> dict[str, Any]:
-        """Return the parameters of ours that the module's structure follows."""
+        """Return the parameters that a fitted model's structure follows."""
+        is_list = np.ndim(self.ordered) > 0
+        listed = tuple(map(int, self.ordered)) if is_list else ()  # type: ignore[arg-type]
+        by_share = share_of(self.n_components) is not None
         return {
             "hidden_layer_sizes": layer_sizes(self.hidden_layer_sizes),
-            "activation": self.activation,
-            "init": self.init,
-            "ordered": self._ordering(),
+            "ordered": listed if is_list else bool(self.ordered) or by_share,
+            **{name: getattr(self, name) for name in self._structural},
         }
 
-    def _is_linear(self) -> bool:
-        """Whether the closed form is all there is."""
-        own = self.encoder is None and self.decoder is None
-        return own and self.init == "pca" and not len(self.hidden_layer_sizes)
+    # Using the fitted model -----------------------------------------------------
 
-    def _architecture(self) -> Architecture:
-        return Architecture(
-            n_features=len(self.mean_),
-            n_components=self.n_components_,
-            hidden=layer_sizes(self.hidden_layer_sizes),
-            activation=self.activation,
-            encoder=self.encoder,
-            decoder=self.decoder,
-            n_codes=self._n_codes,
-            prefixes=self._prefixes(),
-            n_decoders=n_decoders(self._pace.batch_size),
-            weight_size=self._pace.weight_size,
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
+        """Map `X` to its latents.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            The latents, in units of `X` (of no unit if ``whiten=True``), float32 for
+            float32 `X` and float64 otherwise. Over the training rows they have zero
+            mean, are uncorrelated and sorted by variance.
+        """
+        return self._inference.encode(self._validate(X))
+
+    def inverse_transform(self, Z: ArrayLike) -> NDArray[Any]:
+        """Map latents back to rows.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+            Latents, as `transform` gives them; with ``ordered=True`` also the first
+            few columns of them.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The rows, on the scale of the training data.
+        """
+        check_is_fitted(self)
+        latents = check_array(Z, dtype=FLOATS, input_name="Z")
+        width, k = latents.shape[1], self.net_.module_.n_components
+        if width > k or (width < k and not self._summary.ordered):
+            raise ValueError(
+                f"Z has {width} columns, but {type(self).__name__} has "
+                f"n_components_={k}; give it what transform returns (fewer columns "
+                "require a model fitted with ordered=True)."
+            )
+        return self._inference.decode(latents)
+
+    def reconstruct(self, X: ArrayLike) -> NDArray[Any]:
+        """Map `X` to its latents and back.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+
+        Returns
+        -------
+        X_hat : ndarray of shape (n_samples, n_features)
+            Equal to ``inverse_transform(transform(X))``.
+        """
+        valid = self._validate(X)
+        return self._inference.decode(self._inference.encode(valid))
+
+    def score_samples(self, X: ArrayLike) -> NDArray[Any]:
+        """Return how well each row is reconstructed.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the squared distance between the row and its reconstruction, in
+            squared units of `X`. Low scores point to outliers.
+        """
+        valid = self._validate(X)
+        errors = self._inference.squared_errors(valid)
+        unit = errors.dtype.type(self._summary.unit)
+        with np.errstate(over="ignore", under="ignore"):  # -inf and 0 are right
+            scores: NDArray[Any] = -(errors * unit) * unit
+        return scores
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:  # noqa: ARG002
+        r"""Return the share of variance that the model explains of `X`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            :math:`1 - \|X - \hat X\|^2 / \|X - \mathrm{mean\_}\|^2`: 1 is a perfect
+            reconstruction and 0 what the mean alone achieves. On the training rows of
+            PCA it is ``explained_variance_ratio_.sum()``.
+        """
+        valid = self._validate(X)
+        left = float(self._inference.squared_errors(valid).sum(dtype=np.float64))
+        total = self._inference.sum_of_squares(valid)
+        if total == 0:
+            return 1.0 if left == 0 else 0.0
+        return 1.0 - left / total
+
+    @property
+    def components_(self) -> NDArray[Any]:
+        """Mean change of each feature by a unit step along each latent."""
+        check_is_fitted(self)
+        if self._components is None:
+            mean = self._inference.mean_jacobian(self._summary.codes)
+            steps = mean / self._summary.whitened_by[:, None]
+            self._components = steps.astype(self.mean_.dtype)
+        return self._components
+
+    def feature_influence(self, X: ArrayLike) -> NDArray[Any]:
+        """Return what a unit step along each latent changes, for each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+
+        Returns
+        -------
+        influence : ndarray of shape (n_samples, n_components, n_features)
+            Entry (i, j, f) is the derivative of feature f of the reconstruction of row
+            i by its latent j, in units of `X` per unit of the latent (before
+            whitening). Its mean over the training rows is `components_`.
+        """
+        valid = self._validate(X)
+        influence = self._inference.jacobians(self._inference.encode(valid))
+        influence /= self._summary.whitened_by[:, None].astype(influence.dtype)
+        return influence
+
+    def truncate(self, n_components: int) -> Self:
+        """Return the model of the first latents only.
+
+        Parameters
+        ----------
+        n_components : int
+            How many, at most `n_components_`.
+
+        Returns
+        -------
+        truncated : object
+            A fitted estimator of the same class, of which ``transform(X)`` is
+            ``transform(X)[:, :n_components]`` of this one. It shares nothing with it.
+
+        Raises
+        ------
+        ValueError
+            If the model was not fitted with ``ordered``, or has fewer latents.
+        TypeError
+            If `n_components` is no int.
+        """
+        check_is_fitted(self)
+        check_scalar(n_components, "n_components", Integral, min_val=1)
+        k = self.net_.module_.n_components
+        if not self._summary.ordered:
+            raise ValueError(
+                "truncate requires a model fitted with ordered=True; the first latents "
+                f"of this one, fitted with ordered={self.ordered!r}, are no model."
+            )
+        if n_components > k:
+            raise ValueError(
+                f"n_components={n_components}, but the fitted model has "
+                f"n_components_={k}."
+            )
+        size = int(n_components)
+        with runtime.caller_modes_off():
+            truncated = copy.deepcopy(self)
+            truncated.net_.module_.truncate(size)
+            truncated.net_.module_.make_contiguous()
+            truncated.net_.initialize_optimizer()
+        truncated._describe(truncated._summary.first(size))
+        truncated.n_components = size
+        if not np.ndim(truncated.ordered):
+            truncated.ordered = True  # as a share of variance had it
+        return truncated
+
+    @property
+    def _inference(self) -> Inference:
+        check_is_fitted(self)
+        return Inference(self.net_.module_, self.device)
+
+    def _validate(self, X: ArrayLike) -> NDArray[Any]:
+        check_is_fitted(self)
+        valid: NDArray[Any] = validate_data(self, X, dtype=FLOATS, reset=False)
+        return valid
+
+    # For scikit-learn, and for pickles --------------------------------------------
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.net_.module_.n_components)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle holds: the net as plain arrays, and the version."""
+        from . import __version__
+
+        state = {**super().__getstate__(), "_sklatent_version": __version__}
+        if "net_" in state:
+            state["net_"] = save_net(state["net_"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what a pickle holds, and build the net of it."""
+        from . import __version__
+
+        state = dict(state)
+        version = state.pop("_sklatent_version", "unknown")
+        if version != __version__:
+            name = type(self).__name__
+            warnings.warn(
+                VersionWarning(
+                    estimator_name=name,
+                    current_sklearn_version=__version__,
+                    original_sklearn_version=version,
+                ),
+                stacklevel=2,
+            )
+        if "net_" in state:
+            with runtime.caller_modes_off():
+                state["net_"] = load_net(state["net_"])
+        super().__setstate__(state)
+
+
+class VersionWarning(InconsistentVersionWarning):
+    """A pickle of another version of sklatent is loaded."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.estimator_name} was pickled by sklatent "
+            f"{self.original_sklearn_version} and is loaded by "
+            f"{self.current_sklearn_version}. This may break it or give other results."
         )
 
-    #: The largest learning rate that 'auto' takes.
-    _fastest: ClassVar[float] = 0.01
 
-    #: Numbers that the encoder gives for each latent.
-    _n_codes: ClassVar[int] = 1
-
-    def _train(
-        self,
-        build: Callable[[Part], Any],
-        rows: ScaledRows,
-        plan: Plan,
-        seed: int,
-    ) -> Trained:
-        """Train on scaled rows."""
-        architecture = self._architecture()
-        if architecture.own:
-            choose_threads(6.0 * self._pace.batch_size * architecture.n_weights)
-        options = TrainingOptions(
-            learning_rate=self._pace.learning_rate,
-            weight_decay=self.weight_decay,
-            batch_size=self._pace.batch_size,
-            max_iter=self._pace.max_iter,
-            n_iter_no_change=self.n_iter_no_change,
-            tol=self.tol,
-            device=training_device(self.device),
-            callbacks=self.callbacks,
-            verbose=int(self.verbose),
-            seed=seed,
-        )
-        objective = self._objective(rows)
-        if architecture.prefixes is not None:
-            weights = torch.from_numpy(architecture.prefixes)
-            inputs = Prefixes(objective.inputs, weights)
-            objective = replace(objective, inputs=inputs)
-        return train(build, objective, rows, plan, options)
-
-    def _pass(self, module: Any, rows: ScaledRows) -> Moments:
-        """Look at all training rows once, with the module's precision."""
-        step = self._every(len(rows), module.decoder)
-        moments = Moments(self._n_inner, rows.shape[1], -(-len(rows) // step))
-        dtype = module.frame.mean.dtype
-        with torch.inference_mode():
-            for block in rows.blocks(self._width()):
-                x = torch.from_numpy(block)
-                u = self._see(module, x.to(dtype))
-                decoded = self._as_scaled_rows(module.expected(u, self.n_components_))
-                u = u.double()
-                moments.keep(u[-moments.n % step :: step])
-                moments.add(u, x, torch.from_numpy(decoded))
-        return moments
+@contextmanager
+def all_or_nothing(estimator: Any) -> Iterator[None]:
+    """Put all attributes of an estimator back if the block does not end well."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

@@ -4,41 +4,19 @@ from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, ClassVar
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
-from ._assembly import Network
 from ._base import BaseLatentEncoder
-from ._denoiser_start import denoiser_start
 from ._docs import documented
-from ._linear_start import LinearStart
-from ._scaling import ScaledRows
-from ._training import Objective, share
-from .nn import (
-    Corruption,
-    CustomNoise,
-    GaussianNoise,
-    Masking,
-    SaltAndPepper,
-    SquaredError,
-    Swap,
+from .plan import Network, Plan
+from .problems import (
+    NOISES,
+    Problem,
+    corruption_of,
+    reconstruction_problem,
 )
-
-#: What makes the corruption of scaled rows: from the rows, the level, and mean and
-#: scale of the data.
-_NOISES: dict[str, Callable[[ScaledRows, float, Tensor, float], Corruption]] = {
-    "gaussian": lambda rows, level, *_: GaussianNoise(
-        level * torch.from_numpy(rows.variance()).sqrt()
-    ),
-    "masking": lambda _, level, mean, scale: Masking(level, -mean / scale),
-    "salt_and_pepper": lambda rows, level, *_: SaltAndPepper(
-        level, *map(torch.from_numpy, rows.range())
-    ),
-    "swap": lambda _, level, *__: Swap(level),
-}
+from .rows import Rows
 
 
 @documented
@@ -133,61 +111,39 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         device: str = "auto",
         callbacks: Sequence[Any] | None = None,
     ) -> None:
-        super().__init__(
-            n_components,
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            init=init,
-            whiten=whiten,
-            ordered=ordered,
-            encoder=encoder,
-            decoder=decoder,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            batch_size=batch_size,
-            max_iter=max_iter,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            tol=tol,
-            warm_start=warm_start,
-            random_state=random_state,
-            verbose=verbose,
-            device=device,
-            callbacks=callbacks,
-        )
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.init = init
+        self.whiten = whiten
+        self.ordered = ordered
+        self.encoder = encoder
+        self.decoder = decoder
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.device = device
+        self.callbacks = callbacks
         self.noise = noise
         self.noise_level = noise_level
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseLatentEncoder._parameter_constraints,
-        "noise": [StrOptions(set(_NOISES)), callable],
+        "noise": [StrOptions(set(NOISES)), callable],
         "noise_level": [Interval(Real, 0, None, closed="left")],
     }
-    #: The start's latents are those of corrupted rows; users read those of clean ones.
-    _start_is_in_frame = False
 
-    def _check(self, X: NDArray[Any]) -> None:  # noqa: ARG002
-        share_of_cells = self.noise in ("masking", "salt_and_pepper", "swap")
-        if share_of_cells and self.noise_level > 1:
-            raise ValueError(
-                f"noise_level={self.noise_level!r} with noise={self.noise!r}: it is "
-                "the share of cells, which must be in [0, 1]."
-            )
-
-    def _foreign(self) -> bool:
-        return callable(self.noise) or super()._foreign()
-
-    def _corruption(self, rows: ScaledRows) -> Corruption:
-        """Return the noise for scaled rows like these."""
-        mean = torch.from_numpy(self.mean_.astype(np.float64))
-        if callable(self.noise):
-            return CustomNoise(self.noise, mean, self._scale)
-        level = float(self.noise_level)
-        return _NOISES[self.noise](rows, level, mean, self._scale)
-
-    def _linear_start(self, rows: ScaledRows, seed: int) -> LinearStart:
-        return denoiser_start(rows, self.n_components_, self._corruption(rows), seed)
-
-    def _objective(self, rows: ScaledRows) -> Objective:
-        return Objective(SquaredError(), share, self._corruption(rows))
+    def _problem(self, data: Rows, plan: Plan) -> Problem:
+        return reconstruction_problem(
+            data,
+            plan,
+            corruption=lambda rows: corruption_of(self.noise, self.noise_level, rows),
+        )

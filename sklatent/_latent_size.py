@@ -26,7 +26,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._reconstruction import FLOATS
+from ._base import FLOATS
 
 #: With n_components='auto', the share of variance beyond which PCA's sizes end.
 ENOUGH = 0.99

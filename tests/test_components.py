@@ -137,9 +137,9 @@ def test_components_of_a_wide_model_are_affordable(monkeypatch):
     random = np.random.RandomState(0)
     X = random.standard_normal((400, 60)) @ random.standard_normal((60, 60))
     whole = Autoencoder(40, **QUICK).fit(X)
-    monkeypatch.setattr("sklatent._components.AFFORDABLE", 2**22)
+    monkeypatch.setattr("sklatent.model._summary.MAX_MULTIPLICATIONS", 2**22)
     some = Autoencoder(40, **QUICK).fit(X)
-    assert len(some._codes) < len(whole._codes) == 400
+    assert len(some._summary.codes) < len(whole._summary.codes) == 400
     assert_allclose(some.components_, whole.components_, atol=0.05)
 
 

@@ -9,9 +9,10 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, train_test_split
 
 from sklatent import DenoisingAutoencoder
-from sklatent._denoiser_start import denoiser_start
-from sklatent._scaling import ScaledRows
 from sklatent.nn import CustomNoise, GaussianNoise, Masking, SaltAndPepper, Swap
+from sklatent.problems import corruption_of
+from sklatent.rows import DenseRows, Scale
+from sklatent.starts import denoiser_start
 
 QUICK = {"hidden_layer_sizes": (32,), "max_iter": 5, "random_state": 0}
 CELLS = ("masking", "salt_and_pepper", "swap")
@@ -151,11 +152,10 @@ def test_swap_takes_another_row():
 def test_masking_is_zero_in_the_units_of_the_data(digits):
     X = digits + 100
     model = DenoisingAutoencoder(2, noise="masking", noise_level=1.0, **QUICK).fit(X)
-    rows = (X - model.mean_) / model._scale
-    noisy = model._corruption(ScaledRows(rows))(
-        torch.from_numpy(rows), torch.Generator()
-    )
-    assert_allclose(noisy.numpy() * model._scale + model.mean_, 0, atol=1e-9)
+    scale = Scale(model.mean_, model._summary.unit)
+    corruption = corruption_of("masking", 1.0, DenseRows(X, scale))
+    noisy = corruption(torch.from_numpy(scale.apply(X)), torch.Generator())
+    assert_allclose(scale.module().to_units(noisy).numpy(), 0, atol=1e-9)
 
 
 def test_noise_is_new_for_each_batch_and_the_same_for_a_seed(digits):
@@ -189,11 +189,11 @@ def test_denoises_better_than_its_start(digits, noise):
         DenoisingAutoencoder(16, hidden_layer_sizes=sizes, **params).fit(X_train)
         for sizes in ((), (128,))
     )
-    rows = (X_test - model.mean_) / model._scale
-    scaled = ScaledRows(X_train, model.mean_, model._scale)
-    corruption = model._corruption(scaled)
-    noisy = corruption(torch.from_numpy(rows), torch.Generator().manual_seed(0))
-    noisy = noisy.numpy() * model._scale + model.mean_
+    scale = Scale(model.mean_, model._summary.unit)
+    corruption = corruption_of(noise, level, DenseRows(X_train, scale))
+    rows = torch.from_numpy(scale.apply(X_test))
+    noisy = corruption(rows, torch.Generator().manual_seed(0))
+    noisy = scale.module().to_units(noisy).numpy()
 
     def error(X_hat):
         return np.square(X_hat - X_test).mean()

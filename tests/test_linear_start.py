@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.decomposition import PCA
 
-from sklatent._linear_start import pca_start
+from sklatent.starts import pca_start
 
 
 @pytest.mark.parametrize("n_components", [1, 3, 30])

@@ -8,11 +8,12 @@ from torch.testing import assert_close
 from sklatent.nn import (
     ACTIVATIONS,
     MLP,
-    AutoencoderModule,
+    AutoencoderModel,
+    Batch,
     Gate,
     LatentFrame,
     Moments,
-    PrefixDecoder,
+    NestedDecoder,
     ResidualMap,
     SquaredError,
     _mlp,
@@ -22,6 +23,7 @@ from sklatent.nn import (
     ordered_frame,
     principal_frame,
 )
+from sklatent.nn._scaling import identity_scaling
 
 
 def generator(seed=0):
@@ -88,8 +90,11 @@ def module(activation="silu", hidden=(7, 6), linear=True, scale=True, seed=0):
         return ResidualMap(*parts, network, size)
 
     frame = LatentFrame.scaling(torch.ones(3))
-    return AutoencoderModule(
-        residual(5, 3, 1.0, scale), residual(3, 5, 0.3, False), frame
+    return AutoencoderModel(
+        residual(5, 3, 1.0, scale),
+        residual(3, 5, 0.3, False),
+        frame,
+        identity_scaling(5),
     ).double()
 
 
@@ -100,18 +105,18 @@ def test_the_gradient_written_out_is_that_of_autograd(
     activation, hidden, linear, scale
 ):
     net, criterion = module(activation, hidden, linear, scale), SquaredError()
-    assert net.written_out
-    x, target = normal(9, 5), normal(9, 5, seed=1)
-    loss = criterion(net(x), target)
+    assert net.has_manual_backward
+    batch = Batch(normal(9, 5), normal(9, 5, seed=1))
+    loss = criterion(net.forward_scaled(batch), batch)
     loss.backward()
     expected = [parameter.grad.clone() for parameter in net.parameters()]
     for parameter in net.parameters():
         parameter.grad.fill_(torch.nan)  # what is there is written over
     with torch.no_grad():
-        output, tapes = net.record(x)
-        value, grad = criterion.gradient(output, target)
-        net.pull(tapes, grad)
-    assert_close(output, net(x))
+        output, tape = net.forward_with_tape(batch)
+        value, grad = criterion.gradient(output, batch)
+        net.backward(tape, grad)
+    assert_close(output, net.forward_scaled(batch))
     assert_close(value, loss)
     for parameter, gradient in zip(net.parameters(), expected, strict=True):
         assert_close(parameter.grad, gradient)
@@ -119,32 +124,34 @@ def test_the_gradient_written_out_is_that_of_autograd(
 
 def test_products_in_bfloat16_are_those_of_float32_to_its_precision(monkeypatch):
     net, criterion = module("silu", (40, 30)).float(), SquaredError()
-    x, target = (normal(50, 5, seed=seed).float() for seed in (0, 1))
+    batch = Batch(*(normal(50, 5, seed=seed).float() for seed in (0, 1)))
 
     def gradients():
         for parameter in net.parameters():
             parameter.grad = torch.zeros_like(parameter)
         with torch.no_grad():
-            output, tapes = net.record(x)
-            net.pull(tapes, criterion.gradient(output, target)[1])
+            output, tape = net.forward_with_tape(batch)
+            net.backward(tape, criterion.gradient(output, batch)[1])
         return [output, *(parameter.grad for parameter in net.parameters())]
 
-    monkeypatch.setattr(_mlp, "HALVES", False)
-    exact = gradients()
-    monkeypatch.setattr(_mlp, "HALVES", True)
+    monkeypatch.setattr(_mlp, "HAS_BFLOAT16", False)
+    exact, plain = gradients(), net.forward_scaled(batch)
+    assert_close(plain, exact[0])
+    monkeypatch.setattr(_mlp, "HAS_BFLOAT16", True)
     for a, b in zip(exact, gradients(), strict=True):
         assert torch.equal(a, b)  # these are too small to gain
-    monkeypatch.setattr(_mlp, "WORTH_HALVING", 1)
+    monkeypatch.setattr(_mlp, "MIN_PRODUCT_IN_BFLOAT16", 1)
     for a, b in zip(exact, gradients(), strict=True):
         assert b.dtype == torch.float32
         assert 0 < (a - b).norm() < 2**-6 * a.norm()
-    assert torch.equal(net(x), exact[0])  # without a tape there is no training
+    assert torch.equal(net.forward_scaled(batch), plain)  # without a tape: no training
 
 
 def test_a_network_of_somebody_else_has_no_gradient_written_out():
     other = ResidualMap(None, None, nn.Linear(5, 3))
     net = module()
-    assert not AutoencoderModule(other, net.decoder, net.frame).written_out
+    mixed = AutoencoderModel(other, net.decoder, net.frame, net.scaling)
+    assert not mixed.has_manual_backward
 
 
 def test_gate_starts_at_zero_and_can_leave_it():
@@ -180,7 +187,7 @@ def test_moments_are_those_of_numpy():
     assert_close(moments.mean, u.mean(0))
     assert_close(moments.covariance, u.T.cov())
     assert_close(moments.cross_covariance, torch.cat([u, x], 1).T.cov()[:3, 3:])
-    assert moments.total_variance == pytest.approx(float(r.var(0).sum()))
+    assert moments.variance_of_reconstruction == pytest.approx(float(r.var(0).sum()))
 
 
 def test_decoder_gram_of_a_linear_map_is_its_gram():
@@ -206,13 +213,13 @@ def test_jacobian_where_latents_do_not_vary():
         assert_close(jacobian[0], decoder.weight.detach().T, rtol=1e-5, atol=1e-6)
 
 
-def prefix_decoder():
+def nested_decoder():
     parts = [module(seed=seed).decoder for seed in (0, 1)]
-    return PrefixDecoder(parts, [1, 3])
+    return NestedDecoder(parts, [1, 3])
 
 
-def test_a_prefix_decoder_sees_the_first_latents_only():
-    decoder, u = prefix_decoder(), normal(6, 3)
+def test_a_nested_decoder_sees_the_first_latents_only():
+    decoder, u = nested_decoder(), normal(6, 3)
     sizes = torch.tensor([1, 1, 2, 2, 3, 3])
     x = decoder(u, sizes)
     for i, size in enumerate(sizes.tolist()):
@@ -228,12 +235,12 @@ def test_a_prefix_decoder_sees_the_first_latents_only():
 
 
 @pytest.mark.parametrize("sizes", [[1] * 9, [3] * 9, [1, 1, 1, 1, 2, 2, 3, 3, 3], None])
-def test_the_gradient_of_a_prefix_decoder_is_that_of_autograd(sizes):
+def test_the_gradient_of_a_nested_decoder_is_that_of_autograd(sizes):
     plain, criterion = module(), SquaredError()
-    net = AutoencoderModule(plain.encoder, prefix_decoder(), plain.frame)
-    x, target = normal(9, 5), normal(9, 5, seed=1)
-    shown = x if sizes is None else (x, torch.tensor(sizes))
-    loss = criterion(net(shown), target)
+    net = AutoencoderModel(plain.encoder, nested_decoder(), plain.frame, plain.scaling)
+    shown = None if sizes is None else torch.tensor(sizes)
+    batch = Batch(normal(9, 5), normal(9, 5, seed=1), sizes=shown)
+    loss = criterion(net.forward_scaled(batch), batch)
     loss.backward()
     expected = [
         torch.zeros_like(p) if p.grad is None else p.grad.clone()
@@ -242,9 +249,9 @@ def test_the_gradient_of_a_prefix_decoder_is_that_of_autograd(sizes):
     for parameter in net.parameters():
         parameter.grad = torch.full_like(parameter, torch.nan)
     with torch.no_grad():
-        output, tapes = net.record(shown)
-        value, grad = criterion.gradient(output, target)
-        net.pull(tapes, grad)
+        output, tape = net.forward_with_tape(batch)
+        value, grad = criterion.gradient(output, batch)
+        net.backward(tape, grad)
     assert_close(value, loss)
     for parameter, gradient in zip(net.parameters(), expected, strict=True):
         assert_close(parameter.grad, gradient)
@@ -314,16 +321,19 @@ def test_a_latent_that_moves_nothing_can_be_inverted(frame_of):
 
 def test_the_frame_cancels_in_a_reconstruction():
     frame = LatentFrame.scaling(torch.tensor([2.0, 5.0]))
-    module = AutoencoderModule(
+    module = AutoencoderModel(
         ResidualMap(None, None, nn.Linear(3, 2)),
         ResidualMap(None, None, nn.Linear(2, 3)),
         frame,
+        identity_scaling(3),
     )
     x = torch.randn(4, 3, generator=generator())
-    assert_close(module.decode(module.encode(x)), module(x))
+    assert_close(module.decode(module.encode(x)), module.forward_scaled(Batch(x, x)))
+    assert_close(module(x), module.forward_scaled(Batch(x, x)))
 
 
 def test_squared_error():
     a, b = torch.zeros(2, 3), torch.tensor([[1.0, 2.0, 0.0], [0.0, 0.0, 3.0]])
-    assert_close(SquaredError().rows(a, b), torch.tensor([5.0, 9.0]))
-    assert_close(SquaredError()(a, b), torch.tensor(14 / 6))
+    batch = Batch(b, b)
+    assert_close(SquaredError().rows(a, batch), torch.tensor([5.0, 9.0]))
+    assert_close(SquaredError()(a, batch), torch.tensor(14 / 6))

@@ -35,8 +35,9 @@ from sklatent import (
     LatentSizeDisplay,
     VariationalAutoencoder,
 )
-from sklatent._batches import Prefixes, rows_themselves
-from sklatent._parameters import prefix_probabilities
+from sklatent.nn import Batch
+from sklatent.plan import prefix_probabilities
+from sklatent.rows import NestedDropout
 
 mpl.use("Agg")
 QUICK = {"hidden_layer_sizes": (32,), "max_iter": 8, "random_state": 0}
@@ -78,12 +79,15 @@ def test_sizes_that_are_none(digits, ordered):
 
 def test_sizes_are_sampled_as_they_should_be():
     weights = torch.tensor([0.2, 0.0, 0.5, 0.3], dtype=torch.float64)
-    show = Prefixes(rows_themselves, weights)
+    show = NestedDropout(weights)
     generator = torch.Generator().manual_seed(0)
     counts = torch.zeros(4)
     for _ in range(200):
-        x, sizes = show(torch.zeros(7, 2), generator)
-        assert x.shape == (7, 2)
+        batch = Batch(torch.zeros(7, 2), torch.zeros(7, 2))
+        show(batch, generator)
+        sizes = batch.sizes
+        assert batch.inputs.shape == (7, 2)
+        assert sizes.shape == (7,)
         assert (sizes.diff() >= 0).all()
         found = sizes.bincount(minlength=5)[1:]
         # Systematic: each size as often as is due, up to one.
@@ -309,7 +313,7 @@ def test_unordered_latents_have_no_prefix(digits):
     with pytest.raises(NotFittedError):
         model.truncate(2)
     model.fit(digits[:300])
-    with pytest.raises(ValueError, match="truncate wants .* ordered=True"):
+    with pytest.raises(ValueError, match="truncate requires .* ordered=True"):
         model.truncate(2)
     with pytest.raises(ValueError, match="Z has 2 columns.* ordered=True"):
         model.inverse_transform(np.zeros((1, 2)))
@@ -603,7 +607,7 @@ def test_ordered_as_numpy_gives_it(digits, ordered):
     model = clone(Autoencoder(4, ordered=ordered, **QUICK)).fit(digits[:300])
     assert model.truncate(1).n_components_ == 1
     plain = Autoencoder(4, ordered=np.False_, **QUICK).fit(digits[:300])
-    with pytest.raises(ValueError, match="truncate wants"):
+    with pytest.raises(ValueError, match="truncate requires"):
         plain.truncate(1)
 
 

@@ -1,6 +1,7 @@
 """The layout: imports point one way, and importing costs nothing that is not needed."""
 
 import ast
+import graphlib
 import inspect
 import subprocess
 import sys
@@ -12,51 +13,110 @@ import sklatent
 
 PACKAGE = Path(sklatent.__file__).parent
 
-# Each may import those before it (and, in nn, its own kind).
+# Folders and top-level files; each may import those before it.
 ORDER = [
-    {"nn", "_docs"},
-    {"_selection", "_scaling", "_isolation", "_devices"},
-    {"_linear_start", "_batches"},
-    {"_mixture", "_parameters", "_denoiser_start", "_probabilistic_start"},
-    {"_assembly", "_training", "_ordered", "_reconstruction"},
-    {"_fitting", "_components"},
+    {"runtime", "nn", "_docs"},
+    {"rows"},
+    {"starts"},
+    {"plan"},
+    {"problems"},
+    {"training"},
+    {"model"},
     {"_base"},
     {"_autoencoder", "_denoising", "_variational", "_latent_size"},
-    {"_plot"},
+    {"displays"},
     {"__init__"},
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
+FILES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+NETWORKS = {name: path for name, path in FILES.items() if name.startswith("nn.")}
 
 
-def imports(path):
-    """Modules of ours, and packages of others, that a file imports."""
-    ours, others = set(), set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            ours |= {node.module} if node.module else {a.name for a in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            others.add(node.module.split(".")[0])
-        elif isinstance(node, ast.Import):
-            others |= {alias.name.split(".")[0] for alias in node.names}
-    return ours, others
+class Imports(ast.NodeVisitor):
+    """Collects what a file imports, but for what only a type checker does.
+
+    Attributes
+    ----------
+    ours : set of str
+        Names in the package, with a dot between a folder and what is in it.
+    others : set of str
+        Packages of others.
+    """
+
+    def __init__(self, name):
+        self.folder = name.split(".")[:-1]
+        self.ours, self.others = set(), set()
+        self.visit(ast.parse(FILES[name].read_text()))
+
+    def visit_If(self, node):
+        if getattr(node.test, "id", None) != "TYPE_CHECKING":
+            self.generic_visit(node)
+
+    def visit_Import(self, node):
+        self.others |= {alias.name.split(".")[0] for alias in node.names}
+
+    def visit_ImportFrom(self, node):
+        if not node.level:
+            self.others.add(node.module.split(".")[0])
+            return
+        base = self.folder[: len(self.folder) + 1 - node.level]
+        base += node.module.split(".") if node.module else []
+        for alias in node.names:
+            if ".".join(base) in FILES:  # what is imported is in that file
+                self.ours.add(".".join(base))
+            else:  # a folder or a file, or what a folder's __init__ has
+                inner = ".".join([*base, alias.name])
+                file = inner if inner in FILES else ".".join([*base, "__init__"])
+                is_folder = f"{inner}.__init__" in FILES
+                self.ours.add(f"{inner}.__init__" if is_folder else file)
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda p: p.stem)
-def test_imports_point_one_way(path):
-    ours, others = imports(path)
-    for name in ours:
-        assert LEVEL[name] < LEVEL[path.stem], f"{path.stem} imports {name}"
-    if path.stem != "_training":
-        assert "skorch" not in others
-    if path.stem != "_plot":  # there, inside the functions that draw
-        assert "matplotlib" not in others
+IMPORTS = {name: Imports(name) for name in FILES}
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.glob("nn/*.py")), ids=lambda p: p.stem)
-def test_networks_know_only_torch(path):
-    _, others = imports(path)
-    standard = {"abc", "collections", "dataclasses", "itertools", "math", "typing"}
-    assert others <= {"torch", *standard}
+def folder(name):
+    """The folder, or top-level file, in which a file is."""
+    return name.split(".")[0]
+
+
+def test_every_part_has_a_level():
+    assert {folder(name) for name in FILES} == set(LEVEL)
+    assert all(name.count(".") <= 1 for name in FILES)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_imports_point_one_way(name):
+    for other in IMPORTS[name].ours:
+        if other == "__init__":  # the version, in the functions that pickle
+            assert name == "_base"
+        elif folder(other) != folder(name):
+            assert LEVEL[folder(other)] < LEVEL[folder(name)], f"{name} imports {other}"
+            # Of another folder only what its __init__ offers.
+            assert other.endswith(".__init__") or "." not in other, other
+    others = IMPORTS[name].others
+    assert "sklatent" not in others
+    assert "skorch" not in others or name == "training._net"
+    # There, inside the functions that draw.
+    assert "matplotlib" not in others or folder(name) == "displays"
+
+
+def test_files_of_a_folder_import_each_other_without_cycles():
+    inside = {
+        name: {other for other in IMPORTS[name].ours if folder(other) == folder(name)}
+        for name in FILES
+    }
+    assert sum(map(len, inside.values())) > 30
+    graphlib.TopologicalSorter(inside).prepare()  # raises CycleError
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_know_only_torch(name):
+    standard = {"abc", "collections", "copy", "dataclasses"}
+    standard |= {"itertools", "math", "typing"}
+    assert IMPORTS[name].others <= {"torch", *standard}
 
 
 def test_import_brings_no_extra_and_leaves_the_world():

@@ -13,13 +13,17 @@ from skorch.callbacks import Callback, Freezer
 from torch import nn
 from torch.testing import assert_close
 
-from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder, _scaling
-from sklatent._batches import Rows, Shuffled, n_batches
-from sklatent._isolation import isolated
-from sklatent._parameters import epochs, haste, largest_rate, weight_size
-from sklatent._scaling import ScaledRows
-from sklatent._training import one_cycle
-from sklatent.nn import FlatAdamW, LastLayer
+from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
+from sklatent.nn import Batch, FlatAdamW, LastLayer, SquaredError
+from sklatent.plan._auto import (
+    largest_learning_rate,
+    n_epochs,
+    shortfall,
+    weight_size,
+)
+from sklatent.rows import DenseRows, Scale, Shuffled, TrainingRows, _dense, n_batches
+from sklatent.runtime import threads_kept
+from sklatent.training._net import one_cycle
 
 
 def test_flat_adamw_is_adamw():
@@ -65,14 +69,27 @@ def test_frozen_parameters_stay(digits):
 
 
 def test_batches_are_a_partition_and_differ():
-    rows = Rows(ScaledRows(np.arange(11.0)[:, None]), seed=0)
+    rows = TrainingRows(DenseRows(np.arange(11.0)[:, None]), seed=0)
     epochs = [list(Shuffled(rows, 4)) for _ in range(2)]
     for epoch in epochs:
-        sizes = [len(x) for x, _ in epoch]
+        sizes = [len(batch) for batch in epoch]
         assert len(sizes) == n_batches(11, 4) == 3
         assert max(sizes) - min(sizes) <= 1
-        assert sorted(torch.cat([x for x, _ in epoch]).flatten()) == list(range(11))
-    assert not torch.equal(epochs[0][0][0], epochs[1][0][0])
+        for name in ("inputs", "target"):
+            seen = torch.cat([getattr(batch, name) for batch in epoch])
+            assert sorted(seen.flatten()) == list(range(11))
+    assert not torch.equal(epochs[0][0].target, epochs[1][0].target)
+
+
+def test_a_batch_gives_skorch_rows_in_units_of_the_data(digits):
+    rows = TrainingRows(DenseRows(digits, Scale.of(digits)), seed=0)
+    pairs = [tuple(batch) for batch in Shuffled(rows, 500)]
+    for inputs, target in pairs:
+        assert inputs.dtype == target.dtype == torch.float64
+        assert torch.equal(inputs, target)
+    seen = torch.cat([target for _, target in pairs]).numpy()
+    order, expected = (np.lexsort(x.round(3).T) for x in (seen, digits))
+    assert_close(seen[order], digits[expected], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("n_steps", [10, 1000])
@@ -118,20 +135,20 @@ def test_watched_or_not_it_is_the_same(digits, model):
 def test_large_data_are_scaled_when_they_are_read(monkeypatch, digits, model):
     params = {"hidden_layer_sizes": (16,), "max_iter": 3, "random_state": 0}
     kept = model(3, **params).fit(digits)
-    monkeypatch.setattr(_scaling, "KEPT", 0)
+    monkeypatch.setattr(_dense, "MAX_SCALED_ONCE", 0)
     read = model(3, **params).fit(np.asfortranarray(digits))
     assert_close(kept.transform(digits), read.transform(digits), rtol=0, atol=1e-9)
 
 
 def test_scaled_rows(monkeypatch):
     X = np.random.default_rng(0).normal(3, 2, size=(40, 5))
-    mean, scale = _scaling.centre_and_scale(X)
-    assert_close(mean, X.mean(axis=0))
-    expected = (X - mean) / scale
+    scale = Scale.of(X)
+    assert_close(scale.mean, X.mean(axis=0))
+    expected = (X - scale.mean) / scale.scale
     assert np.mean(expected**2) == pytest.approx(1)
-    for limit in (0, _scaling.KEPT):
-        monkeypatch.setattr(_scaling, "KEPT", limit)
-        rows = _scaling.ScaledRows(X, mean, scale)
+    for limit in (0, _dense.MAX_SCALED_ONCE):
+        monkeypatch.setattr(_dense, "MAX_SCALED_ONCE", limit)
+        rows = DenseRows(X, scale)
         some = rows[np.array([7, 3, 30])][1:]
         assert some.shape == (2, 5)
         assert_close(some.dense(), expected[[3, 30]])
@@ -143,7 +160,7 @@ def test_scaled_rows(monkeypatch):
         assert_close(rows.variance(), expected.var(axis=0))
         assert_close(rows.covariance()[1], np.cov(expected.T, bias=True))
         assert_close(rows.range()[1], expected.max(axis=0))
-        assert len(rows.thinned(7)) == 7
+        assert len(rows.subsample(7)) == 7
 
 
 def test_last_layer_is_ridge_regression(digits):
@@ -151,28 +168,32 @@ def test_last_layer_is_ridge_regression(digits):
     module = model.fit(digits.astype(np.float32)).net_.module_
     x = torch.from_numpy(digits[:300].astype(np.float32) / 8 - 1)
     layer = LastLayer(module)
+
+    def reconstruct(x):
+        return module.forward_scaled(Batch(x, x))
+
     for part in x.split(100):
-        layer.add(part, part)
+        layer.add(Batch(part, part))
     last = module.decoder.network[-1]
     with torch.no_grad():
-        _, (_, tape) = module.record(x)
+        _, (_, tape) = module.forward_with_tape(Batch(x, x))
         hidden = tape[-1][2].double().numpy()
-        left = (x - module(x)).double().numpy() / module.decoder.network.gain
+        left = (x - reconstruct(x)).double().numpy() / module.decoder.network.gain
         design = np.column_stack([hidden, np.ones(len(x))])
         ridge = 0.1 * np.square(design).sum(axis=0).mean()
         step = np.linalg.solve(
             design.T @ design + ridge * np.eye(design.shape[1]), design.T @ left
         )
         expected = last.weight.double().numpy() + step[:-1].T
-        before = module(x)
+        before = reconstruct(x)
         layer.solve(0.1)
         assert_close(last.weight.double().numpy(), expected, rtol=1e-4, atol=1e-5)
-        solved = module(x)
+        solved = reconstruct(x)
         layer.solve(1e-6)
-        errors = [(x - y).square().mean() for y in (before, solved, module(x))]
+        errors = [(x - y).square().mean() for y in (before, solved, reconstruct(x))]
         assert errors[0] > errors[1] > errors[2]
         layer.undo()
-        assert_close(module(x), before, rtol=0, atol=0)
+        assert_close(reconstruct(x), before, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("n_rows", [300, 1797])
@@ -180,7 +201,7 @@ def test_the_last_layer_is_solved_where_held_out_rows_gain(monkeypatch, digits, 
     X, X_test = digits[:n_rows], digits[-500:]
     params = {"hidden_layer_sizes": (64,), "max_iter": 5, "random_state": 0}
     solved = Autoencoder(8, **params).fit(X)
-    monkeypatch.setattr(LastLayer, "can_solve", lambda _: False)
+    monkeypatch.setattr(LastLayer, "can_solve", lambda *_: False)
     trained = Autoencoder(8, **params).fit(X)
     assert solved.best_iteration_ == trained.best_iteration_ > 0
     assert solved.best_validation_score_ > trained.best_validation_score_ + 0.005
@@ -193,25 +214,25 @@ def test_the_last_layer_stays_where_it_is_not_ours(digits):
             super().__init__(n_components, n_features)
 
     given = Autoencoder(2, decoder=Decoder, max_iter=1, random_state=0).fit(digits)
-    assert not LastLayer.can_solve(given.net_.module_)
+    assert not LastLayer.can_solve(given.net_.module_, SquaredError())
     frozen = Autoencoder(2, hidden_layer_sizes=(8,), max_iter=1, random_state=0)
     module = frozen.fit(digits).net_.module_
-    assert LastLayer.can_solve(module)
+    assert LastLayer.can_solve(module, SquaredError())
     module.decoder.network[-1].weight.requires_grad_(False)
-    assert not LastLayer.can_solve(module)
+    assert not LastLayer.can_solve(module, SquaredError())
 
 
 def test_what_auto_means():
-    assert largest_rate(0.5, 512, 3.0, 0.01) == 0.5
-    assert largest_rate("auto", 16, 1.0, 0.01) == 0.003
-    assert largest_rate("auto", 128, 1.0, 0.01) == pytest.approx(0.006)
-    assert largest_rate("auto", 128, 3.0, 0.01) == 0.01
-    assert largest_rate("auto", 128, 3.0, 0.005) == 0.005
+    assert largest_learning_rate(0.5, 512, 3.0, 0.01) == 0.5
+    assert largest_learning_rate("auto", 16, 1.0, 0.01) == 0.003
+    assert largest_learning_rate("auto", 128, 1.0, 0.01) == pytest.approx(0.006)
+    assert largest_learning_rate("auto", 128, 3.0, 0.01) == 0.01
+    assert largest_learning_rate("auto", 128, 3.0, 0.005) == 0.005
     assert [weight_size(n, 1.0) for n in (10, 4000, 10**6)] == [1.0, 2.0, 3.0]
     assert weight_size(10, 2.0) == 2.0
-    usual = epochs("auto", 1000, 62, ordered=False)
+    usual = n_epochs("auto", 1000, 62, ordered=False)
     for max_iter, expected in (("auto", 1.0), (2 * usual, 1.0), (usual // 4, 2.0)):
-        assert haste(max_iter, 1000, 62, ordered=False) == pytest.approx(expected)
+        assert shortfall(max_iter, 1000, 62, ordered=False) == pytest.approx(expected)
 
 
 @pytest.mark.slow
@@ -237,9 +258,8 @@ def test_the_net_is_one_of_skorch(digits):
     model = Autoencoder(2, hidden_layer_sizes=(8,), max_iter=2, random_state=0)
     net = model.fit(rows).net_
     assert type(net) is NeuralNet
-    scaled = (rows - model.mean_) / np.float32(model._scale)
     before = copy.deepcopy(net.module_.state_dict())
-    net.set_params(lr=1e-3, max_epochs=2).partial_fit(scaled, scaled)
+    net.set_params(lr=1e-3, max_epochs=2).partial_fit(rows, rows)
     assert len(net.history) == 4
     changed = [
         name
@@ -248,7 +268,7 @@ def test_the_net_is_one_of_skorch(digits):
     ]
     assert all(".network." in name for name in changed)
     assert len(changed) == 8
-    assert net.predict(scaled).shape == rows.shape
+    assert net.predict(rows).shape == rows.shape
 
 
 @pytest.mark.parametrize("n_rows", [300, 900])
@@ -330,9 +350,9 @@ def test_a_ctrl_c_that_the_application_took_is_no_interrupt(digits):
 
 def test_an_inner_block_leaves_the_threads_of_the_outer_one():
     found = torch.get_num_threads()
-    with isolated():
+    with threads_kept():
         torch.set_num_threads(found + 1)
-        with isolated():
+        with threads_kept():
             torch.set_num_threads(1)
         assert torch.get_num_threads() == found + 1
     assert torch.get_num_threads() == found

@@ -21,26 +21,28 @@ from torch import nn
 from torch.testing import assert_close
 
 from sklatent import VariationalAutoencoder
-from sklatent._probabilistic_start import (
+from sklatent.model import normal_draws
+from sklatent.nn import (
+    MLP,
+    Batch,
+    Bernoulli,
+    Gaussian,
+    LatentFrame,
+    NegativeBound,
+    NestedDecoder,
+    NoiseVariance,
+    Poisson,
+    ResidualMap,
+    VariationalModel,
+    kl_to_prior,
+)
+from sklatent.nn._scaling import identity_scaling
+from sklatent.starts import (
     Noise,
     choose_noise,
     factor_analysis_start,
     log_likelihood,
     ppca_start,
-)
-from sklatent._variational import _normal_draws
-from sklatent.nn import (
-    MLP,
-    Bernoulli,
-    Gaussian,
-    LatentFrame,
-    NegativeBound,
-    NoiseVariance,
-    Poisson,
-    PrefixDecoder,
-    ResidualMap,
-    VariationalModule,
-    kl_to_prior,
 )
 
 QUICK = {"hidden_layer_sizes": (32,), "max_iter": 5, "random_state": 0}
@@ -102,14 +104,13 @@ def test_the_elbo_of_the_start_is_its_likelihood(noise_variance):
     X = standardised("wine")
     model = linear(3, noise_variance=noise_variance).fit(X)
     module = model.net_.module_
-    x = torch.from_numpy((X - model.mean_) / model._scale)
+    x = torch.from_numpy((X - model.mean_) / model._summary.unit)
     bound = NegativeBound(Gaussian(), 1.0, 0.0, 0.0)
-    draws = torch.from_numpy(_normal_draws(4096, 3))
+    draws = torch.from_numpy(normal_draws(4096, 3))
     with torch.no_grad():
-        elbos = [
-            -bound.rows(module((x, draw.expand(len(x), 3))), x).mean() for draw in draws
-        ]
-    elbo = float(np.mean(elbos)) + model._log_volume()
+        batches = [Batch(x, x, noise=draw.expand(len(x), 3)) for draw in draws]
+        elbos = [-bound.rows(module.forward_scaled(b), b).mean() for b in batches]
+    elbo = float(np.mean(elbos)) + module.log_volume
     assert elbo == pytest.approx(model.score(X), abs=1e-3 * X.shape[1])
     assert elbo <= model.score(X) + 1e-3
 
@@ -177,10 +178,16 @@ def module(likelihood, *, each=True, ordered=False):
     frame = LatentFrame.scaling(torch.ones(3))
     decoder, spread = residual(3, 5), None
     if ordered:
-        decoder = PrefixDecoder([residual(3, 5), residual(3, 5)], [1, 3])
+        decoder = NestedDecoder([residual(3, 5), residual(3, 5)], [1, 3])
         spread = normal(3, 3, seed=3)
-    return VariationalModule(
-        residual(5, 6), decoder, noise, likelihood, frame, spread
+    return VariationalModel(
+        residual(5, 6),
+        decoder,
+        frame,
+        identity_scaling(5),
+        noise=noise,
+        likelihood=likelihood,
+        spread=spread,
     ).double()
 
 
@@ -201,10 +208,9 @@ def test_the_gradient_written_out_is_that_of_autograd(kind, each, terms, sizes):
     likelihood, ordered = likelihoods()[kind], sizes is not None
     net = module(likelihood, each=each, ordered=ordered)
     bound = NegativeBound(likelihood, *terms)
-    bound.done = 0.3
     x, noise = normal(9, 5) * 0.2, normal(9, 3, seed=1)
-    shown = (x, noise, torch.tensor(sizes)) if ordered else (x, noise)
-    loss = bound(net(shown), x)
+    batch = Batch(x, x, noise, torch.tensor(sizes) if ordered else None)
+    loss = bound(net.forward_scaled(batch), batch, 0.3)
     loss.backward()
     expected = {
         name: torch.zeros_like(p) if p.grad is None else p.grad.clone()
@@ -213,9 +219,9 @@ def test_the_gradient_written_out_is_that_of_autograd(kind, each, terms, sizes):
     for parameter in net.parameters():
         parameter.grad = torch.full_like(parameter, torch.nan)
     with torch.no_grad():
-        output, tapes = net.record(shown)
-        value, grad = bound.gradient(output, x)
-        net.pull(tapes, grad)
+        output, tape = net.forward_with_tape(batch)
+        value, grad = bound.gradient(output, batch, 0.3)
+        net.backward(tape, grad)
     assert_close(value, loss)
     for name, parameter in net.named_parameters():
         assert_close(parameter.grad, expected[name], msg=name)
@@ -299,11 +305,10 @@ def test_noise_variance_starts_where_it_should_and_has_a_floor():
 
 def test_warmup_and_free_bits():
     bound = NegativeBound(Gaussian(), 2.0, 0.5, 0.0)
-    assert bound._weight == 2.0
-    bound.done = 0.25
-    assert bound._weight == 1.0
-    bound.done = 0.7
-    assert bound._weight == 2.0
+    assert bound.weight(1.0) == 2.0
+    assert bound.weight(0.25) == 1.0
+    assert bound.weight(0.7) == 2.0
+    assert NegativeBound(Gaussian(), 2.0, 0.0, 0.0).weight(0.0) == 2.0
 
 
 # Scores --------------------------------------------------------------------------
@@ -374,7 +379,7 @@ def test_latents_are_sorted_by_what_they_say(digits):
     cross = (Z - Z.mean(0)).T @ (digits - digits.mean(0))
     assert (cross[np.arange(6), np.abs(cross).argmax(axis=1)] > 0).all()
     # The same numbers from the latents themselves, in their order.
-    x = torch.from_numpy((digits - model.mean_) / model._scale)
+    x = torch.from_numpy((digits - model.mean_) / model._summary.unit)
     with torch.no_grad():
         mean, log_variance = model.net_.module_.posterior(x)
     own = kl_to_prior(mean, log_variance).mean(0).numpy()
@@ -608,12 +613,12 @@ def test_warm_start_continues(digits):
 
 
 def test_draws_are_normal_and_fixed():
-    draws = _normal_draws(1024, 5)
+    draws = normal_draws(1024, 5)
     assert_allclose(draws.mean(0), 0, atol=0.02)
     assert_allclose(np.cov(draws.T), np.eye(5), atol=0.05)
-    assert_array_equal(draws, _normal_draws(1024, 5))
-    assert _normal_draws(1, 3).shape == (1, 3)
-    assert _normal_draws(100, 3).shape == (100, 3)
+    assert_array_equal(draws, normal_draws(1024, 5))
+    assert normal_draws(1, 3).shape == (1, 3)
+    assert normal_draws(100, 3).shape == (100, 3)
 
 
 def test_parameters_set_after_fit_do_not_matter_to_scores(digits):

@@ -1,6 +1,7 @@
-"""The networks: PyTorch only, with no knowledge of scikit-learn or skorch."""
+"""Networks, losses and fitted models in PyTorch alone: no scikit-learn, no skorch."""
 
-from ._autoencoder import AutoencoderModule, SquaredError
+from ._autoencoder_model import AutoencoderModel
+from ._batch import Batch
 from ._corruption import (
     CellMoments,
     Corruption,
@@ -11,62 +12,22 @@ from ._corruption import (
     Swap,
 )
 from ._flat_adamw import FlatAdamW
-from ._frame import (
-    LatentFrame,
-    Moments,
-    decoder_gram,
-    jacobians,
-    mean_jacobian,
-    ordered_frame,
-    principal_frame,
-    signs,
-)
+from ._frame import LatentFrame, ordered_frame, principal_frame, signs
+from ._jacobian import decoder_gram, jacobians, mean_jacobian
 from ._last_layer import LastLayer
+from ._latent_model import LatentModel
 from ._likelihoods import Bernoulli, Gaussian, Likelihood, Poisson
+from ._losses import Loss, SquaredError
 from ._mlp import ACTIVATIONS, MLP
-from ._prefix import PrefixDecoder
+from ._moments import Moments
+from ._negative_bound import NegativeBound
+from ._nested_dropout import NestedDecoder
 from ._residual import Gate, ResidualMap, check_width
-from ._variational import (
-    NegativeBound,
+from ._saving import SavedModule, copy_module, is_ours, load_module, save_module
+from ._scaling import Scaling
+from ._variational_model import (
     NoiseVariance,
     Output,
-    VariationalModule,
+    VariationalModel,
     kl_to_prior,
 )
-
-__all__ = [
-    "ACTIVATIONS",
-    "MLP",
-    "AutoencoderModule",
-    "Bernoulli",
-    "CellMoments",
-    "Corruption",
-    "CustomNoise",
-    "FlatAdamW",
-    "Gate",
-    "Gaussian",
-    "GaussianNoise",
-    "LastLayer",
-    "LatentFrame",
-    "Likelihood",
-    "Masking",
-    "Moments",
-    "NegativeBound",
-    "NoiseVariance",
-    "Output",
-    "Poisson",
-    "PrefixDecoder",
-    "ResidualMap",
-    "SaltAndPepper",
-    "SquaredError",
-    "Swap",
-    "VariationalModule",
-    "check_width",
-    "decoder_gram",
-    "jacobians",
-    "kl_to_prior",
-    "mean_jacobian",
-    "ordered_frame",
-    "principal_frame",
-    "signs",
-]

@@ -77,7 +77,8 @@ class CellNoise(Corruption):
     level: float
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        hit = torch.rand(x.shape, generator=generator) < self.level
+        chance = torch.rand(x.shape, generator=generator, dtype=torch.float32)
+        hit = chance < self.level
         return torch.where(hit.to(x.device), self.values(x, generator), x)
 
     @abstractmethod
@@ -129,7 +130,8 @@ class SaltAndPepper(CellNoise):
     high: Tensor
 
     def values(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        salt = torch.rand(x.shape, generator=generator) < 0.5
+        chance = torch.rand(x.shape, generator=generator, dtype=torch.float32)
+        salt = chance < 0.5
         return torch.where(salt.to(x.device), self.high.to(x), self.low.to(x))
 
     def value_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:

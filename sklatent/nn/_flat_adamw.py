@@ -76,7 +76,7 @@ class FlatAdamW(torch.optim.AdamW):
         )
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Do nothing: a gradient that is written out is written over the last one."""
+        """No-op: a written-out backward pass overwrites gradients."""
 
     def clear(self) -> None:
         """Set the gradients to zero, which autograd adds to."""

@@ -3,9 +3,10 @@
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from ._autoencoder import AutoencoderModule
+from ._autoencoder_model import AutoencoderModel
+from ._batch import Batch
+from ._losses import Loss
 from ._mlp import MLP
 from ._residual import ResidualMap
 
@@ -19,11 +20,11 @@ class LastLayer:
 
     Parameters
     ----------
-    module : AutoencoderModule
+    module : AutoencoderModel
         One of which `can_solve` is true.
     """
 
-    def __init__(self, module: AutoencoderModule) -> None:
+    def __init__(self, module: AutoencoderModel) -> None:
         self.module = module
         last: Any = module.decoder.network[-1]  # type: ignore[index]
         self.weight, self.bias = last.weight, last.bias
@@ -33,9 +34,11 @@ class LastLayer:
         self.before = self.weight.detach().clone(), self.bias.detach().clone()
 
     @staticmethod
-    def can_solve(module: Any) -> bool:
-        """Return whether the module has a decoder whose last layer is known."""
-        if not isinstance(module, AutoencoderModule) or not module.written_out:
+    def can_solve(module: Any, loss: Loss) -> bool:
+        """Return whether the loss is least squares in a last layer that is known."""
+        if not loss.is_squared_error or not isinstance(module, AutoencoderModel):
+            return False
+        if not module.has_manual_backward:
             return False
         decoder = module.decoder
         if not isinstance(decoder, ResidualMap) or not isinstance(decoder.network, MLP):
@@ -43,14 +46,14 @@ class LastLayer:
         return all(part.requires_grad for part in decoder.network[-1].parameters())
 
     @torch.no_grad()
-    def add(self, shown: Tensor, x: Tensor) -> None:
-        """Take in rows, and what the module is shown of them."""
-        u = self.module.latents(shown)
+    def add(self, batch: Batch) -> None:
+        """Take in rows."""
+        u = self.module.latents(batch.inputs)
         output, hidden = self.module.decoder(u), u
         for layer in list(self.module.decoder.network)[:-1]:  # type: ignore[arg-type]
             hidden = layer(hidden)
         design = torch.cat([hidden, hidden.new_ones(len(hidden), 1)], dim=1)
-        design, left = design.cpu().double(), (x - output).cpu().double()
+        design, left = design.cpu().double(), (batch.target - output).cpu().double()
         self.gram += design.mT @ design
         self.cross += design.mT @ left
 

@@ -17,6 +17,10 @@ class Likelihood(nn.Module):
 
     #: Whether it has a parameter for the variance of noise.
     has_noise: ClassVar[bool] = False
+    #: Whether its means are scaled rows; else they are in the units of the data.
+    gives_scaled_rows: ClassVar[bool] = False
+    #: Training does not change its buffers.
+    has_fixed_buffers: ClassVar[bool] = True
 
     def features(self, x: Tensor) -> Tensor:
         """Return what the encoder sees of scaled rows, of the shape of `x`."""
@@ -61,6 +65,7 @@ class Gaussian(Likelihood):
     """Normal noise around the output, in scaled units."""
 
     has_noise = True
+    gives_scaled_rows = True
 
     def mean(self, location: Tensor) -> Tensor:
         return location

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, silu
 
+from ._manual import is_plain_mlp
+
 #: From the gradient at an activation's output, its input and its output, the gradient
 #: at its input.
 Derivative = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 _aten = torch.ops.aten
-#: What each activation does, without the time that a module takes to be called, and its
+#: Each activation as a function, which is called faster than a module, and its
 #: derivative.
 _FUNCTIONS: dict[type[nn.Module], tuple[Callable[[Tensor], Tensor], Derivative]] = {
     nn.GELU: (gelu, lambda grad, x, _: _aten.gelu_backward.default(grad, x)),
@@ -40,22 +42,23 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
 }
 
-#: Multiplications from which a product in bfloat16 is faster, with its conversions.
-#: Only training takes it, where the noise of batches is far larger than its relative
-#: error of 1/256: what is judged, kept and used is of float32 or float64.
-WORTH_HALVING = 2**22
+#: Multiplications from which a product in bfloat16 is faster, conversions included.
+#: Only training uses it, where the noise of batches is far larger than its relative
+#: error of 1/256: models are judged, kept and used in float32 or float64.
+MIN_PRODUCT_IN_BFLOAT16 = 2**22
 
-#: What `MLP.record` keeps of each layer: its weight and bias, its input, and what it
-#: gave to its activation.
+#: What `MLP.forward_with_tape` keeps of each layer: its weight and bias, its input,
+#: and what it gave to its activation.
 Tape = list[tuple[Tensor, Tensor, Tensor, Tensor]]
 
 
 class MLP(nn.Sequential):
     r"""The network :math:`c\,(W_L a(W_{L-1} \dots a(W_1 x + b_1) \dots) + b_L)`.
 
-    Autograd costs as much as the arithmetic where networks are small. So the gradient
-    is written out as well: `record` and `pull` do what ``forward`` and ``backward``
-    do, in half the time.
+    It is an ``nn.Sequential`` of linear layers and activations. Autograd costs as much
+    as the arithmetic where networks are small, so the gradient is written out as well:
+    `forward_with_tape` and `backward` take half the time of ``forward`` and autograd's
+    ``backward``. Training uses them as long as `has_manual_backward` is true.
 
     Parameters
     ----------
@@ -66,7 +69,7 @@ class MLP(nn.Sequential):
     zero_last : bool
         Whether the last layer starts at zero, so that the network is 0 at first.
     generator : torch.Generator
-        The source of all randomness; the global generator is not touched.
+        The source of all randomness; the global generator is not used.
     gain : float, default=1.0
         The factor :math:`c`: how much a step of the last layer moves the output.
     weight_size : float, default=1.0
@@ -89,9 +92,6 @@ class MLP(nn.Sequential):
         super().__init__(*layers[:-1])
         self.gain = gain
         self.activation = ACTIVATIONS[activation]
-        # The dictionaries in which the layers keep their weights: to look up
-        # ``layer.weight`` takes nn.Module a microsecond.
-        self.tensors: list[Any] = [layer._parameters for layer in layers[::2]]
         with torch.no_grad():
             for layer in layers[:-2:2]:
                 layer.weight.mul_(weight_size)  # type: ignore[operator]
@@ -101,16 +101,18 @@ class MLP(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, n_in) to (n, n_out)."""
-        return self.record(x, keep=False)[0]
+        y: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        return y if self.gain == 1 else self.gain * y
 
-    def record(
-        self,
-        x: Tensor,
-        linear: tuple[Tensor, Tensor] | None = None,
-        *,
-        keep: bool = True,
+    @property
+    def has_manual_backward(self) -> bool:
+        """Whether `forward_with_tape` and `backward` do what autograd would."""
+        return is_plain_mlp(self, self.activation)
+
+    def forward_with_tape(
+        self, x: Tensor, linear: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tape]:
-        """Map (n, n_in) to (n, n_out) and keep what `pull` needs.
+        """Map (n, n_in) to (n, n_out) and keep what `backward` needs.
 
         Parameters
         ----------
@@ -118,61 +120,61 @@ class MLP(nn.Sequential):
             The input.
         linear : tuple of Tensor or None
             An affine map of `x` to add: bias and weight.
-        keep : bool, default=True
-            Whether a tape is wanted; without one, layers use the same memory, and
-            products have the precision of `x`.
 
         Returns
         -------
         y : Tensor of shape (n, n_out)
             The output.
         tape : list
-            For `pull`; empty if it is not wanted.
+            For `backward`.
         """
         given, tape, activate = x, Tape(), _FUNCTIONS[self.activation][0]
-        *hidden, last = self.tensors
-        halves = _rows_of_halves(x) if keep else 0
+        # The dictionaries of the layers' parameters: ``layer.weight`` is slower.
+        *hidden, last = [layer._parameters for layer in self._modules.values()][::2]
+        n_rows = _rows_for_bfloat16(x)
         for layer in hidden:
             weight, bias = layer["weight"], layer["bias"]
-            if halves * weight.numel() >= WORTH_HALVING:
-                before = _halved_product(x, weight.T).add_(bias)
+            assert weight is not None
+            assert bias is not None
+            if n_rows * weight.numel() >= MIN_PRODUCT_IN_BFLOAT16:
+                before = _product_in_bfloat16(x, weight.T).add_(bias)
             else:
                 before = torch.addmm(bias, x, weight.T)
-            if keep:
-                tape.append((weight, bias, x, before))
+            tape.append((weight, bias, x, before))
             x = activate(before)
         weight, bias = last["weight"], last["bias"]
-        if keep:
-            tape.append((weight, bias, x, x))
+        assert weight is not None
+        assert bias is not None
+        tape.append((weight, bias, x, x))
         if linear is None:
             gain = self.gain
             return torch.addmm(bias, x, weight.T, beta=gain, alpha=gain), tape
         offset = torch.add(linear[0], bias, alpha=self.gain)
         y = torch.addmm(offset, given, linear[1])
-        if halves * weight.numel() >= WORTH_HALVING:
-            return y.add_(_halved_product(x, weight.T), alpha=self.gain), tape
+        if n_rows * weight.numel() >= MIN_PRODUCT_IN_BFLOAT16:
+            return y.add_(_product_in_bfloat16(x, weight.T), alpha=self.gain), tape
         return y.addmm_(x, weight.T, alpha=self.gain), tape
 
-    def pull(self, tape: Tape, grad: Tensor, *, to_input: bool) -> Tensor | None:
+    def backward(self, tape: Tape, grad: Tensor, *, to_input: bool) -> Tensor | None:
         """Carry a gradient from the output back, and set the parameters' gradients.
 
         Parameters
         ----------
         tape : list
-            From `record`.
+            From `forward_with_tape`.
         grad : Tensor of shape (n, n_out)
             The loss's gradient at the output.
         to_input : bool
-            Whether the gradient at the input is wanted.
+            Whether the gradient at the input is needed.
 
         Returns
         -------
         grad : Tensor of shape (n, n_in) or None
-            The gradient at the input, if wanted. Those of the parameters are written
-            over the ``grad`` that they have.
+            The gradient at the input, if needed. Those of the parameters overwrite
+            the ``grad`` that they have.
         """
         (_, derivative), gain = _FUNCTIONS[self.activation], self.gain
-        halves = _rows_of_halves(grad)
+        n_rows = _rows_for_bfloat16(grad)
         for i in reversed(range(len(tape))):
             weight, bias, x, _ = tape[i]
             dw, db = weight.grad, bias.grad
@@ -181,11 +183,11 @@ class MLP(nn.Sequential):
             torch.sum(grad, 0, out=db)
             if gain != 1:
                 db.mul_(gain)
-            if halves * weight.numel() >= WORTH_HALVING:
+            if n_rows * weight.numel() >= MIN_PRODUCT_IN_BFLOAT16:
                 grad = grad.bfloat16()
-                torch.mul(_halved_product(grad.T, x), gain, out=dw)
+                torch.mul(_product_in_bfloat16(grad.T, x), gain, out=dw)
                 if i or to_input:
-                    grad = _halved_product(grad, weight).mul_(gain)
+                    grad = _product_in_bfloat16(grad, weight).mul_(gain)
             else:
                 torch.addmm(dw, grad.T, x, beta=0, alpha=gain, out=dw)
                 if i or to_input:
@@ -196,30 +198,32 @@ class MLP(nn.Sequential):
         return grad if to_input else None
 
 
-def _multiplies_halves() -> bool:
+def _multiplies_bfloat16() -> bool:
     """Return whether the processor multiplies bfloat16 faster than float32."""
     known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     has = known.get("avx512_bf16") or known.get("amx_bf16")
     return bool(has and torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
-HALVES = _multiplies_halves()
+HAS_BFLOAT16 = _multiplies_bfloat16()
 
 
-def _rows_of_halves(x: Tensor) -> int:
-    """Return the number of rows if their products may be of bfloat16, else 0."""
-    can = HALVES and x.dtype == torch.float32 and x.device.type == "cpu"
+def _rows_for_bfloat16(x: Tensor) -> int:
+    """Return the number of rows if their products may be in bfloat16, else 0."""
+    can = HAS_BFLOAT16 and x.dtype == torch.float32 and x.device.type == "cpu"
     return x.shape[0] if can else 0
 
 
-def _halved_product(a: Tensor, b: Tensor) -> Tensor:
+def _product_in_bfloat16(a: Tensor, b: Tensor) -> Tensor:
     """Return a b from their values in bfloat16, summed up in float32."""
     return (a.bfloat16() @ b.bfloat16()).float()
 
 
 def _linear(n_in: int, n_out: int, generator: torch.Generator) -> nn.Linear:
     """Return ``nn.Linear(n_in, n_out)`` with its usual start, from `generator`."""
-    layer = nn.Linear(n_in, n_out, device="meta").to_empty(device="cpu")
+    # In float32 and on the CPU, whatever the caller's defaults are.
+    layer = nn.Linear(n_in, n_out, device="meta", dtype=torch.float32)
+    layer = layer.to_empty(device="cpu")
     bound = n_in**-0.5
     nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
     nn.init.uniform_(layer.bias, -bound, bound, generator=generator)

@@ -1,10 +1,9 @@
 """A fixed linear map plus what a network adds to it."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
+from ._manual import has_hooks
 from ._mlp import MLP, Tape
 
 
@@ -27,6 +26,9 @@ class ResidualMap(nn.Module):
         itself makes of it (its ``gain``).
     """
 
+    #: Training does not change the buffers of such modules.
+    has_fixed_buffers = True
+
     weight: Tensor | None
     bias: Tensor | None
     scale: Tensor | None
@@ -44,60 +46,68 @@ class ResidualMap(nn.Module):
         self.register_buffer("scale", scale)
         self.network = network
 
-    def forward(self, x: Tensor, sizes: Any = None) -> Tensor:  # noqa: ARG002
-        """Map (n, n_in) to (n, n_out); `sizes` are for a `PrefixDecoder`."""
-        if self.written_out:
-            return self.record(x, keep=False)[0]
-        # Of a copy: a network of somebody else may work in place.
-        y = self.network(x.clone())  # type: ignore[misc]
+    def forward(self, x: Tensor, sizes: Tensor | int | None = None) -> Tensor:  # noqa: ARG002
+        """Map (n, n_in) to (n, n_out); `sizes` are for a `NestedDecoder`."""
+        if self.network is None:
+            assert self.weight is not None
+            assert self.bias is not None
+            return torch.addmm(self.bias, x, self.weight)
+        # A network of somebody else may work in place, so it gets a copy.
+        own = isinstance(self.network, MLP)
+        y: Tensor = self.network(x if own else x.clone())
         if self.weight is None or self.bias is None:
-            return y  # type: ignore[no-any-return]
+            return y
         linear = torch.addmm(self.bias, x, self.weight)
         return linear + y if self.scale is None else linear.addcmul(y, self.scale)
 
     @property
-    def written_out(self) -> bool:
-        """Whether `record` and `pull` can do what autograd does."""
-        return self.network is None or isinstance(self.network, MLP)
+    def has_manual_backward(self) -> bool:
+        """Whether `forward_with_tape` and `backward` do what autograd would."""
+        network = self.network
+        if has_hooks(self):
+            return False
+        own = isinstance(network, MLP) and network.has_manual_backward
+        return network is None or own
 
-    def record(
+    def forward_with_tape(
         self,
         x: Tensor,
-        sizes: Any = None,  # noqa: ARG002
-        *,
-        keep: bool = True,
+        sizes: Tensor | None = None,  # noqa: ARG002
     ) -> tuple[Tensor, Tape]:
-        """Map (n, n_in) to (n, n_out) and keep what `pull` needs, if it is wanted."""
+        """Map (n, n_in) to (n, n_out) and keep what `backward` needs."""
         network, weight, bias, scale = self._parts()
         if weight is None:
-            return network.record(x, keep=keep)  # type: ignore[no-any-return]
+            assert network is not None
+            return network.forward_with_tape(x)
+        assert bias is not None
         if network is None:
             return torch.addmm(bias, x, weight), []
         if scale is None:
-            recorded: tuple[Tensor, Tape] = network.record(x, (bias, weight), keep=keep)
-            return recorded
-        y, tape = network.record(x, keep=keep)
+            return network.forward_with_tape(x, (bias, weight))
+        y, tape = network.forward_with_tape(x)
         return torch.addmm(bias, x, weight).addcmul_(y, scale), tape
 
-    def _parts(self) -> tuple[Any, Any, Any, Any]:
+    def _parts(
+        self,
+    ) -> tuple[MLP | None, Tensor | None, Tensor | None, Tensor | None]:
         """Return network, weight, bias and scale, faster than as attributes."""
         buffers = self._buffers
-        network = self._modules.get("network")
+        network: MLP | None = self._modules.get("network")  # type: ignore[assignment]
         return network, buffers["weight"], buffers["bias"], buffers["scale"]
 
-    def truncate(self, size: int) -> None:
-        """Do nothing: only a `PrefixDecoder` has latents to drop."""
-
-    def pull(self, tape: Tape, grad: Tensor, *, to_input: bool) -> Tensor | None:
-        """Carry a gradient back as `MLP.pull` does."""
+    def backward(self, tape: Tape, grad: Tensor, *, to_input: bool) -> Tensor | None:
+        """Carry a gradient back as `MLP.backward` does."""
         network, weight, _, scale = self._parts()
         result: Tensor | None = None
         if network is not None:
             inner = grad if scale is None else grad * scale
-            result = network.pull(tape, inner, to_input=to_input)
+            result = network.backward(tape, inner, to_input=to_input)
         if weight is None or not to_input:
             return result
         return grad @ weight.T if result is None else result.addmm_(grad, weight.T)
+
+    def truncate(self, size: int) -> None:
+        """No-op: only a `NestedDecoder` has parts for larger sizes."""
 
 
 class Gate(nn.Module):
@@ -121,11 +131,13 @@ class Gate(nn.Module):
         super().__init__()
         self.network = network
         self.gain = gain
-        self.gate = nn.Parameter(torch.zeros(n_out))
+        zeros = torch.zeros(n_out, dtype=torch.float32, device="cpu")
+        self.gate = nn.Parameter(zeros)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, n_in) to (n, n_out)."""
-        return 10 * self.gain * self.gate * self.network(x)  # type: ignore[no-any-return]
+        y: Tensor = 10 * self.gain * self.gate * self.network(x)
+        return y
 
 
 def check_width(network: nn.Module, n_in: int, n_out: int, name: str) -> None:
@@ -134,17 +146,18 @@ def check_width(network: nn.Module, n_in: int, n_out: int, name: str) -> None:
     Parameters
     ----------
     network : nn.Module
-        The network to try, on zeros.
+        The network to try, on zeros of float32.
     n_in, n_out : int
-        The widths wanted.
+        The widths required.
     name : str
         What to call it in the message.
     """
     was_training = network.training
     network.eval()
+    rows = torch.zeros(2, n_in, dtype=torch.float32)
     try:
         with torch.no_grad():
-            shape = tuple(network(torch.zeros(2, n_in)).shape)
+            shape = tuple(network(rows).shape)
     except (RuntimeError, IndexError, AttributeError) as error:
         raise ValueError(
             f"The {name} failed on an input of shape (2, {n_in}); it must map "

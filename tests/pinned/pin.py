@@ -33,7 +33,13 @@ COUNTS = DIGITS.astype(int)
 
 
 def encoder(n_in, n_out):
-    return nn.Sequential(nn.Linear(n_in, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, n_out))
+    return nn.Sequential(
+        nn.Linear(n_in, 16),
+        nn.BatchNorm1d(16),
+        nn.ReLU(),
+        nn.Dropout(0.1),
+        nn.Linear(16, n_out),
+    )
 
 
 def halve(x):
@@ -58,21 +64,40 @@ CASES = {
     "ae ordered": (AE(8, ordered=True, **QUICK), DIGITS),
     "ae ordered sizes": (AE(8, ordered=[2, 4], whiten=True, **QUICK), DIGITS[:400]),
     "ae own": (AE(4, encoder=encoder, max_iter=4, random_state=0), DIGITS),
-    "ae own random": (AE(4, encoder=encoder, decoder=lambda p, k: nn.Linear(k, p), init="random", max_iter=4, random_state=0), DIGITS[:300]),
+    "ae own random": (
+        AE(
+            4,
+            encoder=encoder,
+            decoder=lambda p, k: nn.Linear(k, p),
+            init="random",
+            max_iter=4,
+            random_state=0,
+        ),
+        DIGITS[:300],
+    ),
     "dae digits": (DAE(8, **QUICK), DIGITS),
     "dae masking": (DAE(8, noise="masking", noise_level=0.3, **QUICK), DIGITS[:300]),
     "dae swap": (DAE(8, noise="swap", noise_level=0.2, ordered=True, **QUICK), DIGITS),
-    "dae salt": (DAE(5, noise="salt_and_pepper", noise_level=0.1, early_stopping=False, **QUICK), CANCER),
+    "dae salt": (
+        DAE(5, noise="salt_and_pepper", noise_level=0.1, early_stopping=False, **QUICK),
+        CANCER,
+    ),
     "dae own noise": (DAE(4, noise=halve, **QUICK), DIGITS),
     "dae linear": (DAE(4, noise="masking", **LINEAR), DIGITS),
     "vae digits": (VAE(8, **QUICK), DIGITS),
     "vae shared": (VAE(4, noise_variance="shared", **QUICK), DIGITS[:300]),
-    "vae feature": (VAE(4, noise_variance="feature", early_stopping=False, whiten=True, **QUICK), CANCER),
+    "vae feature": (
+        VAE(4, noise_variance="feature", early_stopping=False, whiten=True, **QUICK),
+        CANCER,
+    ),
     "vae random": (VAE(3, init="random", **QUICK), DIGITS),
     "vae linear": (VAE(4, **LINEAR), CANCER),
     "vae ordered": (VAE(6, ordered=True, **QUICK), DIGITS),
     "vae bernoulli": (VAE(4, likelihood="bernoulli", **QUICK), DIGITS / 16),
-    "vae poisson": (VAE(4, likelihood="poisson", kl_warmup=0.5, free_bits=0.1, **QUICK), COUNTS),
+    "vae poisson": (
+        VAE(4, likelihood="poisson", kl_warmup=0.5, free_bits=0.1, **QUICK),
+        COUNTS,
+    ),
     "vae mixture": (VAE(3, latent_prior="gaussian_mixture", beta=0.5, **QUICK), DIGITS),
     "vae share": (VAE(0.7, **QUICK), DIGITS),
     "vae own": (VAE(3, encoder=encoder, max_iter=4, random_state=0), DIGITS),

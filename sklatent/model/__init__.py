@@ -1,0 +1,5 @@
+"""The fitted model: what it does with rows, and the numbers that describe it."""
+
+from ._density import covariance, normal_draws
+from ._inference import Inference
+from ._summary import Summary, summarise

@@ -1,0 +1,44 @@
+"""What a variational model says of the features' distribution."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import norm, qmc
+
+from ._inference import Inference
+
+
+def normal_draws(n: int, k: int) -> NDArray[np.float64]:
+    """Return n fixed quasi-random numbers from N(0, I), shape (n, k).
+
+    They are Sobol's, shifted so that none is at an edge (Cranley & Patterson 1976).
+    """
+    points = qmc.Sobol(k, scramble=False).random_base2(max(0, int(n - 1).bit_length()))
+    shift = np.random.RandomState(0).uniform(size=k)
+    uniform = ((points[:n] + shift) % 1.0).clip(1e-12, 1 - 1e-12)
+    return np.asarray(norm.ppf(uniform))
+
+
+def covariance(inference: Inference) -> NDArray[np.float64]:
+    """Return the covariance of the features, in squared units of the data.
+
+    It is that of the decoder's means over the prior N(0, I), by quasi-random numbers,
+    plus the variance around them. What is linear in the latents is integrated exactly.
+    """
+    k = inference.model.n_components
+    u = normal_draws(max(4096, 4 * k), k)
+    with inference.running(np.dtype(np.float64), len(u)) as (model, device):
+        inner = np.zeros((len(u), len(model.frame.mean)))
+        inner[:, :k] = u
+        location = model.decoder(torch.from_numpy(inner).to(device))
+        means = model.likelihood.mean(location).cpu().numpy()
+        around = model.likelihood.variance(location, model.noise()).mean(dim=0)
+    design = np.column_stack([np.ones(len(u)), u])
+    loadings = np.linalg.lstsq(design, means)[0]
+    rest = means - design @ loadings
+    result = loadings[1:].T @ loadings[1:] + rest.T @ rest / len(u)
+    result += np.diag(around.cpu().numpy())
+    unit = inference.model.unit
+    with np.errstate(over="ignore", under="ignore"):
+        scaled: NDArray[np.float64] = result * unit * unit
+    return scaled

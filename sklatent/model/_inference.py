@@ -1,0 +1,217 @@
+"""A fitted model over arrays: in blocks, in the dtype of the rows, on a device."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .. import runtime
+from ..nn import LatentModel, copy_module, is_ours, jacobians, mean_jacobian
+from ..plan import torch_dtype
+from ..rows import row_slices
+
+#: Copies of models in another dtype or on another device, and what they were made of.
+_copies: WeakKeyDictionary[nn.Module, dict[Any, tuple[Any, Any]]] = WeakKeyDictionary()
+
+
+class Inference:
+    """What a fitted model does with rows.
+
+    Parameters
+    ----------
+    model : LatentModel
+        It is on the CPU, in the dtype of the training rows, and stays as it is.
+    device : str
+        Where to compute, as the estimators have it.
+    """
+
+    def __init__(self, model: LatentModel, device: str = "cpu") -> None:
+        self.model = model
+        self.device = device
+
+    def encode(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Map rows to latents."""
+        return self.map_rows(X, lambda model, x: model.encode(x))
+
+    def decode(self, Z: NDArray[Any]) -> NDArray[Any]:
+        """Map latents, or the first few of each, to rows."""
+        return self.map_rows(Z, lambda model, z: model.decode(z))
+
+    def map_rows(
+        self,
+        X: NDArray[Any],
+        function: Callable[[Any, Tensor], Tensor],
+        width: int = 1,
+    ) -> NDArray[Any]:
+        """Return what a function of model and rows makes of all rows, in their dtype.
+
+        The parameters are those of `blocks`.
+        """
+        results: NDArray[Any] | None = None
+        done = 0
+        for block in self.blocks(X, function, width):
+            if results is None:
+                results = np.empty((len(X), *block.shape[1:]), X.dtype)
+            results[done : done + len(block)] = block.cpu().numpy()
+            done += len(block)
+        assert results is not None
+        return results
+
+    def blocks(
+        self, X: NDArray[Any], function: Callable[[Any, Tensor], Tensor], width: int = 1
+    ) -> Iterator[Tensor]:
+        """Yield what a function of model and rows makes of some rows at a time.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, p)
+            Rows or latents, float32 or float64.
+        function : callable
+            Maps the model and a tensor (m, p) to a tensor.
+        width : int, default=1
+            How many times wider than the rows are what it computes with.
+        """
+        with self.running(X.dtype, len(X)) as (model, device):
+            smallest = 64 if width == 1 else 1
+            width *= widest_layer(model)
+            for rows in row_slices(len(X), width, smallest):
+                yield function(model, _as_tensor(X[rows]).to(device))
+
+    def squared_errors(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Return each row's squared error of reconstruction, scaled."""
+        return self.map_rows(X, lambda model, x: model.squared_errors(x))
+
+    def sum_of_squares(self, X: NDArray[Any]) -> float:
+        """Return the sum of the squares of all scaled rows."""
+
+        def squares(model: LatentModel, x: Tensor) -> Tensor:
+            return model.scaling.to_scaled(x).to(torch.float64).square().sum()
+
+        return sum(float(part) for part in self.blocks(X, squares))
+
+    @contextmanager
+    def running(
+        self, dtype: np.dtype[Any], n_rows: int
+    ) -> Iterator[tuple[Any, torch.device]]:
+        """Give the model in `dtype`, on the device to infer on."""
+        needed = torch_dtype(dtype)
+        flops = 2.0 * n_rows * sum(p.numel() for p in self.model.parameters())
+        device = runtime.inference_device(self.device, needed, flops)
+        foreign = not is_ours(self.model)
+        with runtime.inference(device, uses_global_generator=foreign):
+            yield self._model_in(needed, device), device
+
+    def _model_in(self, dtype: torch.dtype, device: torch.device) -> Any:
+        """Return the model, or a copy of it in another dtype or on another device.
+
+        The copy is kept while the model's structure stays the same. Its weights are
+        read anew each time, so that a change of one is followed.
+        """
+        if device.type == "cpu" and self.model.dtype == dtype:
+            return self.model
+        known = _copies.setdefault(self.model, {})
+        structure = _structure(self.model)
+        found = known.get((dtype, device))
+        if found is None or found[0] != structure:
+            made = copy_module(self.model).to(device, dtype)
+            found = known[dtype, device] = structure, made
+        else:
+            _copy_tensors(self.model, found[1])
+        return found[1]
+
+    # Derivatives ----------------------------------------------------------------
+
+    def jacobians(self, Z: NDArray[Any]) -> NDArray[Any]:
+        """Return the decoder's Jacobian at each row of latents.
+
+        Returns
+        -------
+        jacobians : ndarray of shape (n, n_components, n_features)
+            In units of the data per unit of the latents, in the dtype of `Z`.
+        """
+        shape = (*Z.shape, len(self.model.scaling.mean))
+        results = np.empty(shape, Z.dtype)
+        with self._decoding(len(Z)) as decode:
+            for rows, jacobian in jacobians(decode, _in_float64(Z)):
+                results[rows] = jacobian.numpy() * self.model.unit
+        return results
+
+    def mean_jacobian(self, Z: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the mean of the decoder's Jacobian over rows of latents.
+
+        Returns
+        -------
+        jacobian : ndarray of shape (n_components, n_features)
+            In units of the data per unit of the latents.
+        """
+        with self._decoding(len(Z)) as decode:
+            mean = mean_jacobian(decode, _in_float64(Z))
+        return mean.numpy() * self.model.unit
+
+    @contextmanager
+    def _decoding(self, n_rows: int) -> Iterator[Callable[[Tensor], Tensor]]:
+        """Give the decoder of latents in float64, on the CPU and back to it."""
+        with self.running(np.dtype(np.float64), n_rows) as (model, device):
+
+            def decode(z: Tensor) -> Tensor:
+                rows: Tensor = model.decode_expected(z.to(device)).cpu()
+                return rows
+
+            yield decode
+
+
+def widest_layer(model: nn.Module) -> int:
+    """Return the width of the widest layer that a weight shows."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return max(max(t.shape, default=1) for t in tensors)
+
+
+def _as_tensor(X: NDArray[Any]) -> Tensor:
+    """Return rows as a tensor; a copy only where PyTorch cannot share their memory."""
+    shared = X.flags.c_contiguous and X.flags.writeable
+    return torch.from_numpy(X if shared else np.array(X, order="C"))
+
+
+def _in_float64(Z: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(Z.astype(np.float64))
+
+
+def _structure(model: nn.Module) -> list[Any]:
+    """Return all but the values of a model's tensors, to see whether it has changed."""
+    return [_structure_of(module) for module in model.modules()]
+
+
+def _structure_of(module: nn.Module) -> tuple[Any, ...]:
+    state = vars(module)
+    plain = [
+        (name, value if isinstance(value, bool | int | float | str) else id(value))
+        for name, value in state.items()
+        if not name.startswith("_")
+    ]
+    hooks = [
+        (name, tuple(map(id, value.values())))
+        for name, value in state.items()
+        if name.endswith("_hooks") and value
+    ]
+    tensors = [
+        (name, None if t is None else t.shape)
+        for part in (module._parameters, module._buffers)
+        for name, t in part.items()
+    ]
+    return id(module), type(module), plain, hooks, tensors
+
+
+def _copy_tensors(model: nn.Module, copied: nn.Module) -> None:
+    """Set the weights of a copy to what the model's are."""
+    pairs = zip(
+        [*model.parameters(), *model.buffers()],
+        [*copied.parameters(), *copied.buffers()],
+        strict=True,
+    )
+    for value, target in pairs:
+        target.copy_(value)

@@ -1,0 +1,228 @@
+"""What code that was written for PCA reads of a fitted model."""
+
+import copy
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..nn import LatentFrame, LatentModel, Moments
+from ..plan import Plan
+from ..problems import Problem, Reading
+from ..rows import Rows
+from ..starts import marginal
+from ..training import Trained
+from ._inference import widest_layer
+from ._sizes import explained_by_size, smallest_size
+
+#: Latents of the training rows that are kept, as a number of floats.
+MAX_KEPT = 2**18
+#: Multiplications that one pass for `components_` may take: some seconds.
+MAX_MULTIPLICATIONS = 2**35
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The numbers that describe a fitted model over its training rows.
+
+    Attributes
+    ----------
+    n_samples : int
+        Number of rows.
+    n_features : int
+        Number of features.
+    unit : float
+        By what the rows are scaled.
+    total_variance : float
+        Of all features, scaled.
+    share : float
+        Of it, what all latents explain.
+    deviations : ndarray of shape (n_components,)
+        Standard deviation of each latent, before whitening, in units of the data.
+    shares : ndarray of shape (n_components,)
+        What each latent explains.
+    whitened_by : ndarray of shape (n_components,)
+        By what whitening divides: 1 without it.
+    codes : ndarray of shape (n_rows, n_components)
+        Latents of evenly spaced training rows, whitened.
+    information : ndarray of shape (n_components,)
+        Mean nats that each latent says of a row, where that is known.
+    ordered : bool
+        Whether the first few latents are a model of their own.
+    reading : Reading
+        What else is to be known.
+    latent_prior : GaussianMixture or None
+        The distribution of the latents, where it is modelled.
+    """
+
+    n_samples: int
+    n_features: int
+    unit: float
+    total_variance: float
+    share: float
+    deviations: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    whitened_by: NDArray[np.float64]
+    codes: NDArray[Any]
+    information: NDArray[np.float64]
+    ordered: bool
+    reading: Reading
+    latent_prior: Any = None
+
+    def first(self, size: int) -> Self:
+        """Return the summary of the first latents alone."""
+        prior = self.latent_prior
+        return replace(
+            self,
+            latent_prior=None if prior is None else marginal(prior, size),
+            share=float(self.shares[:size].sum()),
+            deviations=self.deviations[:size],
+            shares=self.shares[:size],
+            whitened_by=self.whitened_by[:size],
+            codes=np.ascontiguousarray(self.codes[:, :size]),
+            information=self.information[:size],
+        )
+
+    def split_by(self, squared_lengths: Tensor | None) -> Self:
+        """Split what is explained among the latents, by variances and step lengths."""
+        weights = self.shares
+        if squared_lengths is not None:
+            weights = weights * squared_lengths.numpy()
+        total, share = weights.sum(), max(self.share, 0.0)
+        split = weights * (share / total) if total > 0 else np.zeros_like(weights)
+        return replace(self, shares=split)
+
+    def with_shares(self, shares: NDArray[np.float64]) -> Self:
+        """Return the summary with other shares of the latents, and their sum."""
+        return replace(self, shares=shares, share=float(shares.sum()))
+
+    @property
+    def left_out_variance(self) -> float:
+        """Mean variance in the directions that have no latent, as PCA has it."""
+        directions = min(self.n_samples, self.n_features) - len(self.shares)
+        left = max(1 - self.share, 0.0) * self.total_variance / max(directions, 1)
+        with np.errstate(over="ignore", under="ignore"):
+            variance = np.multiply(left * self.unit, self.unit)
+        return float(variance) if directions > 0 else 0.0
+
+    def attributes(self, model: LatentModel) -> dict[str, Any]:
+        """Return the attributes of the estimator, by name."""
+        dtype = self.codes.dtype
+        std = self.deviations
+        with np.errstate(over="ignore", under="ignore"):
+            variance = np.square(std).astype(dtype)
+            singular_values = (std * np.sqrt(self.n_samples - 1)).astype(dtype)
+        return {
+            "n_components_": len(std),
+            "n_samples_": self.n_samples,
+            "explained_variance_": variance,
+            "explained_variance_ratio_": self.shares.astype(dtype),
+            "singular_values_": singular_values,
+            **self.reading.attributes(model, self),
+        }
+
+
+def summarise(problem: Problem, trained: Trained, data: Rows, plan: Plan) -> Summary:
+    """Look at all training rows once, and set the frame of the model's latents.
+
+    Parameters
+    ----------
+    problem : Problem
+        What was trained.
+    trained : Trained
+        The model. Its frame is set, and where a share of variance is asked for, the
+        latents that are not needed are dropped.
+    data : Rows
+        The training rows.
+    plan : Plan
+        The plan of the fit.
+    """
+    model, reading = trained.model, problem.reading
+    exact = model if model.dtype == torch.float64 else copy.deepcopy(model).double()
+    untouched = trained.best_iteration == 0 and plan.previous is None
+    # What training rounded to float32 need not be looked at with more.
+    moments = _moments(exact if untouched else model, data)
+    keep = untouched and reading.start_is_in_frame
+    frame = exact.frame if keep else reading.frame(exact, moments)
+    exact.frame = frame = frame.first(plan.n_components)
+    lengths = reading.squared_step_lengths(exact, moments)
+    summary = _read(moments, frame, data, plan, reading)
+    summary = summary.split_by(lengths)
+    model.frame = _whitened(frame, summary).to(model.dtype)
+    summary = replace(summary, latent_prior=reading.latent_prior(summary.codes))
+    if plan.prefixes is None:
+        return summary
+    judged = trained.judged or [(model, np.arange(len(data)))]
+    summary = summary.with_shares(explained_by_size(judged, data, plan.n_components))
+    if plan.share is None:
+        return summary
+    size = smallest_size(summary.shares, plan.share)
+    model.truncate(size)
+    return summary.first(size)
+
+
+def _moments(model: LatentModel, data: Rows) -> Moments:
+    """Look at all training rows once, with the model's precision."""
+    k, n_used = len(model.frame.mean), model.n_components
+    step = _every(len(data), n_used, model.decoder)
+    moments = Moments(k, data.shape[1], -(-len(data) // step))
+    with torch.inference_mode():
+        for block in data.blocks(widest_layer(model)):
+            x = torch.from_numpy(block)
+            u, information = model.latents_and_information(x.to(model.dtype))
+            rows = model.to_scaled(model.expected(u, n_used).double())
+            if information is not None:
+                moments.information += information.sum(dim=0)
+            u = u.double()
+            moments.keep(u[-moments.n % step :: step])
+            moments.add(u, x, rows)
+    return moments
+
+
+def _every(n_rows: int, k: int, decoder: Any) -> int:
+    """Return the step between the rows whose latents `components_` is of."""
+    size = n_rows * k
+    work: int = size * sum(w.numel() for w in decoder.state_dict().values())
+    return max(1, -(-size // MAX_KEPT), -(-work // MAX_MULTIPLICATIONS))
+
+
+def _read(
+    moments: Moments, frame: LatentFrame, data: Rows, plan: Plan, reading: Reading
+) -> Summary:
+    """Return what the moments say of latents in this frame."""
+    dtype = data.scale.mean.dtype
+    # The squares of very large or small numbers leave the floats.
+    unit = float(frame.matrix.abs().max()) or 1.0
+    matrix = frame.matrix / unit
+    variance = ((matrix.mT @ moments.covariance) * matrix.mT).sum(dim=1)
+    std = variance.clamp(min=0).sqrt().numpy()
+    left, total = moments.left, moments.squares
+    deviations = std * unit
+    whitened_by = np.ones(len(std))
+    if plan.whiten:
+        alive = deviations > 1e-9 * deviations.max()
+        whitened_by = np.where(alive, deviations, 1.0)
+    order = frame.matrix.abs().argmax(dim=0)  # which inner latent each one is
+    return Summary(
+        n_samples=moments.n,
+        n_features=data.shape[1],
+        unit=data.scale.scale,
+        total_variance=moments.squares / (moments.n - 1),
+        share=1 - left / total if total > 0 else 1.0,
+        deviations=deviations,
+        shares=np.square(std),
+        whitened_by=whitened_by,
+        codes=(frame(moments.kept).numpy() / whitened_by).astype(dtype),
+        information=(moments.information / moments.n)[order].numpy(),
+        ordered=plan.prefixes is not None,
+        reading=reading,
+    )
+
+
+def _whitened(frame: LatentFrame, summary: Summary) -> LatentFrame:
+    if (summary.whitened_by == 1).all():
+        return copy.deepcopy(frame)
+    return frame.times(torch.from_numpy(1 / summary.whitened_by))

@@ -1,0 +1,58 @@
+"""A batch of rows, as networks and losses see it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+from torch import Tensor
+
+from ._scaling import Scaling
+
+
+@dataclass(slots=True)
+class Batch:
+    """Some rows, what a network is shown of them, and what it should return.
+
+    What a loss or a network may need of rows besides is a further field here.
+
+    Attributes
+    ----------
+    inputs : Tensor of shape (n, n_features)
+        What the encoder is shown, scaled: the rows, or a corrupted copy.
+    target : Tensor of shape (n, n_features)
+        The rows, scaled.
+    noise : Tensor of shape (n, k) or None
+        Standard normal numbers, to draw latents from their posterior.
+    sizes : Tensor of shape (n,) or None
+        How many latents each row uses, ascending, where they are ordered.
+    scaling : Scaling or None
+        Which the rows have.
+    """
+
+    inputs: Tensor
+    target: Tensor
+    noise: Tensor | None = None
+    sizes: Tensor | None = None
+    scaling: Scaling | None = None
+
+    def __len__(self) -> int:
+        return self.target.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Give inputs and target in the units of the data, which is skorch's batch."""
+        for x in (self.inputs, self.target):
+            exact = x if x.device.type == "mps" else x.double()
+            yield exact if self.scaling is None else self.scaling.to_units(exact)
+
+    def split(self, n: int) -> "list[Batch]":
+        """Split in n batches whose sizes differ by one row at most."""
+        parts = {
+            field.name: value.tensor_split(n)
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor)
+        }
+        return [
+            Batch(
+                **{name: part[i] for name, part in parts.items()}, scaling=self.scaling
+            )
+            for i in range(n)
+        ]

@@ -1,0 +1,105 @@
+"""Derivatives of a decoder by its latents."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+#: Maps latents (n, k) to rows (n, n_features).
+Decoder = Callable[[Tensor], Tensor]
+
+
+def _steps(u: Tensor) -> Tensor:
+    """Return a small step along each latent, shape (k,)."""
+    # A latent of no variance is still measured by its size, or by that of the others.
+    # The squares of very large or small numbers leave the floats.
+    largest = float(u.abs().max()) or 1.0
+    sizes = (u / largest).std(dim=0, correction=0)
+    sizes = torch.maximum(sizes, 1e-3 * (u / largest).abs().mean(dim=0))
+    sizes = torch.ones_like(sizes) if not sizes.any() else sizes
+    return 1e-5 * largest * sizes.clamp(min=1e-3 * float(sizes.max()))
+
+
+def _derivative(decoder: Decoder, u: Tensor, j: int, step: Tensor) -> Tensor:
+    """Return the derivative by latent j, of shape (n, n_features).
+
+    It is a central difference, which asks nothing of a network that somebody else
+    wrote.
+    """
+    ahead, behind = u.clone(), u.clone()
+    ahead[:, j] += step
+    behind[:, j] -= step
+    return (decoder(ahead) - decoder(behind)) / (2 * step)
+
+
+@torch.no_grad()
+def jacobians(decoder: Decoder, u: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    r"""Yield the decoder's Jacobian at latents `u`, some rows at a time.
+
+    Parameters
+    ----------
+    decoder : callable
+        Maps (n, k) to (n, n_features).
+    u : Tensor of shape (n, k), float64
+        Where to take it.
+
+    Yields
+    ------
+    rows : slice
+        Of the latents.
+    jacobian : Tensor of shape (n_rows, k, n_features)
+        Entry (i, j, f) is the derivative of feature f by latent j at row i.
+    """
+    steps = _steps(u)
+    k, n_features = u.shape[1], decoder(u[:1]).shape[1]
+    # All latents of a few rows at a time: some 30 MB, unless the widths are large.
+    height = max(16, 2**22 // (k * n_features))
+    for i in range(0, len(u), height):
+        rows = u[i : i + height]
+        jacobian = torch.empty(len(rows), k, n_features, dtype=u.dtype)
+        for j in range(k):
+            jacobian[:, j] = _derivative(decoder, rows, j, steps[j])
+        yield slice(i, i + len(rows)), jacobian
+
+
+@torch.no_grad()
+def mean_jacobian(decoder: Decoder, u: Tensor) -> Tensor:
+    """Return the mean of the decoder's Jacobian over latents `u`, (k, n_features).
+
+    Parameters
+    ----------
+    decoder : callable
+        Maps (n, k) to (n, n_features).
+    u : Tensor of shape (n, k), float64
+        Where to take it.
+    """
+    steps = _steps(u)
+    n_features = decoder(u[:1]).shape[1]
+    total = torch.zeros(u.shape[1], n_features, dtype=u.dtype)
+    for rows in torch.split(u, max(64, 2**21 // n_features)):
+        for j in range(u.shape[1]):
+            total[j] += _derivative(decoder, rows, j, steps[j]).sum(dim=0)
+    return total / len(u)
+
+
+def decoder_gram(decoder: Decoder, u: Tensor) -> Tensor:
+    r"""Return the mean of :math:`J J^\top` over latents `u`.
+
+    Parameters
+    ----------
+    decoder : callable
+        Maps (n, k) to (n, n_features).
+    u : Tensor of shape (n, k), float64
+        Where to take its Jacobian J, of shape (k, n_features).
+
+    Returns
+    -------
+    gram : Tensor of shape (k, k)
+        What steps along the latents do to the reconstruction: a step `d` moves it by
+        :math:`(d^\top\, \mathrm{gram}\; d)^{1/2}`, root mean square.
+    """
+    gram = torch.zeros(u.shape[1], u.shape[1], dtype=u.dtype)
+    for _, jacobian in jacobians(decoder, u):
+        flat = jacobian.transpose(0, 1).flatten(1)
+        gram += flat @ flat.mT
+    return gram / len(u)

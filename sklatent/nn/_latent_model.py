@@ -1,0 +1,168 @@
+"""A fitted model: rows to latents and back, in the units of the data."""
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ._batch import Batch
+from ._frame import LatentFrame
+from ._nested_dropout import NestedDecoder
+from ._residual import ResidualMap
+from ._scaling import Scaling
+
+
+class LatentModel(nn.Module):
+    r"""Encoder, decoder, the frame of the latents and the scale of the rows.
+
+    As a module it maps rows in the units of the data to their reconstruction, as an
+    ``nn.Sequential`` would. Training works on its inside: `forward_scaled` takes
+    batches of scaled rows, and a loss sees what that returns.
+
+    A subclass supplies `forward_scaled`, `latents`, `expected` and `reconstruction`;
+    where its gradient is written out, also `has_manual_backward`, `forward_with_tape`
+    and `backward`.
+
+    Parameters
+    ----------
+    encoder : ResidualMap
+        From scaled rows (n, n_features).
+    decoder : ResidualMap or NestedDecoder
+        From inner latents (n, k). A `NestedDecoder` makes the latents ordered.
+    frame : LatentFrame
+        The coordinates in which users read the latents. It cancels in a
+        reconstruction, so training does not see it.
+    scaling : Scaling
+        Between the units of the data and scaled rows.
+    """
+
+    #: Whether `expected` returns scaled rows; else they are in the units of the data.
+    gives_scaled_rows = True
+
+    has_fixed_buffers = True
+
+    def __init__(
+        self,
+        encoder: ResidualMap,
+        decoder: ResidualMap | NestedDecoder,
+        frame: LatentFrame,
+        scaling: Scaling,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.frame = frame
+        self.scaling = scaling
+
+    # What a subclass supplies ---------------------------------------------------
+
+    @abstractmethod
+    def forward_scaled(self, batch: Batch) -> Any:
+        """Return what the loss sees of a batch: a tensor, or a named tuple of them."""
+
+    @abstractmethod
+    def latents(self, x: Tensor) -> Tensor:
+        """Map scaled rows (n, n_features) to inner latents (n, k)."""
+
+    @abstractmethod
+    def expected(self, u: Tensor, size: int) -> Tensor:
+        """Map inner latents (n, k), of which the first `size` are used, to rows."""
+
+    @abstractmethod
+    def reconstruction(self, output: Any) -> Tensor:
+        """Return the rows, as `expected` does, from what `forward_scaled` returned."""
+
+    @property
+    def has_manual_backward(self) -> bool:
+        """Whether `forward_with_tape` and `backward` do what autograd would."""
+        return False
+
+    def forward_with_tape(self, batch: Batch) -> tuple[Any, Any]:
+        """Do what `forward_scaled` does and keep what `backward` needs."""
+        raise NotImplementedError
+
+    def backward(self, tape: Any, grad: Any) -> None:
+        """Set the parameters' gradients, from those at the output."""
+        raise NotImplementedError
+
+    def latents_and_information(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return inner latents, and how much each says of its row in nats, (n, k)."""
+        return self.latents(x), None
+
+    def noise_variance(self) -> Tensor | None:
+        """Return the variance of the noise, scaled, where the model has one."""
+        return None
+
+    # In the units of the data ---------------------------------------------------
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype in which the networks compute."""
+        return self.frame.mean.dtype
+
+    @property
+    def n_components(self) -> int:
+        """The number of latents that users see."""
+        return self.frame.matrix.shape[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstruct rows (n, n_features), in the units of the data."""
+        return self.decode(self.encode(x))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Map rows (n, n_features) to latents (n, n_components), in the dtype of x."""
+        u = self.latents(self.scaling.to_scaled(x).to(self.dtype))
+        z: Tensor = self.frame(u)
+        return z.to(x.dtype)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Map latents, or the first few of each, to rows (n, n_features)."""
+        return self.to_units(self.decode_expected(z).to(z.dtype))
+
+    def decode_expected(self, z: Tensor) -> Tensor:
+        """Map latents, or the first few of each, to rows as `expected` gives them."""
+        u = self.frame.back(z.to(self.dtype))
+        return self.expected(u, z.shape[1])
+
+    def squared_errors(self, x: Tensor) -> Tensor:
+        """Return each row's squared error of reconstruction, scaled, shape (n,)."""
+        expected = self.decode_expected(self.encode(x)).to(x.dtype)
+        return (
+            (self.to_scaled(expected) - self.scaling.to_scaled(x)).square().sum(dim=1)
+        )
+
+    def to_units(self, rows: Tensor) -> Tensor:
+        """Return rows that `expected` gave, in the units of the data."""
+        return self.scaling.to_units(rows) if self.gives_scaled_rows else rows
+
+    def to_scaled(self, rows: Tensor) -> Tensor:
+        """Return rows that `expected` gave, scaled."""
+        return rows if self.gives_scaled_rows else self.scaling.to_scaled(rows)
+
+    @property
+    def unit(self) -> float:
+        """By what differences of rows that `expected` gave are in the data's units."""
+        return float(self.scaling.scale) if self.gives_scaled_rows else 1.0
+
+    # Changes --------------------------------------------------------------------
+
+    def truncate(self, size: int) -> None:
+        """Keep the first latents only; the others are zero from now on."""
+        self.frame = self.frame.first(size)
+        self.decoder.truncate(size)
+
+    def make_contiguous(self) -> None:
+        """Lay buffers out as a pickle does: products then have the same bits."""
+        for part in self.modules():
+            for name, value in part._buffers.items():
+                part._buffers[name] = None if value is None else value.contiguous()
+
+    def fixed_state(self) -> dict[str, Tensor]:
+        """Return a copy of the buffers that training does not change, by name."""
+        fixed: dict[str, Tensor] = {}
+        for name, part in self.named_modules():
+            if getattr(part, "has_fixed_buffers", False):
+                buffers = part.named_buffers(name, recurse=False)
+                fixed |= {key: value.clone() for key, value in buffers}
+        return fixed

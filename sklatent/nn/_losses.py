@@ -1,0 +1,85 @@
+"""What training makes small: functions of a model's output and a batch."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from ._batch import Batch
+
+
+class Loss(ABC):
+    """A loss. `rows` is enough; the gradient is then autograd's.
+
+    A subclass may write out `gradient` for speed, and redefine `__call__` where the
+    loss of a batch is not the mean of its rows'.
+    """
+
+    #: Whether it is the squared error, for which a last layer has a closed form.
+    is_squared_error: ClassVar[bool] = False
+
+    @abstractmethod
+    def rows(self, output: Any, batch: Batch) -> Tensor:
+        """Return the loss of each row, summed over features, shape (n,)."""
+
+    def __call__(self, output: Any, batch: Batch, done: float = 1.0) -> Tensor:  # noqa: ARG002
+        """Return the mean over rows and features.
+
+        Parameters
+        ----------
+        output : Tensor or named tuple of Tensor
+            From the model's ``forward_scaled``.
+        batch : Batch
+            The rows.
+        done : float, default=1.0
+            The share of the training steps made so far.
+        """
+        return self.rows(output, batch).mean() / batch.target.shape[1]
+
+    def to(self, device: torch.device) -> Self:  # noqa: ARG002
+        """Return the loss for output on a device; one with tensors moves them."""
+        return self
+
+    def gradient(
+        self, output: Any, batch: Batch, done: float = 1.0
+    ) -> tuple[Tensor, Any]:
+        """Return the same and its gradient, in the form of the output."""
+        one = isinstance(output, Tensor)
+        with torch.enable_grad():
+            parts = [
+                part.detach().requires_grad_()
+                for part in ((output,) if one else output)
+            ]
+            value = self(parts[0] if one else output._make(parts), batch, done)
+            grads = torch.autograd.grad(
+                value, parts, allow_unused=True, materialize_grads=True
+            )
+        return value.detach(), grads[0] if one else output._make(grads)
+
+
+class SquaredError(Loss):
+    """The mean squared error."""
+
+    is_squared_error = True
+
+    def rows(self, output: Tensor, batch: Batch) -> Tensor:
+        """Return the sum over features of each row, shape (n,)."""
+        return (output - batch.target).square().sum(dim=1)
+
+    def __call__(self, output: Tensor, batch: Batch, done: float = 1.0) -> Tensor:  # noqa: ARG002
+        """Return the mean over all entries of (n, n_features)."""
+        return mse_loss(output, batch.target)
+
+    def gradient(
+        self,
+        output: Tensor,
+        batch: Batch,
+        done: float = 1.0,  # noqa: ARG002
+    ) -> tuple[Tensor, Tensor]:
+        """Return the mean over all entries, and its gradient at the output."""
+        difference = output - batch.target
+        flat = difference.view(-1)
+        loss = torch.dot(flat, flat) / flat.numel()
+        return loss, difference.mul_(2 / flat.numel())

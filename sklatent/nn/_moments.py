@@ -1,0 +1,96 @@
+"""Means and covariances from sums over rows."""
+
+import torch
+from torch import Tensor
+
+
+class Moments:
+    """Sums over rows, from which means and covariances come without all rows at once.
+
+    Parameters
+    ----------
+    k, n_features : int
+        Widths of the latents and of the rows.
+    n_kept : int, default=0
+        Number of rows of which the latents are kept.
+
+    Attributes
+    ----------
+    n : int
+        Number of rows.
+    squares : float
+        Sum of the squares of the rows.
+    left : float
+        Sum of the squares of what reconstructions leave of them.
+    kept : Tensor of shape (n_kept, k)
+        The latents kept.
+    information : Tensor of shape (k,)
+        The sum of how much each latent says of a row, in nats, where that is known.
+    """
+
+    def __init__(self, k: int, n_features: int, n_kept: int = 0) -> None:
+        self.n = 0
+        self.squares = 0.0
+        self.left = 0.0
+        # One tensor: many small ones would lie between the blocks and keep their
+        # memory from being used again.
+        self.kept = torch.zeros(n_kept, k, dtype=torch.float64)
+        self._n_kept = 0
+        self.information = torch.zeros(k, dtype=torch.float64)
+        self._u = torch.zeros(k, dtype=torch.float64)
+        self._x = torch.zeros(n_features, dtype=torch.float64)
+        self._uu = torch.zeros(k, k, dtype=torch.float64)
+        self._ux = torch.zeros(k, n_features, dtype=torch.float64)
+        self._r = torch.zeros(n_features, dtype=torch.float64)
+        self._rr = 0.0
+
+    def add(self, u: Tensor, x: Tensor, r: Tensor) -> None:
+        """Add float64 rows: latents (n, k), features and reconstruction (n, p)."""
+        self.n += len(u)
+        self.squares += _sum_of_squares(x)
+        self.left += _sum_of_squares(x - r)
+        self._r += r.sum(dim=0)
+        self._rr += _sum_of_squares(r)
+        self._u += u.sum(dim=0)
+        self._x += x.sum(dim=0)
+        self._uu += u.mT @ u
+        self._ux += u.mT @ x
+
+    def keep(self, u: Tensor) -> None:
+        """Keep these latents."""
+        self.kept[self._n_kept : self._n_kept + len(u)] = u
+        self._n_kept += len(u)
+
+    def probe(self) -> Tensor:
+        """Return at most 64 of the latents kept, to take a Jacobian at.
+
+        A Jacobian takes 2 k passes for each.
+        """
+        kept, n_features = self.kept, len(self._x)
+        most = min(64, max(25, 2**20 // (kept.shape[1] * n_features)))
+        return kept[:: -(-len(kept) // most)]
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean of the latents, shape (k,)."""
+        return self._u / self.n
+
+    @property
+    def covariance(self) -> Tensor:
+        """Covariance of the latents, shape (k, k), with n - 1 as in PCA."""
+        return (self._uu - torch.outer(self._u, self.mean)) / (self.n - 1)
+
+    @property
+    def cross_covariance(self) -> Tensor:
+        """Covariance of latents and features, shape (k, n_features)."""
+        return (self._ux - torch.outer(self.mean, self._x)) / (self.n - 1)
+
+    @property
+    def variance_of_reconstruction(self) -> float:
+        """Variance of the reconstruction, summed over features."""
+        return (self._rr - float(self._r @ self._r) / self.n) / (self.n - 1)
+
+
+def _sum_of_squares(x: Tensor) -> float:
+    flat = x.flatten()
+    return float(torch.dot(flat, flat))

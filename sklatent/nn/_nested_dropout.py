@@ -1,0 +1,114 @@
+"""Decoding the first latents only, for ordered latents."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ._manual import has_hooks
+from ._mlp import Tape
+from ._residual import ResidualMap
+
+#: For each decoder that had rows: its number, its slice of the rows, and its tape.
+Tapes = list[tuple[int, slice, Tape]]
+
+
+def first_latents(u: Tensor, sizes: Tensor | int) -> Tensor:
+    """Return latents (n, k), set to zero from number ``sizes[i]`` on in row i."""
+    last = sizes if isinstance(sizes, int) else sizes[:, None]
+    return u * (torch.arange(u.shape[1], device=u.device) < last)
+
+
+class NestedDecoder(nn.Module):
+    r"""Decoders of the first j latents, for all j, each for a range of sizes.
+
+    The other latents are zero. One decoder for all sizes is what limits ordered latents
+    most: each range has its own, and each row goes through one of them, so several cost
+    little more than one.
+
+    Parameters
+    ----------
+    parts : sequence of ResidualMap
+        Each maps (n, k) to (n, n_features).
+    bounds : sequence of int
+        The largest size of each, ascending.
+    """
+
+    def __init__(self, parts: Sequence[ResidualMap], bounds: Sequence[int]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+        self.bounds = tuple(bounds)
+
+    def part(self, size: int) -> int:
+        """Return the number of the decoder for this size."""
+        return next(i for i, bound in enumerate(self.bounds) if size <= bound)
+
+    def slices(self, sizes: Tensor) -> list[tuple[int, slice]]:
+        """Return the decoders that rows of ascending sizes go to, and which rows."""
+        bounds = torch.tensor(self.bounds, device=sizes.device)
+        ends = [0, *torch.searchsorted(sizes, bounds, right=True).tolist()]
+        return [(i, slice(a, b)) for i, (a, b) in enumerate(pairwise(ends)) if a < b]
+
+    def forward(self, u: Tensor, sizes: Tensor | int | None = None) -> Tensor:
+        """Map (n, k) to (n, n_features).
+
+        Parameters
+        ----------
+        u : Tensor of shape (n, k)
+            Latents.
+        sizes : Tensor of shape (n,), int or None
+            How many to use, ascending; one number for all rows; or all there are.
+        """
+        if isinstance(sizes, Tensor):
+            u = first_latents(u, sizes)
+            return torch.cat([self.parts[i](u[rows]) for i, rows in self.slices(sizes)])
+        size = self.bounds[-1] if sizes is None else sizes
+        x: Tensor = self.parts[self.part(size)](first_latents(u, size))
+        return x
+
+    @property
+    def has_manual_backward(self) -> bool:
+        """Whether `forward_with_tape` and `backward` do what autograd would."""
+        parts: Any = self.parts
+        return not has_hooks(self) and all(part.has_manual_backward for part in parts)
+
+    def forward_with_tape(
+        self, u: Tensor, sizes: Tensor | None = None
+    ) -> tuple[Tensor, tuple[Tapes, Tensor]]:
+        """Do what `forward` does and keep what `backward` needs."""
+        if sizes is None:
+            sizes = torch.full((len(u),), self.bounds[-1], device=u.device)
+        u = first_latents(u, sizes)
+        outputs, tapes = [], Tapes()
+        for i, rows in self.slices(sizes):
+            output, tape = self.parts[i].forward_with_tape(u[rows])  # type: ignore[operator]
+            outputs.append(output)
+            tapes.append((i, rows, tape))
+        return torch.cat(outputs), (tapes, sizes)
+
+    def backward(
+        self,
+        tapes: tuple[Tapes, Tensor],
+        grad: Tensor,
+        *,
+        to_input: bool,  # noqa: ARG002
+    ) -> Tensor:
+        """Carry a gradient back as `MLP.backward` does; unused decoders get zeros."""
+        used, sizes = tapes
+        for i in set(range(len(self.parts))) - {i for i, *_ in used}:
+            for parameter in self.parts[i].parameters():
+                assert parameter.grad is not None
+                parameter.grad.zero_()
+        inner: list[Any] = [
+            self.parts[i].backward(tape, grad[rows], to_input=True)  # type: ignore[operator]
+            for i, rows, tape in used
+        ]
+        return first_latents(torch.cat(inner), sizes)
+
+    def truncate(self, size: int) -> None:
+        """Drop the decoders that only larger sizes need."""
+        last = self.part(size)
+        self.parts = self.parts[: last + 1]
+        self.bounds = (*self.bounds[:last], size)

@@ -1,0 +1,11 @@
+"""The parameters that all estimators have, and what they mean for given rows."""
+
+from ._parameters import (
+    CONSTRAINTS,
+    layer_sizes,
+    prefix_probabilities,
+    seed_of,
+    torch_dtype,
+)
+from ._plan import Network, Plan, is_linear, resolve, share_of
+from ._splits import Splits, choose_splits

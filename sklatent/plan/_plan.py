@@ -1,0 +1,241 @@
+"""The plan of a fit: every parameter as a number, before anything is computed."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from .. import runtime
+from ..nn import LatentModel
+from ..rows import Rows
+from ..starts import pca_errors
+from ._auto import (
+    largest_learning_rate,
+    n_decoders,
+    n_epochs,
+    rows_of_a_batch,
+    shortfall,
+    weight_size,
+)
+from ._parameters import layer_sizes, prefix_probabilities, seed_of
+from ._splits import Splits, choose_splits
+
+#: What users give for a network of their own.
+Network = nn.Module | Callable[[int, int], nn.Module] | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to fit, with no ``'auto'`` left in it.
+
+    Attributes
+    ----------
+    n_features, n_components : int
+        Number of features, and of latents to train.
+    share : float or None
+        The share of variance to explain; of the latents trained, as few are then kept
+        as explain it.
+    prefixes : ndarray of shape (n_components,) or None
+        How often training uses the first 1, 2, ... latents only, if they are ordered.
+    whiten : bool
+        Whether latents are to have unit variance.
+    linear_start : bool
+        Whether the networks are added to a linear map in closed form.
+    hidden : tuple of int
+        The encoder's hidden layers; the decoder has them in reverse.
+    activation : str
+        A key of `nn.ACTIVATIONS`.
+    encoder, decoder : nn.Module, callable or None
+        The user's own networks.
+    weight_size : float
+        Of the hidden layers' weights before training, as in `nn.MLP`.
+    n_decoders : int
+        Of ordered latents, each for sizes up to a half of those of the next.
+    learning_rate, weight_decay : float
+        Of AdamW.
+    batch_size, max_iter : int
+        Rows in a batch, and epochs.
+    n_iter_no_change : int
+        Epochs without a gain after which to stop.
+    tol : float
+        What counts as a gain.
+    splits : Splits
+        The rows held out.
+    seed : int
+        For all randomness.
+    device : torch.device
+        Where to train.
+    flops_of_a_step : float
+        Floating-point operations of a training step, with networks of our own; 0 where
+        one is the user's.
+    uses_global_generator : bool
+        Whether code of the user's runs in training, which may draw from it.
+    callbacks : sequence or None
+        skorch's, of the user's.
+    verbose : int
+        Whether to show a bar.
+    previous : LatentModel or None
+        The fitted model to go on from.
+    """
+
+    n_features: int
+    n_components: int
+    share: float | None
+    prefixes: NDArray[np.float64] | None
+    whiten: bool
+    linear_start: bool
+    hidden: tuple[int, ...]
+    activation: str
+    encoder: Network
+    decoder: Network
+    weight_size: float
+    n_decoders: int
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    max_iter: int
+    n_iter_no_change: int
+    tol: float
+    splits: Splits
+    seed: int
+    device: torch.device
+    flops_of_a_step: float
+    uses_global_generator: bool
+    callbacks: Sequence[Any] | None = None
+    verbose: int = 0
+    previous: LatentModel | None = field(default=None, repr=False)
+
+
+def resolve(given: Any, data: Rows, previous: LatentModel | None = None) -> Plan:
+    """Return what an estimator's parameters mean for these rows.
+
+    Parameters
+    ----------
+    given : estimator
+        Has the parameters, the largest learning rate that 'auto' takes
+        (`_max_learning_rate`), and what share of latents to train besides those that
+        PCA needs (`_extra_latents`).
+    data : Rows
+        The training rows.
+    previous : LatentModel or None
+        The fitted model to go on from.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+    """
+    n_samples = len(data)
+    hidden = layer_sizes(given.hidden_layer_sizes)
+    prefix_probabilities(given.ordered, 1)  # errors before anything is computed
+    runtime.training_device(given.device, 0.0)
+    seed = seed_of(given.random_state)
+    splits = _splits(given, n_samples, seed, previous)
+    share = share_of(given.n_components)
+    size = _n_latents(given, data, splits, seed) if previous is None else None
+    k = previous.n_components if previous is not None else int(size or 0)
+    prefixes = prefix_probabilities(given.ordered, k)
+    if prefixes is None and share is not None:
+        prefixes = prefix_probabilities(True, k)
+    ordered = prefixes is not None
+    batch_size = rows_of_a_batch(given.batch_size, n_samples, ordered=ordered)
+    max_iter = n_epochs(given.max_iter, n_samples, batch_size, ordered=ordered)
+    short = shortfall(given.max_iter, n_samples, batch_size, ordered=ordered)
+    own = given.encoder is None and given.decoder is None
+    flops = _flops_of_a_step(data.shape[1], hidden, k, batch_size) if own else 0.0
+    n_steps = max_iter * math.ceil(n_samples / batch_size)
+    return Plan(
+        n_features=data.shape[1],
+        n_components=k,
+        share=share,
+        prefixes=prefixes,
+        whiten=bool(given.whiten),
+        linear_start=given.init == "pca",
+        hidden=hidden,
+        activation=given.activation,
+        encoder=given.encoder,
+        decoder=given.decoder,
+        weight_size=weight_size(n_samples, short),
+        n_decoders=n_decoders(batch_size),
+        learning_rate=largest_learning_rate(
+            given.learning_rate, batch_size, short, given._max_learning_rate
+        ),
+        weight_decay=given.weight_decay,
+        batch_size=batch_size,
+        max_iter=max_iter,
+        n_iter_no_change=given.n_iter_no_change,
+        tol=given.tol,
+        splits=splits,
+        seed=seed,
+        device=runtime.training_device(given.device, flops * n_steps),
+        flops_of_a_step=flops,
+        uses_global_generator=_runs_code_of_the_user(given),
+        callbacks=given.callbacks,
+        verbose=int(given.verbose),
+        previous=previous,
+    )
+
+
+def share_of(n_components: Any) -> float | None:
+    """Return the share of variance to explain, where `n_components` is one."""
+    is_size = n_components is None or isinstance(n_components, Integral)
+    return None if is_size else float(n_components)
+
+
+def is_linear(given: Any) -> bool:
+    """Return whether the closed form is all there is."""
+    own = given.encoder is None and given.decoder is None
+    return own and given.init == "pca" and not len(given.hidden_layer_sizes)
+
+
+def _runs_code_of_the_user(given: Any) -> bool:
+    """Return whether networks, noise or callbacks of the user's run in training."""
+    parameters = given.get_params(deep=False).values()
+    return given.callbacks is not None or any(map(callable, parameters))
+
+
+def _splits(
+    given: Any, n_samples: int, seed: int, previous: LatentModel | None
+) -> Splits:
+    if is_linear(given):
+        return Splits((), refit=False)  # the closed form is the optimum
+    return choose_splits(
+        n_samples,
+        given.early_stopping,
+        given.validation_fraction,
+        seed,
+        good_start=previous is not None or given.init == "pca",
+    )
+
+
+def _n_latents(given: Any, data: Rows, splits: Splits, seed: int) -> int:
+    """Return how many latents to train."""
+    limit = min(data.shape)
+    share = share_of(given.n_components)
+    if share is None:
+        return int(given.n_components) if given.n_components else limit
+    # As many as PCA needs, and some more, since the network may need others.
+    everything = np.arange(len(data))
+    left, total = np.zeros(limit), 0.0
+    for others, held_out in splits.pairs or [(everything, everything)]:
+        left += pca_errors(data[others], data[held_out], limit, seed)
+        total += data[held_out].sum_of_squares()
+    reached = np.flatnonzero(left <= (1 - share) * total)
+    needed = int(reached[0]) + 1 if len(reached) else limit
+    return min(limit, needed + 1 + int(given._extra_latents * needed))
+
+
+def _flops_of_a_step(
+    n_features: int, hidden: tuple[int, ...], k: int, batch_size: int
+) -> float:
+    """Return the operations of a step: two a weight and row, three times."""
+    widths = (n_features, *hidden, k)
+    n_weights = 2 * sum(a * b for a, b in pairwise(widths))
+    return 6.0 * batch_size * n_weights

@@ -1,0 +1,8 @@
+"""What a fit is of: start, module, loss, held-out score and reading, composed."""
+
+from ._denoising import NOISES, corruption_of
+from ._held_out import ExplainedVariance, HeldOutScore, LogLikelihood
+from ._networks import Networks, share_unused
+from ._problem import Problem, Reading
+from ._reconstruction import ReconstructionReading, reconstruction_problem
+from ._variational import check_range, variational_problem

@@ -1,0 +1,56 @@
+"""The noise of a denoising autoencoder, for given rows."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..nn import Corruption, CustomNoise, GaussianNoise, Masking, SaltAndPepper, Swap
+from ..rows import Rows
+
+#: What makes the corruption of scaled rows, from the rows and the level.
+NOISES: dict[str, Callable[[Rows, float], Corruption]] = {
+    "gaussian": lambda rows, level: GaussianNoise(
+        level * torch.from_numpy(rows.variance()).sqrt()
+    ),
+    "masking": lambda rows, level: Masking(level, -_mean(rows) / rows.scale.scale),
+    "salt_and_pepper": lambda rows, level: SaltAndPepper(
+        level, *map(torch.from_numpy, rows.range())
+    ),
+    "swap": lambda _, level: Swap(level),
+}
+
+
+def corruption_of(
+    noise: str | Callable[[Tensor], Any], level: float, rows: Rows
+) -> Corruption:
+    """Return the noise of these rows.
+
+    Parameters
+    ----------
+    noise : str or callable
+        A key of `NOISES`, or a function of rows in the units of the data.
+    level : float
+        As `DenoisingAutoencoder` has it.
+    rows : Rows
+        All training rows.
+
+    Raises
+    ------
+    ValueError
+        If the level is a share of cells, and above 1.
+    """
+    if callable(noise):
+        return CustomNoise(noise, _mean(rows), rows.scale.scale)
+    if noise != "gaussian" and level > 1:
+        raise ValueError(
+            f"noise_level={level!r} with noise={noise!r}: it is the share of cells, "
+            "which must be in [0, 1]."
+        )
+    return NOISES[noise](rows, float(level))
+
+
+def _mean(rows: Rows) -> Tensor:
+    return torch.from_numpy(rows.scale.mean.astype(np.float64))

@@ -1,0 +1,92 @@
+"""What the errors of held-out rows say."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..rows import Array
+
+
+class HeldOutScore(Protocol):
+    """How errors of held-out rows are counted."""
+
+    def score(self, error: float) -> float:
+        """Return the mean error as a score, higher being better."""
+
+    def smallest_gain(self, error: float, tol: float) -> float:
+        """Return the fall from this mean error that counts as a gain."""
+
+    def is_exact(self, error: float) -> bool:
+        """Return whether there is nothing left to gain."""
+
+    def gains(self, before: Array, after: Array) -> Array:
+        """Return what each row has gained, for the paired test."""
+
+
+@dataclass(frozen=True)
+class ExplainedVariance:
+    """Of squared errors: the score is the share of variance explained.
+
+    Attributes
+    ----------
+    total : float
+        The rows' mean squared norm: what there is to explain.
+    """
+
+    total: float
+
+    @classmethod
+    def of(cls, *parts: Tensor) -> "ExplainedVariance":
+        """Return the score of scaled rows, given in parts (n, n_features)."""
+        blocks = (x for part in parts for x in torch.split(part, 2**12))
+        total = sum((float(x.cpu().double().square().sum()) for x in blocks), 0.0)
+        return cls(total / sum(map(len, parts)))
+
+    def score(self, error: float) -> float:
+        return 1.0 - error / self.total if self.total > 0 else 1.0
+
+    def smallest_gain(self, error: float, tol: float) -> float:
+        return tol * error
+
+    def is_exact(self, error: float) -> bool:
+        return error <= 1e-10 * self.total
+
+    def gains(self, before: Array, after: Array) -> Array:
+        return before - after
+
+
+@dataclass(frozen=True)
+class LogLikelihood:
+    """Of bounds on minus the log-likelihood: the score is the bound per row, in nats.
+
+    Attributes
+    ----------
+    n_features : int
+        A gain is counted per feature: `tol` is as much as in `ExplainedVariance`, where
+        a squared error less by this share is a Gaussian likelihood higher by half of
+        it.
+    offset : float
+        What is added to the score, for the scale of the data.
+    """
+
+    n_features: int
+    offset: float
+
+    def score(self, error: float) -> float:
+        return self.offset - error
+
+    def smallest_gain(self, error: float, tol: float) -> float:  # noqa: ARG002
+        return 0.5 * tol * self.n_features
+
+    def is_exact(self, error: float) -> bool:  # noqa: ARG002
+        return False
+
+    def gains(self, before: Array, after: Array) -> Array:
+        # A single outlier can lose hundreds of nats, and then no gain of all other rows
+        # is significant; so the outer twentieths are clipped (Winsor's mean).
+        gain = before - after
+        low, high = np.quantile(gain, [0.05, 0.95])
+        return np.clip(gain, low, high)

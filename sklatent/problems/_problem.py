@@ -1,0 +1,93 @@
+"""What a fit is of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..nn import LatentFrame, LatentModel, Loss, Moments, copy_module
+from ..rows import Inputs, Rows
+from ._held_out import ExplainedVariance, HeldOutScore
+
+
+class Reading(Protocol):
+    """How users read the fitted latents, and what else is to be known of the model."""
+
+    @property
+    def start_is_in_frame(self) -> bool:
+        """Whether an untrained model's own frame is right as it is."""
+
+    def frame(self, model: LatentModel, moments: Moments) -> LatentFrame:
+        """Return the frame of the latents, before whitening.
+
+        Parameters
+        ----------
+        model : LatentModel
+            The trained model.
+        moments : Moments
+            Of its inner latents over the training rows.
+        """
+
+    def squared_step_lengths(
+        self, model: LatentModel, moments: Moments
+    ) -> Tensor | None:
+        """Return by how much a unit step along each latent moves the reconstruction.
+
+        The squares of it, shape (n_components,); None where it is the same for all.
+        """
+
+    def attributes(self, model: LatentModel, fitted: Any) -> dict[str, Any]:
+        """Return further attributes of the estimator, by name.
+
+        Parameters
+        ----------
+        model : LatentModel
+            The trained model.
+        fitted : Summary
+            What is known of it already.
+        """
+
+    def latent_prior(self, codes: NDArray[Any]) -> Any:
+        """Return a distribution of the latents (n, n_components), or None."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a fit is of, composed of parts.
+
+    Attributes
+    ----------
+    start : callable
+        Solves for the linear model to start from, on the rows given; None is none.
+    module : callable
+        Makes the model to train, in float64, from that and the rows.
+    loss : Loss
+        What training makes small.
+    reading : Reading
+        How the latents are read.
+    inputs : tuple of Inputs, default=()
+        What the network is shown of the rows; none is the rows themselves.
+    held_out_score : callable
+        Makes the `HeldOutScore` of held-out rows, from tensors of them.
+    """
+
+    start: Callable[[Rows], Any]
+    module: Callable[[Any, Rows], LatentModel]
+    loss: Loss
+    reading: Reading
+    inputs: tuple[Inputs, ...] = ()
+    held_out_score: Callable[..., HeldOutScore] = ExplainedVariance.of
+
+    def build(self, rows: Rows) -> LatentModel:
+        """Return the model before training, as these rows give it, in float64."""
+        return self.module(self.start(rows), rows)
+
+    def continued_from(self, previous: LatentModel) -> "Problem":
+        """Return the problem of training a fitted model further."""
+        return replace(
+            self,
+            start=lambda _: None,
+            module=lambda *_: copy_module(previous),
+        )

@@ -1,0 +1,164 @@
+"""The problem of plain and denoising autoencoders: to reconstruct the rows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..nn import (
+    AutoencoderModel,
+    Corruption,
+    LatentFrame,
+    LatentModel,
+    Loss,
+    Moments,
+    ResidualMap,
+    SquaredError,
+    decoder_gram,
+    ordered_frame,
+    principal_frame,
+)
+from ..plan import Plan
+from ..rows import CorruptedInputs, NestedDropout, Rows
+from ..starts import LinearStart, denoiser_start, pca_start
+from ._networks import Networks, share_unused
+from ._problem import Problem
+
+
+def reconstruction_problem(
+    data: Rows,
+    plan: Plan,
+    *,
+    corruption: Callable[[Rows], Corruption] | None = None,
+    loss: Loss | None = None,
+) -> Problem:
+    """Return the problem of reconstructing rows, from corrupted copies if asked for.
+
+    Parameters
+    ----------
+    data : Rows
+        The training rows.
+    plan : Plan
+        What the parameters mean for them.
+    corruption : callable or None
+        Makes the noise of what the encoder is shown, for the rows given.
+    loss : Loss or None
+        Of scaled rows; None is the squared error.
+    """
+
+    def start(rows: Rows) -> LinearStart | None:
+        if not plan.linear_start:
+            return None
+        if corruption is None:
+            return pca_start(rows, plan.n_components, plan.seed)
+        return denoiser_start(rows, plan.n_components, corruption(rows), plan.seed)
+
+    corrupted = () if corruption is None else (CorruptedInputs(corruption(data)),)
+    return Problem(
+        start=start,
+        module=lambda solved, rows: autoencoder(plan, solved, rows),
+        loss=SquaredError() if loss is None else loss,
+        inputs=(*corrupted, *nested_dropout(plan)),
+        reading=ReconstructionReading(
+            ordered=plan.prefixes is not None,
+            start_is_in_frame=plan.linear_start and corruption is None,
+        ),
+    )
+
+
+def nested_dropout(plan: Plan) -> tuple[NestedDropout, ...]:
+    """Return what orders the latents, if they are ordered."""
+    if plan.prefixes is None:
+        return ()
+    return (NestedDropout(torch.from_numpy(plan.prefixes)),)
+
+
+def autoencoder(plan: Plan, start: LinearStart | None, rows: Rows) -> AutoencoderModel:
+    """Return the model before training, in float64.
+
+    Parameters
+    ----------
+    plan : Plan
+        What it is made of.
+    start : LinearStart or None
+        The linear part of encoder and decoder; None for the networks alone.
+    rows : Rows
+        The rows, for their scale.
+    """
+    scaling = rows.scale.module()
+    networks = Networks(plan, zero=start is not None)
+    if start is None:
+        ones = torch.ones(plan.n_components, dtype=torch.float64)
+        encoder = ResidualMap(None, None, networks.encoder())
+        frame = LatentFrame.scaling(ones)
+        return AutoencoderModel(encoder, networks.decoder(), frame, scaling).double()
+    tensor = torch.from_numpy
+    scale = tensor(start.latent_scale)
+    # A step of the encoder's network moves the reconstruction by about as much as a
+    # step of the decoder's: by what the linear model leaves.
+    residual = _residual(plan, start)
+    left = residual(0, None) * plan.n_features**0.5
+    encoder = ResidualMap(
+        tensor(start.encoder_weight),
+        tensor(start.encoder_bias),
+        networks.encoder(),
+        (left / scale).clamp(max=1.0),
+    )
+    linear = tensor(start.decoder_weight), tensor(start.decoder_bias)
+    decoder = networks.decoder(linear, lambda *sizes: (residual(*sizes), None))
+    frame = LatentFrame.scaling(rows.scale.scale * scale)
+    return AutoencoderModel(encoder, decoder, frame, scaling).double()
+
+
+def _residual(plan: Plan, start: LinearStart) -> Callable[..., float]:
+    """Return what the start leaves of an entry, root mean square, by latents in use."""
+    variance = np.square(start.decoder_weight).sum(axis=1) / plan.n_features
+
+    def residual(low: int, high: int | None) -> float:
+        return float(
+            np.sqrt(start.residual**2 + variance @ share_unused(plan, low, high))
+        )
+
+    return residual
+
+
+@dataclass(frozen=True)
+class ReconstructionReading:
+    """Latents that read like PCA's.
+
+    Attributes
+    ----------
+    ordered : bool
+        Whether the first j latents must stay functions of the first j inner ones.
+    start_is_in_frame : bool
+        Whether the latents of an untrained model read like PCA's as they are.
+    """
+
+    ordered: bool
+    start_is_in_frame: bool
+
+    def frame(self, model: LatentModel, moments: Moments) -> LatentFrame:
+        """Return the frame in which they are uncorrelated and on PCA's scale."""
+        make = ordered_frame if self.ordered else principal_frame
+        gram = decoder_gram(model.decoder, moments.probe())
+        return make(moments, gram, float(model.scaling.scale))
+
+    def squared_step_lengths(
+        self,
+        model: LatentModel,  # noqa: ARG002
+        moments: Moments,  # noqa: ARG002
+    ) -> Tensor | None:
+        """Return None: the frame gives all steps one length."""
+        return None
+
+    def attributes(self, model: LatentModel, fitted: Any) -> dict[str, Any]:  # noqa: ARG002
+        """Return the variance in the directions that have no latent, as in PCA."""
+        return {"noise_variance_": fitted.left_out_variance}
+
+    def latent_prior(self, codes: NDArray[Any]) -> Any:  # noqa: ARG002
+        """Return None: rows are not drawn from such a model."""
+        return None

@@ -1,0 +1,228 @@
+"""The problem of a variational autoencoder: the evidence lower bound."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor
+
+from ..nn import (
+    Bernoulli,
+    Gaussian,
+    LatentFrame,
+    LatentModel,
+    Likelihood,
+    Moments,
+    NegativeBound,
+    Poisson,
+    VariationalModel,
+    decoder_gram,
+    signs,
+)
+from ..plan import Plan
+from ..rows import LatentNoise, Rows
+from ..starts import (
+    Noise,
+    ProbabilisticStart,
+    blank_start,
+    choose_noise,
+    exponential_start,
+    factor_analysis_start,
+    fit_mixture,
+    ppca_start,
+)
+from ._held_out import LogLikelihood
+from ._problem import Problem
+from ._reconstruction import nested_dropout
+from ._variational_model import variational_model
+
+#: Above this a count is past where the logarithm of a rate is cut off.
+LARGEST_COUNT = 1e12
+#: Nats above which a latent says something of the rows.
+MIN_ACTIVE_NATS = 0.01
+
+
+def variational_problem(given: Any, data: Rows, plan: Plan) -> Problem:
+    """Return the problem of raising the evidence lower bound.
+
+    Parameters
+    ----------
+    given : estimator
+        With the parameters of `VariationalAutoencoder`.
+    data : Rows
+        The training rows.
+    plan : Plan
+        What the parameters mean for them.
+    """
+    check_range(data.in_units(), given.likelihood)
+    n_features = data.shape[1]
+    likelihood = likelihood_of(given.likelihood, data)
+    noise = _noise(given, data, plan)
+
+    def start(rows: Rows) -> ProbabilisticStart:
+        if not plan.linear_start:
+            return blank_start(rows, plan.n_components, noise)
+        return _start(rows, given.likelihood, noise, plan)
+
+    def module(solved: ProbabilisticStart, rows: Rows) -> VariationalModel:
+        floor = noise.floor(rows.variance())
+        own = likelihood_of(given.likelihood, data)  # a module for each model
+        return variational_model(plan, solved, own, floor, rows)
+
+    bound = NegativeBound(
+        likelihood_of(given.likelihood, data).float(),
+        given.beta,
+        given.kl_warmup,
+        given.free_bits,
+    )
+    volume = -n_features * float(np.log(data.scale.scale))
+    score = LogLikelihood(n_features, volume if likelihood.gives_scaled_rows else 0.0)
+    k = plan.n_components if plan.previous is None else len(plan.previous.frame.mean)
+    return Problem(
+        start=start,
+        module=module,
+        loss=bound,
+        inputs=(LatentNoise(k), *nested_dropout(plan)),
+        held_out_score=lambda *_: score,
+        reading=VariationalReading(
+            ordered=plan.prefixes is not None,
+            n_components=plan.n_components,
+            fits_mixture=given.latent_prior == "gaussian_mixture",
+            seed=plan.seed,
+        ),
+    )
+
+
+def _noise(given: Any, data: Rows, plan: Plan) -> Noise:
+    """Return how to model the noise; a fitted model that goes on has its own."""
+    if given.likelihood != "gaussian" or plan.previous is not None:
+        return Noise(shared=True)
+    return choose_noise(data, plan.n_components, given.noise_variance, plan.seed)
+
+
+def likelihood_of(name: str, rows: Rows) -> Likelihood:
+    """Return the likelihood of scaled rows, in float64."""
+    if name == "gaussian":
+        return Gaussian()
+    kind = {"bernoulli": Bernoulli, "poisson": Poisson}[name]
+    mean = torch.from_numpy(rows.scale.mean.astype(np.float64))
+    return kind(mean, torch.tensor(rows.scale.scale, dtype=torch.float64))
+
+
+def _start(rows: Rows, likelihood: str, noise: Noise, plan: Plan) -> ProbabilisticStart:
+    """Solve for the linear model of this likelihood."""
+    k, seed = plan.n_components, plan.seed
+    if likelihood == "gaussian":
+        if noise.shared:
+            return ppca_start(rows, k, seed)
+        return factor_analysis_start(rows, k, noise, seed)
+    some = rows.subsample(100_000).dense()
+    x = torch.from_numpy(some)
+    features = likelihood_of(likelihood, rows).features(x).numpy()
+    data = (some * rows.scale.scale + rows.scale.mean).clip(min=0)
+    return exponential_start(features, data, k, likelihood, seed)
+
+
+def check_range(X: NDArray[Any], likelihood: str) -> None:
+    """Raise ValueError if rows are not what the likelihood is of."""
+    low, high = float(X.min()), float(X.max())
+    if likelihood == "bernoulli" and (low < 0 or high > 1):
+        raise ValueError(
+            f"X has values from {low:.3g} to {high:.3g}; likelihood='bernoulli' "
+            "requires them in [0, 1]."
+        )
+    if likelihood == "poisson" and (low < 0 or (np.floor(X) != X).any()):
+        raise ValueError(
+            f"X has values from {low:.3g} to {high:.3g}, not all of them counts; "
+            "likelihood='poisson' requires non-negative whole numbers."
+        )
+    if likelihood == "poisson" and high > LARGEST_COUNT:
+        raise ValueError(
+            f"X has counts up to {high:.3g}; likelihood='poisson' requires at most "
+            f"{LARGEST_COUNT:.0e}."
+        )
+
+
+@dataclass(frozen=True)
+class VariationalReading:
+    """Latents as they are, most informative first, with signs like PCA's.
+
+    Attributes
+    ----------
+    ordered : bool
+        Whether they are in order already.
+    n_components : int
+        How many to read.
+    fits_mixture : bool
+        Whether the latents' distribution is modelled by a Gaussian mixture.
+    seed : int
+        For that.
+    start_is_in_frame : bool
+        Whether an untrained model's latents are in order: no.
+    """
+
+    ordered: bool
+    n_components: int
+    fits_mixture: bool
+    seed: int
+    start_is_in_frame: bool = False
+
+    def order(self, moments: Moments) -> Tensor:
+        """Return which inner latents to read, one after the other."""
+        kl = moments.information
+        order = torch.argsort(kl, descending=True, stable=True)
+        if self.ordered:
+            order = torch.arange(len(kl))
+        return order[: self.n_components]
+
+    def frame(self, model: LatentModel, moments: Moments) -> LatentFrame:  # noqa: ARG002
+        """Return the frame that sorts them and gives them signs."""
+        order = self.order(moments)
+        if float(moments.information.max()) <= MIN_ACTIVE_NATS * moments.n:
+            _warn_of_collapse()
+        matrix = torch.diag(signs(moments.cross_covariance))[:, order]
+        return LatentFrame(torch.zeros_like(moments.mean), matrix, matrix.mT)
+
+    def squared_step_lengths(self, model: LatentModel, moments: Moments) -> Tensor:
+        """Return them: latents have the prior's scale, so each has its own."""
+        n_used = model.n_components
+        gram = decoder_gram(lambda u: model.expected(u, n_used), moments.probe())
+        return gram.diagonal()[self.order(moments)]
+
+    def attributes(self, model: LatentModel, fitted: Any) -> dict[str, Any]:
+        """Return the information of each latent, and the noise."""
+        kl = fitted.information
+        found = {
+            "kl_per_component_": kl,
+            "n_active_components_": int((kl > MIN_ACTIVE_NATS).sum()),
+        }
+        if fitted.latent_prior is not None:
+            found["latent_prior_"] = fitted.latent_prior
+        scaled = model.noise_variance()
+        if scaled is None:
+            return found
+        unit = float(model.scaling.scale)
+        with np.errstate(over="ignore", under="ignore"):
+            variance = scaled.detach().double().numpy() * unit * unit
+        one = len(variance) == 1
+        return found | {"noise_variance_": float(variance[0]) if one else variance}
+
+    def latent_prior(self, codes: NDArray[Any]) -> Any:
+        """Return a Gaussian mixture of the latents, if one is asked for."""
+        return fit_mixture(codes, self.seed) if self.fits_mixture else None
+
+
+def _warn_of_collapse() -> None:
+    """Warn that the posterior is the prior."""
+    warnings.warn(
+        "No latent is active: each says less than 0.01 nats of a row, so all rows look "
+        "alike to the decoder. A smaller beta, kl_warmup=0.5 or free_bits=0.1 keeps "
+        "latents in use, if there is structure in X; a StandardScaler in front may "
+        "show it.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )

@@ -1,0 +1,16 @@
+"""Data as users have it, to batches: one class a storage."""
+
+from ._batches import (
+    CorruptedInputs,
+    HeldOutRows,
+    Inputs,
+    LatentNoise,
+    NestedDropout,
+    RowsInOrder,
+    Shuffled,
+    TrainingRows,
+    n_batches,
+)
+from ._dense import DenseRows, as_rows, rows_of
+from ._rows import Indices, Part, Rows
+from ._scale import Array, Scale, row_slices

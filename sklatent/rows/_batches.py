@@ -1,0 +1,184 @@
+"""Batches: slices of larger tensors, and what networks are shown of them."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..nn import Batch, Corruption, Scaling
+from ._rows import Rows
+
+#: Numbers that are gathered at once, in the new order: some MB.
+GATHERED = 2**18
+
+
+class Inputs(Protocol):
+    """Changes what a network is shown of a batch."""
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> None:
+        """Change the batch; the generator is the source of all noise."""
+
+
+@dataclass(frozen=True)
+class CorruptedInputs:
+    """Shows a corrupted copy of the rows."""
+
+    corruption: Corruption
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> None:
+        """Corrupt the inputs."""
+        batch.inputs = self.corruption(batch.inputs, generator)
+
+
+@dataclass(frozen=True)
+class LatentNoise:
+    """Adds standard normal numbers for k latents."""
+
+    k: int
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> None:
+        """Draw the numbers."""
+        x = batch.inputs
+        noise = torch.randn(len(batch), self.k, generator=generator, dtype=x.dtype)
+        batch.noise = noise.to(x.device)
+
+
+@dataclass(frozen=True)
+class NestedDropout:
+    """Says how many latents to use of each row.
+
+    The numbers are drawn anew for every batch (nested dropout: Rippel et al. 2014,
+    arXiv 1402.0915): by systematic sampling, which gives each number its due in every
+    batch, and in ascending order, which lets rows of one decoder be a slice. Rows must
+    come in a random order.
+
+    Parameters
+    ----------
+    weights : Tensor of shape (k,), float64
+        Proportional to the probability of each number, from 1 to k.
+    """
+
+    weights: Tensor
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> None:
+        """Draw the numbers."""
+        n, device = len(batch), batch.inputs.device
+        # A little less than 1, so that rounding finds no number beyond the last.
+        ends = self.weights.cumsum(0) / self.weights.sum()
+        shift = torch.rand(1, generator=generator, dtype=ends.dtype)
+        points = (torch.arange(n) + shift) * (1 - 1e-12) / n
+        sizes = torch.searchsorted(ends[:-1], points, right=True) + 1
+        batch.sizes = sizes.to(device)
+
+
+class TrainingRows(Dataset[Any]):
+    """The dataset that training sees: rows, and what is shown of them.
+
+    Parameters
+    ----------
+    rows : Rows
+        The rows.
+    inputs : sequence of Inputs, default=()
+        What to show, one after the other; none shows the rows themselves.
+    seed : int, default=0
+        For that, and for the order in which training sees the rows.
+    device : torch.device or str, default='cpu'
+        Where the network is.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        inputs: Sequence[Inputs] = (),
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.rows = rows
+        self.inputs = tuple(inputs)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.device = device
+        self.scaling: Scaling = rows.scale.module().to(device)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, index: Tensor) -> Tensor:
+        """Return the rows with these indices, scaled, on the device."""
+        return self.rows.tensor(index.numpy()).to(self.device)
+
+    def batch(self, x: Tensor) -> Batch:
+        """Return scaled rows as a batch, with what is shown of them."""
+        batch = Batch(x, x, scaling=self.scaling)
+        for change in self.inputs:
+            change(batch, self.generator)
+        return batch
+
+    def __getitem__(self, i: int) -> tuple[Any, Any]:
+        row = self.rows[np.array([i])].in_units()[0]
+        return row, row
+
+    # What skorch's callbacks read of a dataset: rows in units of the data, and these
+    # once more as the target.
+
+    @property
+    def X(self) -> Any:  # noqa: N802
+        """The rows, in the units of the data."""
+        return self.rows.in_units()
+
+    @property
+    def y(self) -> Any:
+        """What they are to be mapped to: themselves."""
+        return self.rows.in_units()
+
+
+class HeldOutRows(TrainingRows):
+    """Rows of which a network is shown the same each time."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.shown = self.batch(self.rows.tensor().to(self.device))
+
+
+class RowsInOrder:
+    """Iterates over the batches of `HeldOutRows`; skorch's ``iterator_valid``.
+
+    The batches' sizes differ by one row at most, so that none is left with a single
+    one, with which a batch normalisation cannot train.
+    """
+
+    def __init__(self, rows: Any, batch_size: int) -> None:
+        self.rows = rows
+        self.n_batches = n_batches(len(rows), batch_size)
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self.rows.shown.split(self.n_batches))
+
+
+class Shuffled(RowsInOrder):
+    """Batches of `TrainingRows` in a new order each time; ``iterator_train``."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        rows = self.rows
+        order = torch.randperm(len(rows), generator=rows.generator)
+        batches = order.tensor_split(self.n_batches)
+        n_features = rows.rows.shape[1]
+        together = max(1, GATHERED // (len(batches[0]) * n_features))
+        for i in range(0, len(batches), together):
+            some = batches[i : i + together]
+            x = rows.take(torch.cat(some))
+            for batch in x.split([len(indices) for indices in some]):
+                yield rows.batch(batch)
+
+
+def n_batches(n_samples: int, batch_size: int) -> int:
+    """Return how many batches of at most about `batch_size` rows there are."""
+    needed = math.ceil(n_samples / batch_size)
+    return max(1, needed if batch_size == 1 else min(needed, n_samples // 2))

@@ -1,0 +1,97 @@
+"""Rows of a dense array in memory."""
+
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ._rows import Indices, Part, Rows
+from ._scale import Array, Scale, row_slices
+
+#: Data of at most as many numbers are scaled once; others whenever they are read.
+MAX_SCALED_ONCE = 2**24
+
+
+class DenseRows(Rows):
+    """Rows of an array, without a second array of all where there are many.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        The data.
+    scale : Scale or None, default=None
+        What to scale by; None for rows that are scaled already.
+    """
+
+    def __init__(self, X: NDArray[Any], scale: Scale | None = None) -> None:
+        self._X = X
+        self.scale = Scale.identity(X) if scale is None else scale
+        self._index: Indices | None = None
+        self._ready: torch.Tensor | None = None
+        if X.size <= MAX_SCALED_ONCE:
+            self._ready = torch.from_numpy(self._scaled_in_float32())
+        else:  # rows are read one by one, in any order
+            self._X = np.ascontiguousarray(X)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and of features."""
+        n_rows = len(self._X) if self._index is None else len(self._index)
+        return n_rows, self._X.shape[1]
+
+    def __getitem__(self, part: Part) -> Self:
+        """Return some of the rows, by indices or a slice, without a copy."""
+        if isinstance(part, slice) and part == slice(None):
+            return self
+        some = object.__new__(type(self))
+        some.__dict__.update(vars(self))
+        some._index = (
+            np.arange(len(self))[part] if self._index is None else (self._index[part])
+        )
+        return some
+
+    def dense(self, part: Part = slice(None)) -> Array:
+        """Return some rows as one new float64 array, scaled."""
+        where = part if self._index is None else self._index[part]
+        return self.scale.apply(self._X[where])
+
+    def tensor(self, part: Indices | None = None) -> torch.Tensor:
+        """Return the rows with these indices, or all, as float32, scaled."""
+        if self._ready is None:
+            some = self if part is None else self[part]
+            return torch.from_numpy(some._scaled_in_float32())
+        where = self._index
+        if part is not None:
+            where = part if where is None else where[part]
+        if where is None:
+            return self._ready
+        return self._ready.index_select(0, torch.from_numpy(where))
+
+    def in_units(self) -> NDArray[Any]:
+        """Return all rows in the units of the data."""
+        return self._X if self._index is None else self._X[self._index]
+
+    def _scaled_in_float32(self) -> NDArray[np.float32]:
+        rows = np.empty(self.shape, np.float32)
+        for some in row_slices(*self.shape):
+            rows[some] = self.dense(some)
+        return rows
+
+
+def rows_of(X: NDArray[Any], scale: Scale | None = None) -> Rows:
+    """Return the rows of validated data in the storage they have.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        The data.
+    scale : Scale or None, default=None
+        What to scale by; None is their own mean and spread.
+    """
+    return DenseRows(X, Scale.of(X) if scale is None else scale)
+
+
+def as_rows(X: Array | Rows) -> Rows:
+    """Return rows, which may be an array of scaled ones."""
+    return X if isinstance(X, Rows) else DenseRows(X)

@@ -1,0 +1,99 @@
+"""What fitting needs of the training rows, whatever their storage."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.linalg.blas import dsyrk
+
+from ._scale import Array, Scale, row_slices
+
+Indices = NDArray[np.intp]
+#: Rows of a part of the data.
+Part = Indices | slice
+
+
+class Rows(ABC):
+    """The training rows, centred and scaled when they are read.
+
+    A storage supplies `shape`, `scale`, `__getitem__`, `dense` and `tensor`; all else
+    follows from these.
+    """
+
+    #: What the rows are scaled by.
+    scale: Scale
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and of features."""
+
+    @abstractmethod
+    def __getitem__(self, part: Part) -> Self:
+        """Return some of the rows, by indices or a slice, without a copy."""
+
+    @abstractmethod
+    def dense(self, part: Part = slice(None)) -> Array:
+        """Return some rows as one new float64 array, scaled."""
+
+    @abstractmethod
+    def tensor(self, part: Indices | None = None) -> torch.Tensor:
+        """Return the rows with these indices, or all, as float32, scaled."""
+
+    @abstractmethod
+    def in_units(self) -> NDArray[Any]:
+        """Return all rows in the units of the data."""
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def blocks(self, width: int = 1) -> Iterator[Array]:
+        """Yield all rows, some of float64 at a time.
+
+        Arrays of so many rows and this width, or that of the rows, take some MB.
+        """
+        for rows in row_slices(len(self), max(width, self.shape[1])):
+            yield self.dense(rows)
+
+    def subsample(self, most: int) -> Self:
+        """Return at most about so many rows, evenly spaced."""
+        return self[:: -(-len(self) // most)]
+
+    def mean(self) -> Array:
+        """Return the mean of each feature."""
+        total = np.zeros(self.shape[1])
+        for x in self.blocks():
+            total += x.sum(axis=0)
+        return total / len(self)
+
+    def variance(self) -> Array:
+        """Return the variance of each feature, the mean of squares."""
+        mean, total = self.mean(), np.zeros(self.shape[1])
+        for x in self.blocks():
+            total += np.square(x - mean).sum(axis=0)
+        return total / len(self)
+
+    def range(self) -> tuple[Array, Array]:
+        """Return the least and the largest value of each feature."""
+        ends = [(x.min(axis=0), x.max(axis=0)) for x in self.blocks()]
+        low, high = (np.array(end) for end in zip(*ends, strict=True))
+        return low.min(axis=0), high.max(axis=0)
+
+    def covariance(self) -> tuple[Array, Array]:
+        """Return the mean, and the covariance, the mean of products."""
+        n, p = self.shape
+        mean, products = np.zeros(p), np.zeros((p, p), order="F")
+        for x in self.blocks():
+            mean += x.sum(axis=0)
+            # Half of a symmetric matrix, added in place: x.T @ x takes twice the time.
+            products = dsyrk(1.0, x.T, beta=1.0, c=products, overwrite_c=True)
+        mean /= n
+        products += np.triu(products, 1).T
+        return mean, products / n - np.outer(mean, mean)
+
+    def sum_of_squares(self) -> float:
+        """Return the sum of the squares of all scaled entries."""
+        return sum((float(np.vdot(x, x)) for x in self.blocks()), 0.0)

@@ -1,0 +1,75 @@
+"""The inner scale: rows are centred and divided by one number."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import DTypeLike, NDArray
+
+from ..nn import Scaling
+
+Array = NDArray[np.float64]
+
+
+def row_slices(n_rows: int, width: int, smallest: int = 64) -> Iterator[slice]:
+    """Yield slices of rows for which an array of this `width` takes a MB or two."""
+    step = max(smallest, 2**18 // width)
+    return (slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What rows are centred by, and then divided by.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_features,)
+        In the dtype of the rows.
+    scale : float
+        One number for all features.
+    """
+
+    mean: NDArray[Any]
+    scale: float
+
+    @classmethod
+    def of(cls, X: NDArray[Any]) -> Self:
+        """Return the mean of rows, and the root mean square of what it leaves.
+
+        The scale is 1 if all rows are equal.
+        """
+        mean: NDArray[Any] = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
+        low, high = X.min(axis=0), X.max(axis=0)
+        # The mean of equal numbers need not be that number to the last bit, and what
+        # it leaves is rounding, not variance.
+        constant = low == high
+        mean[constant] = low[constant]
+        ends = np.subtract([low, high], mean, dtype=np.float64)
+        largest = float(np.abs(ends).max())
+        if largest == 0:
+            return cls(mean, 1.0)
+        # Division first: the squares of very small or large numbers leave the floats.
+        first, squares = cls(mean, largest), 0.0
+        for rows in row_slices(*X.shape):
+            x = first.apply(X[rows])
+            squares += float(np.vdot(x, x))
+        return cls(mean, largest * float(np.sqrt(squares / X.size)))
+
+    @classmethod
+    def identity(cls, X: NDArray[Any]) -> Self:
+        """Return the scale of rows that are scaled already."""
+        return cls(np.zeros(X.shape[1], X.dtype), 1.0)
+
+    def apply(self, X: NDArray[Any], dtype: DTypeLike = np.float64) -> NDArray[Any]:
+        """Return ``(X - mean) / scale`` as a new array in `dtype`, C-ordered."""
+        mean = self.mean.astype(dtype)
+        result: NDArray[Any] = np.subtract(X, mean, dtype=dtype, order="C")
+        result /= self.scale
+        return result
+
+    def module(self) -> Scaling:
+        """Return the same for tensors."""
+        mean = torch.from_numpy(self.mean.astype(np.float64))
+        return Scaling(mean, torch.tensor(self.scale, dtype=torch.float64))

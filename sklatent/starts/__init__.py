@@ -1,0 +1,15 @@
+"""The linear classics, solved in closed form: what training starts from."""
+
+from ._denoiser import denoiser_start
+from ._exponential import exponential_start
+from ._gaussian import (
+    Noise,
+    ProbabilisticStart,
+    blank_start,
+    choose_noise,
+    factor_analysis_start,
+    log_likelihood,
+    ppca_start,
+)
+from ._mixture import draw, fit_mixture, marginal
+from ._pca import LinearStart, pca_errors, pca_start

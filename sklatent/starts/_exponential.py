@@ -1,0 +1,119 @@
+"""Linear models of logits and of logarithms of rates."""
+
+import numpy as np
+from scipy.special import expit, logit
+
+from ..rows import Array
+from ._gaussian import ProbabilisticStart
+from ._pca import LinearStart, pca_start
+
+
+def exponential_start(
+    features: Array, rows: Array, n_components: int, likelihood: str, seed: int
+) -> ProbabilisticStart:
+    r"""Fit a linear model of logits ('bernoulli') or logarithms of rates ('poisson').
+
+    The latents are the principal components of what the encoder sees. For each feature
+    a generalised linear model on them, with a unit Gaussian prior on its loadings, is
+    fitted by Newton's method. The posterior's precision is
+    :math:`I + W\, \mathrm{diag}(w)\, W^\top` with the likelihood's variances `w` at the
+    mean (a Laplace approximation), rotated to be diagonal. Loadings are then shrunk by
+    the one factor that gives the highest evidence lower bound: 0 are features
+    independent of each other, so that the start is not below that.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_samples, n_features)
+        What the encoder sees of the rows.
+    rows : ndarray of shape (n_samples, n_features)
+        The rows as they are: in [0, 1], or counts.
+    n_components : int
+    likelihood : {'bernoulli', 'poisson'}
+    seed : int
+    """
+    pca = pca_start(features, n_components, seed)
+    latents = features @ pca.encoder_weight + pca.encoder_bias
+    loadings, offset = _generalised_linear(latents, rows, likelihood)
+    some = np.random.RandomState(seed).permutation(len(rows))[:1000]
+    starts = [
+        _shrunk(pca, loadings, offset, factor, likelihood)
+        for factor in (1.0, 0.7, 0.5, 0.3, 0.1, 0.0)
+    ]
+    if likelihood == "poisson":  # the offset that is right without latents
+        starts[-1].decoder_bias[:] = np.log(_mean_of_rows(rows))
+    return max(starts, key=lambda s: _bound(s, features[some], rows[some], likelihood))
+
+
+def _shrunk(
+    pca: LinearStart, loadings: Array, offset: Array, factor: float, likelihood: str
+) -> ProbabilisticStart:
+    """Make a start of the latents of PCA and loadings for them, times a factor."""
+    loadings = factor * loadings
+    _, weights = _mean_and_variance(offset, likelihood)
+    information, rotation = np.linalg.eigh((loadings * weights) @ loadings.T)
+    information, rotation = information[::-1].clip(min=0), rotation[:, ::-1]
+    variance = 1 / (1 + information)
+    # Means and variances of the posteriors together make up the prior's variance of 1.
+    shrink = np.sqrt(1 - variance)
+    return ProbabilisticStart(
+        encoder_weight=pca.encoder_weight @ rotation * shrink,
+        encoder_bias=pca.encoder_bias @ rotation * shrink,
+        posterior_variance=variance,
+        decoder_weight=rotation.T @ loadings,
+        decoder_bias=offset.copy(),
+        noise_variance=np.ones(1),
+        residual=np.ones(len(offset)),
+    )
+
+
+def _bound(
+    start: ProbabilisticStart, features: Array, rows: Array, likelihood: str
+) -> float:
+    """Return the mean evidence lower bound, up to what depends on the rows only."""
+    mean = features @ start.encoder_weight + start.encoder_bias
+    variance = start.posterior_variance
+    kl = 0.5 * (np.square(mean) + variance - 1 - np.log(variance)).sum(axis=1).mean()
+    total = 0.0
+    random = np.random.RandomState(0)
+    for _ in range(4):
+        u = mean + np.sqrt(variance) * random.standard_normal(mean.shape)
+        eta = u @ start.decoder_weight + start.decoder_bias
+        normaliser = np.logaddexp(0, eta) if likelihood == "bernoulli" else np.exp(eta)
+        total += float((rows * eta - normaliser).sum(axis=1).mean())
+    return total / 4 - float(kl)
+
+
+def _mean_and_variance(eta: Array, likelihood: str) -> tuple[Array, Array]:
+    """Return the likelihood's mean and variance at natural parameters."""
+    if likelihood == "bernoulli":
+        mean = expit(eta)
+        return mean, np.asarray(mean * (1 - mean))
+    rate = np.exp(eta)
+    return rate, rate
+
+
+def _mean_of_rows(rows: Array) -> Array:
+    """Return the features' means, away from what has no logarithm or logit."""
+    # As if half a row of the average feature had been seen as well.
+    mean: Array = (rows.sum(axis=0) + 0.5 * rows.mean()) / (len(rows) + 0.5)
+    return np.asarray(np.maximum(mean, 1e-6))
+
+
+def _generalised_linear(
+    latents: Array, rows: Array, likelihood: str
+) -> tuple[Array, Array]:
+    """Regress all features on the latents; return loadings (k, p) and offsets (p,)."""
+    design = np.column_stack([np.ones(len(latents)), latents])
+    mean = _mean_of_rows(rows)
+    start = np.log(mean) if likelihood == "poisson" else logit(mean.clip(max=1 - 1e-6))
+    beta = np.zeros((design.shape[1], rows.shape[1]))
+    beta[0] = start
+    prior = np.eye(len(beta))
+    for _ in range(8):
+        expected, weight = _mean_and_variance((design @ beta).clip(-30, 30), likelihood)
+        gradient = design.T @ (rows - expected) - beta
+        gradient[0] += start
+        for j, w in enumerate(weight.T):
+            step = np.linalg.solve((design.T * w) @ design + prior, gradient[:, j])
+            beta[:, j] += step * min(1.0, 2.0 / max(np.abs(step).max(), 1e-300))
+    return beta[1:], beta[0]

@@ -1,0 +1,168 @@
+"""The linear model that an autoencoder starts from, in closed form."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigh
+from sklearn.decomposition import PCA
+
+from ..rows import Array, Rows, as_rows
+
+
+@dataclass(frozen=True)
+class LinearStart:
+    r"""A linear encoder :math:`u = x W_e + b_e`, decoder :math:`\hat x = u W_d + b_d`.
+
+    The latents `u` have unit variance, which suits a network; ``latent_scale`` times
+    `u` is the classic's own latent.
+
+    Attributes
+    ----------
+    encoder_weight : ndarray of shape (n_features, n_components)
+    encoder_bias : ndarray of shape (n_components,)
+    decoder_weight : ndarray of shape (n_components, n_features)
+    decoder_bias : ndarray of shape (n_features,)
+    latent_scale : ndarray of shape (n_components,)
+    residual : float
+        Root mean square of an entry of :math:`x - \hat x` over the rows given.
+    """
+
+    encoder_weight: Array
+    encoder_bias: Array
+    decoder_weight: Array
+    decoder_bias: Array
+    latent_scale: Array
+    residual: float
+
+
+def pca_start(X: Array | Rows, n_components: int, seed: int) -> LinearStart:
+    r"""Solve for the best linear autoencoder: principal component analysis.
+
+    With mean :math:`\mu`, the first k eigenvectors `C` (k, p) of the covariance and
+    the roots `s` of its eigenvalues: :math:`W_e = C^\top / s`,
+    :math:`W_d = \mathrm{diag}(s)\, C` (Baldi & Hornik 1989).
+
+    Parameters
+    ----------
+    X : ndarray or Rows of shape (n_samples, n_features)
+        Rows, near unit scale.
+    n_components : int
+        k. Beyond ``min(X.shape)`` there is no further component: those columns of
+        the encoder and rows of the decoder are zero.
+    seed : int
+        For the randomised solver, which PCA takes on large `X`.
+
+    Returns
+    -------
+    start : LinearStart
+        Its signs are those of :class:`sklearn.decomposition.PCA`.
+    """
+    rows = as_rows(X)
+    n_samples, n_features = rows.shape
+    rank = min(n_components, n_samples, n_features)
+    axes = principal_axes(rows, rank, seed)
+    components = np.zeros((n_components, n_features))
+    components[:rank] = axes.components
+    scale = np.zeros(n_components)
+    scale[:rank] = np.sqrt(axes.variance)
+    scale = never_zero(scale)
+
+    encoder = components.T / scale
+    decoder = scale[:, None] * components
+    return LinearStart(
+        encoder_weight=encoder,
+        encoder_bias=-axes.mean @ encoder,
+        decoder_weight=decoder,
+        decoder_bias=axes.mean,
+        latent_scale=scale,
+        residual=float(np.sqrt(axes.left_over * (1 - 1 / n_samples) / n_features)),
+    )
+
+
+@dataclass(frozen=True)
+class PrincipalAxes:
+    """What PCA finds.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_features,)
+    components : ndarray of shape (rank, n_features)
+        With the signs of :class:`sklearn.decomposition.PCA`.
+    variance : ndarray of shape (rank,)
+        Along each, with n - 1.
+    left_over : float
+        The variance along all others, summed.
+    """
+
+    mean: Array
+    components: Array
+    variance: Array
+    left_over: float
+
+
+def principal_axes(
+    rows: Rows, rank: int, seed: int, max_features: int = 1000
+) -> PrincipalAxes:
+    """Find the first principal axes.
+
+    Parameters
+    ----------
+    rows : Rows
+        Near unit scale.
+    rank : int
+        How many, at most ``min(rows.shape)``.
+    seed : int
+        For PCA's randomised solver.
+    max_features : int, default=1000
+        Features up to which tall data are solved by their covariance, which needs no
+        copy of all rows.
+    """
+    n_samples, n_features = rows.shape
+    if n_samples <= max(500, n_features) or n_features > max_features:
+        with np.errstate(invalid="ignore", divide="ignore"):  # constant X
+            pca = PCA(rank, svd_solver="auto", random_state=seed).fit(rows.dense())
+        # PCA's noise variance is the mean of the variances that it leaves out.
+        left_over = pca.noise_variance_ * (min(rows.shape) - rank)
+        return PrincipalAxes(
+            pca.mean_, pca.components_, pca.explained_variance_, max(left_over, 0.0)
+        )
+    mean, covariance = rows.covariance()
+    covariance *= n_samples / (n_samples - 1)
+    total = float(np.trace(covariance))
+    variance, vectors = eigh(
+        covariance, subset_by_index=(n_features - rank, n_features - 1)
+    )
+    variance, components = variance[::-1].clip(min=0), vectors.T[::-1]
+    largest = np.abs(components).argmax(axis=1)
+    signs = np.sign(components[np.arange(rank), largest])
+    left_over = max(total - float(variance.sum()), 0.0)
+    return PrincipalAxes(mean, components * signs[:, None], variance, left_over)
+
+
+def never_zero(scale: Array) -> Array:
+    """Give a latent of no variance a scale, so that nothing is divided by zero."""
+    return np.maximum(scale, 1e-6 * scale.max()) if scale.any() else scale + 1.0
+
+
+def pca_errors(train: Rows, rows: Rows, n_components: int, seed: int) -> Array:
+    """Return the squared error of rows under PCA of others, for 1, 2, ... components.
+
+    Parameters
+    ----------
+    train, rows : Rows of shape (n_samples, n_features)
+    n_components : int
+    seed : int
+
+    Returns
+    -------
+    errors : ndarray of shape (n_components,)
+        Summed over `rows`. Where `train` has a lower rank, the last ones are equal.
+    """
+    start = pca_start(train, n_components, seed)
+    total, explained = 0.0, np.zeros(n_components)
+    for block in rows.blocks():
+        x = block - start.decoder_bias
+        total += float(np.square(x).sum())
+        latents = x @ start.encoder_weight * start.latent_scale
+        explained += np.square(latents).sum(axis=0)
+    return np.asarray(total - np.cumsum(explained))

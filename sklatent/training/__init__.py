@@ -1,0 +1,5 @@
+"""Training: an epoch loop, the judge of held-out rows, and skorch."""
+
+from ._judge import Judge
+from ._net import check_callbacks, load_net, save_net, skorch_net
+from ._train import Trained, train

@@ -1,0 +1,113 @@
+"""Which state to keep: the rule by which held-out rows judge the training."""
+
+import math
+
+from ..problems import HeldOutScore
+from ..rows import Array
+
+#: How many standard errors a gain must exceed: a one-sided test at the 5% level.
+MARGIN = 1.645
+
+
+class Judge:
+    """Follows the held-out rows' errors from epoch to epoch.
+
+    Parameters
+    ----------
+    start : ndarray of shape (n_held_out,)
+        Each row's error before training.
+    score : HeldOutScore
+        What errors of this kind say.
+    patience : int
+        Epochs without a gain after which to stop.
+    tol : float
+        For `score`: what counts as a gain.
+    keep_all : bool, default=False
+        Whether to keep the errors of all epochs, or of the start and the best only.
+
+    Attributes
+    ----------
+    best_epoch : int
+        The epoch with the least mean error.
+    scores : list of float
+        Of each epoch; the first is before training.
+    errors : dict of int to ndarray
+        Each row's error, by epoch.
+    """
+
+    def __init__(
+        self,
+        start: Array,
+        score: HeldOutScore,
+        patience: int,
+        tol: float,
+        *,
+        keep_all: bool = False,
+    ) -> None:
+        self.score = score
+        self.patience = patience
+        self.tol = tol
+        self.keep_all = keep_all
+        self.errors: dict[int, Array] = {0: start}
+        self.best_epoch = 0
+        self._best_error = self._reference = float(start.mean())
+        self._last_gain = 0
+        self.scores: list[float] = [score.score(self._reference)]
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the start leaves nothing to gain."""
+        return self.score.is_exact(float(self.errors[0].mean()))
+
+    def update(self, errors: Array) -> bool:
+        """Take in the errors after one more epoch; return whether they are the best."""
+        error = float(errors.mean())
+        self.scores.append(self.score.score(error))
+        epoch = len(self.scores) - 1
+        if self._reference - error > self.score.smallest_gain(
+            self._reference, self.tol
+        ):
+            self._reference, self._last_gain = error, epoch
+        better = error < self._best_error
+        if better:
+            self._best_error, self.best_epoch = error, epoch
+            if not self.keep_all:
+                self.errors = {0: self.errors[0]}
+        if better or self.keep_all:
+            self.errors[epoch] = errors
+        return better
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether there was no gain for `patience` epochs, or a non-finite error."""
+        waited = len(self.scores) - 1 - self._last_gain
+        return waited >= self.patience or not math.isfinite(self.scores[-1])
+
+    def epoch_to_keep(self) -> int:
+        """Return the best epoch if it is clearly better than the start, and 0 if not.
+
+        That is, if its gain exceeds ``MARGIN`` standard errors of the paired
+        differences between the rows' errors.
+        """
+        return self.best_epoch if self.is_gain(self.best_epoch) else 0
+
+    def is_gain(self, epoch: int) -> bool:
+        """Return whether an epoch is clearly better than the start."""
+        return self._clearly_less(self.errors[0], self.errors[epoch])
+
+    def accept_if_better(self, errors: Array, epoch: int) -> bool:
+        """Take errors for those of an epoch, if they are clearly less."""
+        if not self._clearly_less(self.errors[epoch], errors):
+            return False
+        self.replace(errors, epoch)
+        return True
+
+    def replace(self, errors: Array, epoch: int) -> None:
+        """Take errors for those of an epoch."""
+        self.errors[epoch] = errors
+        self.scores[epoch] = self.score.score(float(errors.mean()))
+
+    def _clearly_less(self, before: Array, after: Array) -> bool:
+        gain = self.score.gains(before, after)
+        error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
+        return bool(gain.mean() > MARGIN * error)

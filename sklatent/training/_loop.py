@@ -1,0 +1,134 @@
+"""The epoch loop: with or without a judge, for one run or several."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ..plan import Plan
+from ._judge import Judge
+from ._run import Run
+
+State = dict[str, Tensor]
+
+
+class EpochLoop:
+    """Trains runs in step, an epoch at a time, and keeps the states that matter.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        They are trained together.
+    n_epochs : int
+        At most.
+    plan : Plan
+        For the progress bar.
+    label : str
+        Of that bar.
+    score : callable
+        Makes a score of a training loss, for the bar.
+    judge : Judge or None
+        Chooses the best epoch, and stops. Without one the last epoch is the best.
+
+    Attributes
+    ----------
+    loss_curve : list of float
+        The mean training loss of each epoch.
+    kept : dict of int to list of State
+        The states of the start and of the best epoch.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        n_epochs: int,
+        plan: Plan,
+        label: str,
+        score: Callable[[float], float],
+        judge: Judge | None = None,
+    ) -> None:
+        self.runs = runs
+        self.n_epochs = n_epochs
+        self.plan = plan
+        self.label = label
+        self.score = score
+        self.judge = judge
+        self.loss_curve: list[float] = []
+        self.kept = {0: [run.state() for run in runs]}
+        #: Of each epoch, to find the one that a callback goes back to.
+        self.fingerprints = [runs[0].fingerprint()]
+        self._watched = any(run.watched for run in runs)
+
+    def run(self) -> None:
+        """Train until held-out rows see no more gain or a callback stops it."""
+        with _progress(self.label, self.n_epochs, self.plan) as show:
+            for epoch in range(1, self.n_epochs + 1):
+                go_on = [run.epoch() for run in self.runs]
+                if not all(run.finished for run in self.runs):
+                    break  # a part of an epoch: the states kept are those before it
+                loss = float(np.mean([run.train_loss for run in self.runs]))
+                self.loss_curve.append(loss)
+                self._keep(epoch)
+                scores = None if self.judge is None else self.judge.scores
+                show(self.score(loss), None if scores is None else scores[-1])
+                judged_enough = self.judge is not None and self.judge.should_stop
+                if judged_enough or not all(go_on) or not math.isfinite(loss):
+                    break
+
+    def _keep(self, epoch: int) -> None:
+        if self._watched:
+            self.fingerprints.append(self.runs[0].fingerprint())
+        if self.judge is not None:
+            errors = np.concatenate([run.errors() for run in self.runs])
+            if not self.judge.update(errors):
+                return
+        elif not self._watched:
+            return  # nobody can stop within an epoch
+        self.kept = {0: self.kept[0], epoch: [run.state() for run in self.runs]}
+
+    def load(self, epoch: int) -> None:
+        """Put all runs in the state of a kept epoch."""
+        for run, state in zip(self.runs, self.kept[epoch], strict=True):
+            run.load(state)
+
+    def go_back_to_last_epoch(self) -> None:
+        """Undo the part of an epoch within which a callback stopped."""
+        if not self.runs[0].finished:
+            self.load(len(self.loss_curve))
+
+    def changed_since(self, fingerprint: tuple[float, float]) -> bool:
+        """Return whether a callback has loaded another state when training ended.
+
+        ``EarlyStopping(load_best=True)`` and ``Checkpoint(load_best=True)`` do.
+        """
+        return self._watched and self.runs[0].fingerprint() != fingerprint
+
+    def epoch_now(self) -> int | None:
+        """Return the epoch in whose state the first run is; None if in no such one."""
+        now = self.runs[0].fingerprint()
+        same = [i for i, known in enumerate(self.fingerprints) if known == now]
+        return same[-1] if same else None
+
+
+@contextmanager
+def _progress(
+    label: str, n_epochs: int, plan: Plan
+) -> Iterator[Callable[[float, float | None], None]]:
+    """Show a bar with epoch, scores and time, if `verbose`."""
+    with tqdm(
+        total=n_epochs, desc=label, unit="epoch", disable=not plan.verbose
+    ) as bar:
+
+        def show(train_score: float, score: float | None) -> None:
+            if bar.disable:
+                return
+            scores = {"train": f"{train_score:.4f}"}
+            if score is not None:
+                scores["validation"] = f"{score:.4f}"
+            bar.set_postfix(scores, refresh=False)
+            bar.update()
+
+        yield show

@@ -1,0 +1,316 @@
+"""The engine: one net trained on one part of the rows, an epoch at a time.
+
+This is the only file that imports skorch.
+"""
+
+import itertools
+import math
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from skorch.dataset import Dataset as SkorchDataset
+from skorch.exceptions import SkorchException
+from skorch.helper import predefined_split
+from skorch.history import History
+from torch import nn
+from torch.utils.data import DataLoader
+
+from ..nn import (
+    Batch,
+    FlatAdamW,
+    LatentModel,
+    Loss,
+    load_module,
+    save_module,
+)
+from ..plan import Plan
+from ..problems import Problem
+from ..rows import HeldOutRows, Rows, RowsInOrder, Shuffled, TrainingRows
+from ._schedule import one_cycle
+
+#: Rows that are judged at once, at least.
+JUDGED = 1024
+
+
+class _Training(TrainingRows, SkorchDataset):
+    """Training rows, which skorch's callbacks know for a dataset of theirs."""
+
+
+class _HeldOut(HeldOutRows, SkorchDataset):
+    """Held-out rows, the same."""
+
+
+class TrainingNet(NeuralNet):
+    """A NeuralNet that trains a `LatentModel` on batches of scaled rows.
+
+    Its learning rate follows one cycle. Networks whose gradient is written out need no
+    autograd. And where no callbacks of the user's watch the batches, skorch and its
+    history hear of the epochs only: that takes half the time where networks are small.
+    """
+
+    def prepare(self, loss: Loss, n_steps: int, *, watched: bool) -> None:
+        """Begin a cycle of so many steps."""
+        self.loss_ = loss
+        self.n_steps_ = n_steps
+        self.steps_ = itertools.count()
+        self.done_ = 0.0
+        self.watched_ = watched
+        self.by_hand_ = False
+        self.least_: dict[str, float] = {}
+        self.row_errors_: list[NDArray[np.float64]] = []
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Return our batches of our rows, and a DataLoader of a callback's."""
+        if isinstance(dataset, TrainingRows):
+            return super().get_iterator(dataset, training)
+        return DataLoader(dataset, batch_size=JUDGED)
+
+    def run_single_epoch(
+        self,
+        iterator: Any,
+        training: bool,
+        prefix: str,
+        step_fn: Callable[..., Any],
+        **fit_params: Any,
+    ) -> None:
+        """Train on, or judge, all batches."""
+        if iterator is None:
+            return
+        self.row_errors_ = []
+        self.by_hand_ = self.module_.has_manual_backward
+        if not self.by_hand_:  # ours have no part that knows a mode
+            self._set_training(training)
+        if self.watched_:
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            return
+        # One tensor, read once: to read each loss would wait for the device, and many
+        # small tensors would lie between the large ones and take up their memory.
+        total = torch.zeros((), dtype=torch.float32, device=self.device)
+        n = 0
+        short = training and self.by_hand_
+        step = self._short_step if short else step_fn
+        with torch.set_grad_enabled(not short):
+            for batch in iterator:
+                if training:
+                    self._next()
+                size = batch.target.shape[0]  # len takes a microsecond more
+                total.add_(step(batch, **fit_params)["loss"].detach(), alpha=size)
+                n += size
+        # What skorch's own callbacks make of the batches: they find none.
+        name, loss = prefix + "_loss", float(total) / n
+        self.history.record(name, loss)
+        self.history.record(name + "_best", loss < self.least_.get(name, math.inf))
+        self.history.record(prefix + "_batch_count", len(iterator))
+        self.least_[name] = min(self.least_.get(name, math.inf), loss)
+
+    def train_epoch(self, rows: TrainingRows, pressed: Sequence[int]) -> bool:
+        """Train for one epoch; return False where a callback wants to stop.
+
+        skorch's own ``fit`` takes every KeyboardInterrupt for a wish to stop, the
+        user's Ctrl-C as well, which must not end in a fitted estimator.
+
+        Parameters
+        ----------
+        rows : TrainingRows
+            What to train on.
+        pressed : sequence
+            Not empty once the user has pressed Ctrl-C.
+        """
+        try:
+            self.fit_loop(rows, epochs=1)
+        except KeyboardInterrupt as interrupt:
+            raised = traceback.walk_tb(interrupt.__traceback__)
+            inside = [frame.f_locals.get("self") for frame, _ in raised]
+            if pressed or not any(isinstance(s, Callback) for s in inside):
+                raise
+            return False
+        except (KeyError, SkorchException) as error:
+            if "valid" not in str(error) or self.train_split is not None:
+                raise
+            raise ValueError(
+                f"A callback asks for validation figures ({error}), and no rows are "
+                "held out of the training of the final model; early_stopping=True "
+                "holds some out."
+            ) from error
+        return True
+
+    def on_batch_begin(
+        self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any
+    ) -> None:
+        """Set what changes from step to step, before the user's callbacks do."""
+        super().on_batch_begin(net, batch=batch, training=training, **kwargs)
+        if training:
+            self._next()
+
+    def _next(self) -> None:
+        step = next(self.steps_)
+        for group in self.optimizer_.param_groups:
+            group["lr"] = self.lr * one_cycle(step / self.n_steps_)
+        self.done_ = (step + 1) / self.n_steps_
+
+    def train_step(self, batch: Any, **fit_params: Any) -> Any:
+        """Make one step."""
+        if self.watched_:
+            return super().train_step(batch, **fit_params)
+        step = self.train_step_single(batch, **fit_params)
+        self.optimizer_.advance()
+        return step
+
+    def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:  # noqa: ARG002
+        """Compute the loss of a batch and its gradient."""
+        if self.by_hand_:
+            with torch.no_grad():
+                step = self._by_hand(batch)
+        else:
+            self.optimizer_.clear()
+            output = self.module_.forward_scaled(batch)
+            loss = self.loss_(output, batch, self.done_)
+            loss.backward()  # type: ignore[no-untyped-call]
+            step = {"loss": loss, "output": output}
+        return self._shown(step)
+
+    def _by_hand(self, batch: Batch) -> dict[str, Any]:
+        output, tape = self.module_.forward_with_tape(batch)
+        loss, grad = self.loss_.gradient(output, batch, self.done_)
+        self.module_.backward(tape, grad)
+        return {"loss": loss, "output": output}
+
+    def _short_step(self, batch: Batch) -> dict[str, Any]:
+        step = self._by_hand(batch)
+        self.optimizer_.advance()
+        return step
+
+    def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:  # noqa: ARG002
+        """Compute the loss of held-out rows, and keep each row's error."""
+        self._set_training(False)
+        with torch.no_grad():
+            output = self.module_.forward_scaled(batch)
+            loss = self.loss_(output, batch, self.done_)
+            errors = self.loss_.rows(output, batch)
+            self.row_errors_.append(errors.cpu().double().numpy())
+            return self._shown({"loss": loss, "output": output})
+
+    def _shown(self, step: dict[str, Any]) -> dict[str, Any]:
+        """Show callbacks the reconstruction, in the units of the data."""
+        output = step.pop("output")
+        if self.watched_:
+            with torch.no_grad():
+                rows = self.module_.reconstruction(output)
+                exact = rows if rows.device.type == "mps" else rows.double()
+                step["y_pred"] = self.module_.to_units(exact)
+        return step
+
+
+@dataclass(frozen=True)
+class Log:
+    """What skorch has noted of a training.
+
+    Attributes
+    ----------
+    history : list of dict
+        One for each epoch.
+    callbacks : list of (name, callback)
+        As they are after it, skorch's own ones too.
+    """
+
+    history: list[dict[str, Any]]
+    callbacks: list[tuple[str, Any]]
+
+
+def training_rows(
+    rows: Rows, held_out: Rows | None, problem: Problem, plan: Plan
+) -> tuple[TrainingRows, HeldOutRows | None]:
+    """Return rows and held-out rows as datasets."""
+    training = _Training(rows, problem.inputs, plan.seed, plan.device)
+    if held_out is None:
+        return training, None
+    return training, _HeldOut(held_out, problem.inputs, plan.seed + 1, plan.device)
+
+
+def training_net(
+    model: nn.Module, plan: Plan, held_out: HeldOutRows | None, callbacks: Sequence[Any]
+) -> TrainingNet:
+    """Return a net that trains a model, and judges it on held-out rows."""
+    split = None if held_out is None else predefined_split(held_out)
+    net: TrainingNet = TrainingNet(
+        model,
+        criterion=nn.MSELoss,  # skorch asks for one; the loss is the problem's
+        optimizer=FlatAdamW,
+        optimizer__weight_decay=plan.weight_decay,
+        optimizer__eps=1e-15,
+        optimizer__fused=plan.device.type in ("cpu", "cuda"),
+        lr=plan.learning_rate,
+        batch_size=plan.batch_size,
+        iterator_train=Shuffled,
+        iterator_valid=RowsInOrder,
+        iterator_valid__batch_size=max(plan.batch_size, JUDGED),
+        train_split=split,
+        device=plan.device,
+        callbacks=callbacks,
+        callbacks__print_log=None,
+        verbose=0,
+    ).initialize()
+    return net
+
+
+def skorch_net(model: LatentModel, log: Log, settings: dict[str, Any]) -> NeuralNet:
+    """Return the fitted model as a net of skorch's.
+
+    Its criterion is the mean squared error of rows in the units of the data.
+
+    Parameters
+    ----------
+    model : LatentModel
+        The fitted model.
+    log : Log
+        The history and callbacks of its training.
+    settings : dict
+        Parameters of the net.
+    """
+    net = NeuralNet(
+        model,
+        criterion=nn.MSELoss,
+        optimizer=torch.optim.AdamW,
+        train_split=None,
+        device="cpu",
+        callbacks__print_log=None,
+        verbose=0,
+        **settings,
+    ).initialize()
+    net.history_ = History(log.history)
+    net.callbacks_ = log.callbacks
+    return net
+
+
+def save_net(net: NeuralNet) -> dict[str, Any]:
+    """Return a net as plain arrays and what describes it."""
+    return {
+        "model": save_module(net.module_),
+        "log": Log(net.history.to_list(), net.callbacks_),
+        "settings": {name: getattr(net, name) for name in ("lr", "batch_size")},
+    }
+
+
+def load_net(saved: dict[str, Any]) -> NeuralNet:
+    """Return the net that `save_net` was given."""
+    return skorch_net(load_module(saved["model"]), saved["log"], saved["settings"])
+
+
+def check_callbacks(callbacks: Sequence[Any] | None) -> None:
+    """Raise ValueError unless all are skorch's callbacks."""
+    for item in callbacks or []:
+        pair = isinstance(item, tuple | list) and len(item) == 2
+        callback = item[1] if pair else item
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise ValueError(
+                f"callbacks must be skorch callbacks or (name, callback) pairs; got "
+                f"{item!r}."
+            )

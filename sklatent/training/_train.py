@@ -1,0 +1,161 @@
+"""A fit from start to end: search, final training, and the model that is kept."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from .. import runtime
+from ..nn import LatentModel
+from ..plan import Plan
+from ..problems import Problem
+from ..rows import Indices, Rows
+from ._loop import EpochLoop
+from ._net import Log
+from ._run import Run
+from ._search import Search
+
+
+@dataclass
+class Trained:
+    """A model in the state that was kept, and how it got there.
+
+    Attributes
+    ----------
+    model : LatentModel
+        On the CPU, in the dtype of the rows.
+    log : Log
+        What skorch and the callbacks have noted.
+    best_iteration : int
+        The epoch of that state; 0 is the start.
+    loss_curve : list of float
+        The training loss of each epoch.
+    validation_scores : list of float or None
+        The held-out rows' score, before training and after each epoch.
+    judged : list of (LatentModel, indices)
+        Models in the state of that epoch, and the rows held out of their training.
+    """
+
+    model: LatentModel
+    log: Log
+    best_iteration: int
+    loss_curve: list[float]
+    validation_scores: list[float] | None = None
+    judged: list[tuple[LatentModel, Indices]] = field(default_factory=list)
+
+
+def train(problem: Problem, plan: Plan, data: Rows) -> Trained:
+    """Train a model and keep its best state.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to train, and for what.
+    plan : Plan
+        How.
+    data : Rows
+        The rows.
+
+    Raises
+    ------
+    ValueError
+        If the training loss becomes non-finite and there are no held-out rows to say
+        which earlier state was good.
+    """
+    if plan.flops_of_a_step:
+        runtime.choose_threads(plan.flops_of_a_step)
+    search = Search(problem, plan, data) if plan.splits.pairs else None
+    if search is not None and not plan.splits.refit:
+        final = Final(search.runs[0], search.epoch, search.loss_curve)
+    else:
+        final = train_on_all(problem, plan, data, search)
+    dtype = torch.float32 if data.scale.mean.dtype == np.float32 else torch.float64
+    trained = Trained(
+        model=final.run.finish(dtype),
+        log=final.run.log(),
+        best_iteration=final.epoch,
+        loss_curve=final.loss_curve,
+    )
+    if search is not None:
+        trained.loss_curve = search.loss_curve
+        trained.validation_scores = search.judge.scores
+        pairs = zip(search.runs, plan.splits.pairs, strict=True)
+        trained.judged = [(run.model, held_out) for run, (_, held_out) in pairs]
+    return trained
+
+
+@dataclass(frozen=True)
+class Final:
+    """A run on all rows, the epoch in whose state it is, and its losses."""
+
+    run: Run
+    epoch: int
+    loss_curve: list[float]
+
+
+def train_on_all(
+    problem: Problem,
+    plan: Plan,
+    data: Rows,
+    search: Search | None = None,
+) -> Final:
+    """Train on all rows for one cycle of the learning rate.
+
+    Parameters
+    ----------
+    problem, plan, data
+        As for `train`.
+    search : Search or None
+        What chose the number of epochs. Without it they are the plan's, none where
+        that says that the start is the model.
+    """
+    n_epochs = plan.max_iter if search is None else search.epoch
+    if not plan.splits.refit:
+        n_epochs = 0
+    run = Run(problem, plan, data, data, None, n_epochs, watched=True)
+    if n_epochs == 0:
+        return Final(run, 0, [])
+    loop = EpochLoop(
+        [run],
+        n_epochs,
+        plan,
+        "training",
+        lambda loss: score.score(loss * data.shape[1]),
+    )
+    score = problem.held_out_score(run.probe.target)
+    before = run.loss_now()
+    with run.training():
+        loop.run()
+        _check_losses(loop.loss_curve, plan)
+        loop.go_back_to_last_epoch()
+        if search is not None and len(loop.loss_curve) == search.epoch:
+            run.solve_last_layer(search.ridge)
+        kept = run.fingerprint()
+    _check_end(before, run.loss_now(), plan)
+    last = len(loop.loss_curve)
+    epoch = loop.epoch_now() if loop.changed_since(kept) else last
+    if search is None:
+        return Final(run, last if epoch is None else epoch, loop.loss_curve)
+    if epoch == search.epoch or (epoch and search.judge.is_gain(epoch)):
+        return Final(run, epoch, loop.loss_curve)
+    loop.load(0)  # a state that no held-out row has judged, or judged well
+    return Final(run, 0, loop.loss_curve)
+
+
+def _check_losses(losses: list[float], plan: Plan) -> None:
+    if losses and not math.isfinite(losses[-1]):
+        raise ValueError(
+            f"The training loss became {losses[-1]} in epoch {len(losses)} at "
+            f"learning_rate={plan.learning_rate}; use a smaller one."
+        )
+
+
+def _check_end(before: float, after: float, plan: Plan) -> None:
+    """Raise where the last step went wrong, whose loss is that before it."""
+    if not after < before + 1e6 * max(1.0, abs(before)):
+        raise ValueError(
+            f"Training at learning_rate={plan.learning_rate} ended with a loss of "
+            f"{after:.3g}, far above the {before:.3g} of the start; use a smaller "
+            "learning_rate."
+        )
