@@ -69,7 +69,7 @@ class EpochLoop:
                 go_on = [run.epoch() for run in self.runs]
                 if not all(run.finished for run in self.runs):
                     break  # a part of an epoch: the states kept are those before it
-                loss = float(np.mean([run.train_loss for run in self.runs]))
+                loss = sum(run.train_loss for run in self.runs) / len(self.runs)
                 self.loss_curve.append(loss)
                 self._keep(epoch)
                 scores = None if self.judge is None else self.judge.scores

@@ -3,7 +3,6 @@
 This is the only file that imports skorch.
 """
 
-import itertools
 import math
 import traceback
 from collections.abc import Callable, Sequence
@@ -33,7 +32,7 @@ from ..nn import (
 from ..plan import Plan
 from ..problems import Problem
 from ..rows import HeldOutRows, Rows, RowsInOrder, Shuffled, TrainingRows
-from ._schedule import one_cycle
+from ._schedule import OneCycle
 
 #: Rows that are judged at once, at least.
 JUDGED = 1024
@@ -58,9 +57,7 @@ class TrainingNet(NeuralNet):
     def prepare(self, loss: Loss, n_steps: int, *, watched: bool) -> None:
         """Begin a cycle of so many steps."""
         self.loss_ = loss
-        self.n_steps_ = n_steps
-        self.steps_ = itertools.count()
-        self.done_ = 0.0
+        self.cycle_ = OneCycle(self.optimizer_, self.lr, n_steps)
         self.watched_ = watched
         self.by_hand_ = False
         self.least_: dict[str, float] = {}
@@ -84,7 +81,8 @@ class TrainingNet(NeuralNet):
         if iterator is None:
             return
         self.row_errors_ = []
-        self.by_hand_ = self.module_.has_manual_backward
+        if training:
+            self.by_hand_ = self.module_.has_manual_backward
         if not self.by_hand_:  # ours have no part that knows a mode
             self._set_training(training)
         if self.watched_:
@@ -99,7 +97,7 @@ class TrainingNet(NeuralNet):
         with torch.set_grad_enabled(not short):
             for batch in iterator:
                 if training:
-                    self._next()
+                    self.cycle_.next_step()
                 size = batch.target.shape[0]  # len takes a microsecond more
                 total.add_(step(batch, **fit_params)["loss"].detach(), alpha=size)
                 n += size
@@ -147,13 +145,7 @@ class TrainingNet(NeuralNet):
         """Set what changes from step to step, before the user's callbacks do."""
         super().on_batch_begin(net, batch=batch, training=training, **kwargs)
         if training:
-            self._next()
-
-    def _next(self) -> None:
-        step = next(self.steps_)
-        for group in self.optimizer_.param_groups:
-            group["lr"] = self.lr * one_cycle(step / self.n_steps_)
-        self.done_ = (step + 1) / self.n_steps_
+            self.cycle_.next_step()
 
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
         """Make one step."""
@@ -171,14 +163,14 @@ class TrainingNet(NeuralNet):
         else:
             self.optimizer_.clear()
             output = self.module_.forward_scaled(batch)
-            loss = self.loss_(output, batch, self.done_)
+            loss = self.loss_(output, batch, self.cycle_.done)
             loss.backward()  # type: ignore[no-untyped-call]
             step = {"loss": loss, "output": output}
         return self._shown(step)
 
     def _by_hand(self, batch: Batch) -> dict[str, Any]:
         output, tape = self.module_.forward_with_tape(batch)
-        loss, grad = self.loss_.gradient(output, batch, self.done_)
+        loss, grad = self.loss_.gradient(output, batch, self.cycle_.done)
         self.module_.backward(tape, grad)
         return {"loss": loss, "output": output}
 
@@ -189,10 +181,11 @@ class TrainingNet(NeuralNet):
 
     def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:  # noqa: ARG002
         """Compute the loss of held-out rows, and keep each row's error."""
-        self._set_training(False)
+        if not self.by_hand_:
+            self._set_training(False)
         with torch.no_grad():
             output = self.module_.forward_scaled(batch)
-            loss = self.loss_(output, batch, self.done_)
+            loss = self.loss_(output, batch, self.cycle_.done)
             errors = self.loss_.rows(output, batch)
             self.row_errors_.append(errors.cpu().double().numpy())
             return self._shown({"loss": loss, "output": output})

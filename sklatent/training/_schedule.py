@@ -1,6 +1,41 @@
 """The learning rate over the steps of a training."""
 
 import math
+from typing import Any
+
+
+class OneCycle:
+    """Sets an optimiser's learning rate from step to step, over one cycle.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+        Of which the rate is set.
+    largest : float
+        The largest rate.
+    n_steps : int
+        The length of the cycle.
+
+    Attributes
+    ----------
+    done : float
+        The share of the steps that are made, the present one included.
+    """
+
+    def __init__(self, optimizer: Any, largest: float, n_steps: int) -> None:
+        self.groups: list[dict[str, Any]] = optimizer.param_groups
+        self.largest = largest
+        self.n_steps = n_steps
+        self.step = 0
+        self.done = 0.0
+
+    def next_step(self) -> None:
+        """Set the rate of the next step."""
+        rate = self.largest * one_cycle(self.step / self.n_steps)
+        for group in self.groups:
+            group["lr"] = rate
+        self.step += 1
+        self.done = self.step / self.n_steps
 
 
 def one_cycle(done: float) -> float:
