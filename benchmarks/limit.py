@@ -4,7 +4,9 @@ For each data set: the floating-point operations of one step of the network that
 loops of speed.py train, the rate at which this machine's matrix product does them at
 these shapes with one and two threads, and from both the shortest possible step. Then
 whole fits with one thread, per step, as multiples of that; and where the time of a step
-of Autoencoder goes: its parts timed alone, with warm caches, and what is left.
+of Autoencoder goes: its parts timed alone, with warm caches, and what is left. Last,
+the four parts in one go: with the gradient as the package writes it out, and with the
+same gradient called by autograd, from a torch.autograd.Function for each map.
 
     python benchmarks/limit.py [--repeats 3] [--data digits mnist]
 """
@@ -21,8 +23,9 @@ import speed
 import torch
 from speed import BATCH, HIDDEN, K
 from threadpoolctl import threadpool_limits
+from torch.nn.functional import mse_loss
 
-from sklatent.nn import FlatAdamW
+from sklatent.nn import Batch, FlatAdamW, SquaredError
 
 EPOCHS = {
     "digits": 15,
@@ -89,26 +92,68 @@ def timed(function, rounds):
     return min(times)
 
 
+class MapFunction(torch.autograd.Function):
+    """A map of the model for autograd, with the gradient that the package has.
+
+    The token is a tensor that requires a gradient, so that backward is called where
+    the rows require none.
+    """
+
+    @staticmethod
+    def forward(ctx, x, token, part):  # noqa: ARG004
+        """Map rows, and keep what `backward` needs."""
+        y, ctx.tape = part.forward_with_tape(x)
+        ctx.part = part
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        """Set the gradients of the weights, and return that of the rows, if needed."""
+        to_input = ctx.needs_input_grad[0]
+        return ctx.part.backward(ctx.tape, grad, to_input=to_input), None, None
+
+
 def where_time_goes(X, step):
     """Print the parts of a step of Autoencoder."""
     model = speed.autoencoder(X[:2000], 1)
-    module, loss = model.net_.module_.float().train(), model.net_.criterion_
+    module, loss = model.net_.module_.float().train(), SquaredError()
     settings = {"lr": 1e-9, "eps": 1e-15, "fused": True}
     optimizer = FlatAdamW([{"params": list(module.parameters())}], **settings)
     x = torch.randn(BATCH, X.shape[1])
+    batch, token = Batch(x, x), torch.zeros((), requires_grad=True)
     rounds = max(30, int(3e5 / X.shape[1] / 10))
+
+    def written_out():
+        output, tape = module.forward_with_tape(batch)
+        _, grad = loss.gradient(output, batch)
+        module.backward(tape, grad)
+        optimizer.advance()
+
+    def with_functions():
+        latents = MapFunction.apply(x, token, module.encoder)
+        output = MapFunction.apply(latents, token, module.decoder)
+        mse_loss(output, x).backward()
+        optimizer.advance()
+
     with torch.no_grad():
-        output, tapes = module.record(x)
-        _, grad = loss.gradient(output, x)
+        output, tape = module.forward_with_tape(batch)
+        _, grad = loss.gradient(output, batch)
         parts = {
-            "forward": timed(lambda: module.record(x), rounds),
-            "loss": timed(lambda: loss.gradient(output, x), rounds),
-            "backward": timed(lambda: module.pull(tapes, grad), rounds),
+            "forward": timed(lambda: module.forward_with_tape(batch), rounds),
+            "loss": timed(lambda: loss.gradient(output, batch), rounds),
+            "backward": timed(lambda: module.backward(tape, grad), rounds),
             "Adam": timed(optimizer.advance, rounds),
         }
+        whole = timed(written_out, rounds)
+    function = timed(with_functions, rounds)
     parts["rows, cold caches, skorch"] = step - sum(parts.values())
     shown = ", ".join(f"{name} {value * 1e6:.0f}" for name, value in parts.items())
-    print(f"  a step of Autoencoder, µs: {shown}", flush=True)
+    print(f"  a step of Autoencoder, µs: {shown}")
+    print(
+        f"  the four parts in one go: written out: {whole * 1e6:.0f} µs, "
+        f"with autograd.Function: {function * 1e6:.0f} µs",
+        flush=True,
+    )
 
 
 def report(name, repeats):

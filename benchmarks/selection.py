@@ -20,7 +20,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from sklatent import Autoencoder
-from sklatent._selection import Judge
+from sklatent.training import Judge
 
 MARGINS = (0, 1, 1.645, 2)
 
@@ -28,13 +28,13 @@ MARGINS = (0, 1, 1.645, 2)
 def record_margin(seen):
     """Make the judge keep the best epoch and note its gain in standard errors."""
 
-    def verdict(judge):
-        gain = judge.start - judge.best
+    def epoch_to_keep(judge):
+        gain = judge.errors[0] - judge.errors[judge.best_epoch]
         error = gain.std(ddof=1) / math.sqrt(len(gain))
         seen.append(gain.mean() / error if error > 0 else 0.0)
-        return judge.best_iteration
+        return judge.best_epoch
 
-    return mock.patch.object(Judge, "verdict", verdict)
+    return mock.patch.object(Judge, "epoch_to_keep", epoch_to_keep)
 
 
 def evaluate(name, scaling, n_components, seed):

@@ -187,15 +187,15 @@ def autoencoder(X, epochs, **kwargs):
     ).fit(X)
 
 
-def without_halves(X, epochs):
+def without_bfloat16(X, epochs):
     """Ours, as on a processor that does not multiply bfloat16."""
-    with mock.patch("sklatent.nn._mlp.HALVES", False):
+    with mock.patch("sklatent.nn._mlp.HAS_BFLOAT16", False):
         autoencoder(X, epochs)
 
 
 FITS = {
     "Autoencoder": autoencoder,
-    "  without bfloat16": without_halves,
+    "  without bfloat16": without_bfloat16,
     "tensor loop, Adam": tensor_loop,
     "tensor loop, fused Adam": lambda X, e: tensor_loop(X, e, fused=True),
     "DataLoader loop": loader_loop,
@@ -359,7 +359,7 @@ def spin():
 
 @contextmanager
 def busy(n_processes):
-    """Let other processes want the processors as well."""
+    """Let other processes keep the processors busy as well."""
     others = [multiprocessing.Process(target=spin) for _ in range(n_processes)]
     for other in others:
         other.start()

@@ -60,7 +60,7 @@ def split(name, scaling, seed):
 
 
 def mixture(X, seed):
-    """A mixture of as many Gaussians as BIC wants, up to ten."""
+    """A mixture of as many Gaussians as BIC chooses, up to ten."""
     # Full covariances where the rows can tell them, diagonal ones elsewhere.
     n, p = X.shape
     kind = "full" if n > 10 * p else "diag"

@@ -268,7 +268,8 @@ def test_a_module_of_the_users_own_is_pickled_as_it_is(digits, tmp_path):
         "from torch import nn\n"
         "class Encoder(nn.Sequential):\n"
         "    def __init__(self, p, k):\n"
-        "        super().__init__(nn.Linear(p, 8), nn.BatchNorm1d(8), nn.Linear(8, k))\n"
+        "        layers = nn.Linear(p, 8), nn.BatchNorm1d(8), nn.Linear(8, k)\n"
+        "        super().__init__(*layers)\n"
     )
     code = (
         "import pickle, numpy as np; from sklearn.datasets import load_digits;"

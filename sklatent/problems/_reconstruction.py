@@ -25,6 +25,7 @@ from ..nn import (
 from ..plan import Plan
 from ..rows import CorruptedInputs, NestedDropout, Rows
 from ..starts import LinearStart, denoiser_start, pca_start
+from ._held_out import ExplainedVariance, HeldOutScore
 from ._networks import Networks, share_unused
 from ._problem import Problem
 
@@ -35,6 +36,7 @@ def reconstruction_problem(
     *,
     corruption: Callable[[Rows], Corruption] | None = None,
     loss: Loss | None = None,
+    held_out_score: Callable[..., HeldOutScore] = ExplainedVariance.of,
 ) -> Problem:
     """Return the problem of reconstructing rows, from corrupted copies if asked for.
 
@@ -48,6 +50,8 @@ def reconstruction_problem(
         Makes the noise of what the encoder is shown, for the rows given.
     loss : Loss or None
         Of scaled rows; None is the squared error.
+    held_out_score : callable
+        What errors of this loss say, as in `Problem`.
     """
 
     def start(rows: Rows) -> LinearStart | None:
@@ -63,6 +67,7 @@ def reconstruction_problem(
         module=lambda solved, rows: autoencoder(plan, solved, rows),
         loss=SquaredError() if loss is None else loss,
         inputs=(*corrupted, *nested_dropout(plan)),
+        held_out_score=held_out_score,
         reading=ReconstructionReading(
             ordered=plan.prefixes is not None,
             start_is_in_frame=plan.linear_start and corruption is None,

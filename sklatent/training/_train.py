@@ -131,8 +131,8 @@ def train_on_all(
         loop.go_back_to_last_epoch()
         if search is not None and len(loop.loss_curve) == search.epoch:
             run.solve_last_layer(search.ridge)
+        _check_end(before, run.loss_now(), plan)
         kept = run.fingerprint()
-    _check_end(before, run.loss_now(), plan)
     last = len(loop.loss_curve)
     epoch = loop.epoch_now() if loop.changed_since(kept) else last
     if search is None:

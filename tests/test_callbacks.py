@@ -1,0 +1,197 @@
+"""Callbacks of skorch: what they see, and what stops or changes the training."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    PrintLog,
+)
+
+from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
+from sklatent.plan import choose_splits, seed_of
+
+QUICK = {"hidden_layer_sizes": (32,), "max_iter": 6, "random_state": 0}
+CLASSES = [Autoencoder, DenoisingAutoencoder, VariationalAutoencoder]
+
+
+def mean_error(net, X, y):
+    return float(np.square(net.predict(X) - y).mean())
+
+
+class Weights(Callback):
+    """Keeps what `net.predict` gives after each epoch."""
+
+    def on_train_begin(self, net, X=None, **kwargs):
+        self.rows = X.X
+        self.predicted = [net.predict(self.rows)]
+
+    def on_epoch_end(self, net, **kwargs):
+        self.predicted.append(net.predict(self.rows))
+
+
+@pytest.mark.parametrize("model", CLASSES)
+def test_scores_of_epochs_are_in_units_of_the_data(digits, model):
+    options = {"lower_is_better": False}
+    neg = "neg_mean_squared_error"
+    callbacks = [
+        EpochScoring(neg, name="cached", **options),
+        EpochScoring(neg, name="predicted", use_caching=False, **options),
+        EpochScoring(neg, name="train", on_train=True, **options),
+        EpochScoring(mean_error, name="own", use_caching=False),
+    ]
+    X = 10 * digits + 500
+    fitted = model(4, callbacks=callbacks, **QUICK).fit(X)
+    last = fitted.net_.history[-1]
+    assert last["own"] == pytest.approx(-last["predicted"])
+    # 100 times the errors of pixels, which PCA leaves some 9 of.
+    for name in ("cached", "predicted", "train"):
+        assert -1500 < last[name] < -600
+    if model is Autoencoder:  # the others are shown something else than the rows
+        assert last["cached"] == pytest.approx(last["predicted"], rel=1e-4)
+
+
+@pytest.mark.parametrize("model", CLASSES)
+def test_the_net_predicts_in_training(digits, model):
+    fitted = model(4, callbacks=[Weights()], early_stopping=False, **QUICK).fit(digits)
+    (watched,) = (c for _, c in fitted.net_.callbacks_ if isinstance(c, Weights))
+    assert_array_equal(watched.rows, digits)
+    assert len(watched.predicted) == 7
+    assert_allclose(watched.predicted[-1], fitted.reconstruct(digits), atol=1e-3)
+
+
+class Stops(Callback):
+    def __init__(self, epoch, within=False):
+        self.epoch = epoch
+        self.within = within
+
+    def on_epoch_end(self, net, **kwargs):
+        if not self.within and len(net.history) == self.epoch:
+            raise KeyboardInterrupt
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        n_batches = len(net.history[-1]["batches"])
+        if (
+            self.within
+            and training
+            and len(net.history) == self.epoch
+            and n_batches > 1
+        ):
+            raise KeyboardInterrupt
+
+
+class LoadsNoise(Callback):
+    """Ends the training in a state that no epoch has ended in, and that is no good."""
+
+    def on_train_end(self, net, **kwargs):
+        for parameter in net.module_.parameters():
+            parameter.data.add_(0.5)
+
+
+def silent(*args, **kwargs):
+    pass
+
+
+def early_stopping(tmp_path):
+    return EarlyStopping(
+        "train_loss", patience=2, threshold=0.5, load_best=True, sink=silent
+    )
+
+
+def checkpoint(tmp_path):
+    return Checkpoint(
+        dirname=tmp_path, monitor="train_loss_best", load_best=True, sink=silent
+    )
+
+
+#: The callback, and the epochs whose state is kept: of all rows, or of the held-out
+#: rows' best, which is no later than that.
+CALLBACKS = {
+    "at the end": (lambda _: Stops(3), 3),
+    "within": (lambda _: Stops(3, within=True), 2),
+    "within the first": (lambda _: Stops(1, within=True), 0),
+    "early stopping": (early_stopping, 1),
+    "checkpoint": (checkpoint, 6),
+}
+
+
+@pytest.mark.parametrize("model", CLASSES)
+@pytest.mark.parametrize(
+    ("n_rows", "early_stopping"), [(300, "auto"), (1797, "auto"), (1797, False)]
+)
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_attributes_describe_the_model_that_is_kept(
+    digits, model, n_rows, early_stopping, name, tmp_path
+):
+    make, kept = CALLBACKS[name]
+    X = digits[:n_rows]
+    params = {"early_stopping": early_stopping, **QUICK}
+    if model is VariationalAutoencoder:
+        params["noise_variance"] = "shared"
+    fitted = model(4, callbacks=[make(tmp_path)], **params).fit(X)
+    assert fitted.n_iter_ == max(1, len(fitted.loss_curve_))
+    exactly = model is Autoencoder or early_stopping is False
+    assert fitted.best_iteration_ == kept if exactly else fitted.best_iteration_ <= kept
+    scores = fitted.validation_scores_
+    if early_stopping is False:
+        assert scores is None
+        return
+    assert fitted.best_validation_score_ == scores[fitted.best_iteration_]
+    assert fitted.best_validation_score_ >= scores[0]
+    if n_rows == 1797 and model is Autoencoder:  # one held-out part, seen as it is
+        split = choose_splits(n_rows, "auto", 0.1, seed_of(0), good_start=True)
+        ((_, held_out),) = split.pairs
+        rows = X[held_out]
+        left = np.square(fitted.reconstruct(rows) - rows).sum()
+        share = 1 - left / np.square(rows - fitted.mean_).sum()
+        assert share == pytest.approx(fitted.best_validation_score_, abs=1e-5)
+
+
+@pytest.mark.parametrize("n_rows", [300, 1797])
+def test_a_bad_state_that_a_callback_loads_is_not_kept(digits, n_rows):
+    X = digits[:n_rows]
+    fitted = Autoencoder(4, callbacks=[LoadsNoise()], **QUICK).fit(X)
+    linear = Autoencoder(4, hidden_layer_sizes=()).fit(X)
+    assert fitted.best_iteration_ == 0
+    assert fitted.best_validation_score_ == fitted.validation_scores_[0]
+    assert_allclose(fitted.transform(X), linear.transform(X), atol=1e-9)
+
+
+class Locked(Callback):
+    """Cannot be copied."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.n_epochs = 0
+
+    def on_epoch_end(self, net, **kwargs):
+        with self.lock:
+            self.n_epochs += 1
+
+
+def test_callbacks_that_cannot_be_copied_are_used_as_they_are(digits):
+    locked = Locked()
+    with open(os.devnull, "w") as file:
+        log = PrintLog(sink=lambda *args: print(*args, file=file))
+        model = Autoencoder(
+            4, callbacks=[locked, log], early_stopping=False, **QUICK
+        ).fit(digits[:200])
+    assert locked.n_epochs == model.n_iter_ == 6
+
+
+def test_what_callbacks_share_stays_shared(digits, tmp_path):
+    class Reads(Callback):
+        def __init__(self, other):
+            self.other = other
+
+    first = Checkpoint(dirname=tmp_path, monitor=None, sink=silent)
+    model = Autoencoder(2, callbacks=[first, Reads(first)], **QUICK).fit(digits[:900])
+    copied = dict(model.net_.callbacks_)
+    assert copied["Reads"].other is copied["Checkpoint"]
+    assert copied["Checkpoint"] is not first
