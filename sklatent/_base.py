@@ -158,9 +158,9 @@ class BaseLatentEncoder(
         if not self.warm_start or not hasattr(self, "net_"):
             return None, None
         model: LatentModel = self.net_.module_
-        wanted = self.n_components if share_of(self.n_components) is None else None
+        size = self.n_components if share_of(self.n_components) is None else None
         fitted = {"n_components": model.n_components, **self._fitted_with}
-        given = {"n_components": wanted or model.n_components, **self._structure()}
+        given = {"n_components": size or model.n_components, **self._structure()}
         for name, value in fitted.items():
             if given[name] != value:
                 shown = "n_components_" if name == "n_components" else name

@@ -23,7 +23,7 @@ encoder, decoder : nn.Module, callable or None, default=None
     callable ``(n_features, n_components) -> nn.Module``. The encoder maps
     (n, n_features) to (n, n_components), the decoder back. Its rows are centred
     and on one global scale. With ``init='pca'`` a gain that starts at zero is put
-    behind it. float64 data wants float64 to pass through it.
+    behind it. Given float64 rows it must return float64.
 learning_rate : float or 'auto', default='auto'
     The largest learning rate of AdamW; it rises over 30% of the steps and falls
     to zero over the others (one cycle). 'auto' is 0.003 for batches of 32 rows and
@@ -64,13 +64,17 @@ random_state : int, RandomState instance or None, default=None
 verbose : int, default=0
     1 shows a progress bar, with training and validation score.
 device : str, default='auto'
-    Where to compute: 'auto' (CUDA where there is one, else the CPU) or a name of
-    PyTorch's, such as 'cpu', 'cuda', 'cuda:1' or 'mps'. A fitted model is kept on
-    the CPU, loads without the device, and then uses the CPU.
+    Where to compute: 'auto' (CUDA where there is one and the work is large enough to
+    pay for the transfer, else the CPU) or a name of PyTorch's, such as 'cpu', 'cuda',
+    'cuda:1' or 'mps'. A fitted model is kept on the CPU, loads without the device, and
+    then uses the CPU.
 callbacks : list of skorch callbacks or None, default=None
-    Called while the model that is kept trains. They are copied. One that raises
-    KeyboardInterrupt, as skorch's ``EarlyStopping`` does, ends the training. Those
-    that read ``valid_loss`` want rows held out of that training, below 800 rows
+    Called while the model that is kept trains. They are copied, or used as they are if
+    they cannot be copied, and see rows in the units of `X`. One that raises
+    KeyboardInterrupt, as skorch's ``EarlyStopping`` does, ends the training; one may
+    also load an earlier state in the end (``load_best=True``). The model that results
+    is kept if held-out rows find it better than the linear start. Those
+    that read ``valid_loss`` require rows held out of that training, below 800 rows
     ``early_stopping=True``. A scheduler of the learning rate has no effect.
 """
 
@@ -118,9 +122,12 @@ validation_scores_ : ndarray of shape (n_epochs + 1,) or None
 best_validation_score_ : float or None
     That of the state that was kept.
 net_ : skorch.NeuralNet
-    The trained net. It works on rows that are centred and scaled. Its history has the
-    epochs, and their batches where there are `callbacks`. To train or load it further
-    leaves the latents' frame and the other attributes as they were.
+    The trained net. Its ``module_`` maps rows in the units of `X` to their
+    reconstruction, so ``net_.predict(X)`` is ``reconstruct(X)``; `torch.export`, hooks
+    and pruning work on it, and `transform` follows an edit in place. Its history has
+    the epochs, and their batches where there are `callbacks`. To train it further, for
+    which its loss is the mean squared error, leaves the latents' frame and the other
+    attributes as they were.
 """
 
 

@@ -29,7 +29,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._base import FLOATS
 
 #: With n_components='auto', the share of variance beyond which PCA's sizes end.
-ENOUGH = 0.99
+MAX_EXPLAINED = 0.99
 
 Rule = str | Callable[[dict[str, Any]], int]
 
@@ -197,7 +197,7 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or `X` is not as wanted, `y` is missing, or `cv` gives no
+            If a parameter or `X` is not as required, `y` is missing, or `cv` gives no
             split.
         """
         before = dict(vars(self))
@@ -254,13 +254,13 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             raise ValueError(f"estimator must have n_components; {name} has not.")
         if self.method == "ordered" and "ordered" not in parameters:
             raise ValueError(
-                f"method='ordered' wants an estimator with ordered latents, which "
+                f"method='ordered' requires an estimator with ordered latents, which "
                 f"{name} has not; method='exact' fits each size by itself."
             )
         if self.final_estimator is not None and y is None:
             raise ValueError(
                 "final_estimator="
-                f"{type(self.final_estimator).__name__} wants y, and y is None."
+                f"{type(self.final_estimator).__name__} requires y, and y is None."
             )
 
     def _sizes(self, X: NDArray[Any], n_train: int) -> NDArray[np.intp]:
@@ -269,9 +269,9 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             with np.errstate(invalid="ignore", divide="ignore"):  # constant X
                 pca = PCA(random_state=0).fit(X.astype(np.float64))
             explained = np.cumsum(pca.explained_variance_ratio_)
-            wanted = 1 + int(np.searchsorted(explained, ENOUGH))
+            needed = 1 + int(np.searchsorted(explained, MAX_EXPLAINED))
             limit = min(n_train, *X.shape)
-            largest = min(wanted, limit)
+            largest = min(needed, limit)
             powers = 2 ** np.arange(int(largest).bit_length() + 1)
             # The last is the first power that is enough, if there are as many.
             sizes = powers[powers < 2 * largest]

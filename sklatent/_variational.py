@@ -5,20 +5,17 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from ._base import BaseLatentEncoder
 from ._docs import documented
-from .model import covariance, normal_draws
+from .model import covariance, draw_latents, draw_rows, log_likelihood_bound
 from .plan import Network, Plan
 from .problems import Problem, check_range, variational_problem
 from .rows import Rows
-from .starts import draw
 
 
 @documented
@@ -230,21 +227,12 @@ class VariationalAutoencoder(BaseLatentEncoder):
         Raises
         ------
         ValueError
-            If `X` is not as `fit` wants it, for example outside [0, 1] with the
+            If `X` is not as `fit` requires it, for example outside [0, 1] with the
             Bernoulli likelihood.
         """
         valid = self._validate(X)
         check_range(valid, self._fitted_with["likelihood"])
-        normal = normal_draws(self.n_importance_samples, self.n_components_)
-        draws = torch.from_numpy(normal)
-
-        def bound(model: Any, x: Tensor) -> Tensor:
-            result: Tensor = model.log_likelihood(
-                model.scaling.to_scaled(x), draws.to(x)
-            )
-            return result
-
-        return self._inference.map_rows(valid, bound, width=len(normal))
+        return log_likelihood_bound(self._inference, valid, self.n_importance_samples)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:  # noqa: ARG002
         """Return the mean of `score_samples`.
@@ -275,7 +263,6 @@ class VariationalAutoencoder(BaseLatentEncoder):
         covariance : ndarray of shape (n_features, n_features)
             In squared units of `X`.
         """
-        check_is_fitted(self)
         return covariance(self._inference).astype(self.mean_.dtype)
 
     def get_precision(self) -> NDArray[Any]:
@@ -286,8 +273,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
         precision : ndarray of shape (n_features, n_features)
             In units of `X`, to the power of -2.
         """
-        precision: NDArray[Any] = np.linalg.inv(self.get_covariance())
-        return precision
+        return np.linalg.inv(self.get_covariance())
 
     def sample(
         self, n_samples: int = 1, random_state: Any = None, *, noise: bool = True
@@ -318,16 +304,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         random = check_random_state(random_state)
-        generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
-        draws = generator if noise else None
-        Z = self._latents(n_samples, random).astype(self.mean_.dtype)
-        return self._inference.map_rows(Z, lambda model, z: model.sample(z, draws))
-
-    def _latents(self, n: int, random: np.random.RandomState) -> NDArray[Any]:
-        """Draw latents from the prior, in the frame of `transform`."""
-        if hasattr(self, "latent_prior_"):
-            return draw(self.latent_prior_, n, random)
-        frame = self.net_.module_.frame
-        u = torch.from_numpy(random.standard_normal((n, len(frame.mean))))
-        Z: NDArray[Any] = frame(u.to(frame.mean.dtype)).numpy()
-        return Z
+        seed = int(random.randint(2**31 - 1))
+        prior = getattr(self, "latent_prior_", None)
+        Z = draw_latents(self._inference, prior, n_samples, random)
+        Z = Z.astype(self.mean_.dtype)
+        return draw_rows(self._inference, Z, seed if noise else None)

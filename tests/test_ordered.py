@@ -419,7 +419,7 @@ def test_the_size_is_chosen_for_the_task():
             assert_allclose(ours.cv_results_[f"split{i}_test_score"][j], expected)
     assert ours.best_n_components_ == 8
     assert ours.score(X, y) == ours.final_estimator_.score(ours.transform(X), y)
-    with pytest.raises(ValueError, match="final_estimator=Pipeline wants y"):
+    with pytest.raises(ValueError, match="final_estimator=Pipeline requires y"):
         search(final_estimator=classifier).fit(X)
 
 
@@ -475,7 +475,7 @@ def test_other_estimators_are_searched_exactly(digits):
     expected = cross_val_score(PCA(4), digits, cv=3)
     assert_allclose(ours.best_score_, expected.mean())
     assert ours.linear_scores_ is None
-    with pytest.raises(ValueError, match="method='ordered' wants .* PCA has not"):
+    with pytest.raises(ValueError, match="method='ordered' requires .* PCA has not"):
         LatentSizeCV(PCA(), [2, 4]).fit(digits)
     with pytest.raises(ValueError, match="StandardScaler has not"):
         LatentSizeCV(StandardScaler(), [2, 4]).fit(digits)

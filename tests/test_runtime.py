@@ -1,5 +1,6 @@
 """The process is left as it was found, and does not matter."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -181,10 +182,10 @@ def in_child(model, X, queue):
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_of_a_process_that_has_fitted_does_not_hang():
-    code = """
+    code = f"""
 import multiprocessing, sys
 import numpy as np, torch
-sys.path.insert(0, {folder!r})
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_runtime import in_child
 from sklatent import Autoencoder
 torch.set_num_threads(2)
@@ -200,6 +201,6 @@ child.start()
 child.join(60)
 assert child.exitcode == 0, child.exitcode
 assert np.isclose(queue.get()[0], expected)
-""".format(folder=str(Path(__file__).parent))
+"""
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)

@@ -1,5 +1,11 @@
 """The fitted model: what it does with rows, and the numbers that describe it."""
 
-from ._density import covariance, normal_draws
+from ._density import (
+    covariance,
+    draw_latents,
+    draw_rows,
+    log_likelihood_bound,
+    normal_draws,
+)
 from ._inference import Inference
 from ._summary import Summary, summarise

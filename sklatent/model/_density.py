@@ -1,10 +1,14 @@
-"""What a variational model says of the features' distribution."""
+"""What a variational model says of the distribution of rows."""
+
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import norm, qmc
+from torch import Tensor
 
+from ..starts import draw
 from ._inference import Inference
 
 
@@ -42,3 +46,35 @@ def covariance(inference: Inference) -> NDArray[np.float64]:
     with np.errstate(over="ignore", under="ignore"):
         scaled: NDArray[np.float64] = result * unit * unit
     return scaled
+
+
+def log_likelihood_bound(
+    inference: Inference, X: NDArray[Any], n_draws: int
+) -> NDArray[Any]:
+    """Return a lower bound of each row's log-likelihood, in nats."""
+    draws = torch.from_numpy(normal_draws(n_draws, inference.model.n_components))
+
+    def bound(model: Any, x: Tensor) -> Tensor:
+        scaled = model.scaling.to_scaled(x)
+        result: Tensor = model.log_likelihood(scaled, draws.to(x))
+        return result
+
+    return inference.map_rows(X, bound, width=n_draws)
+
+
+def draw_latents(
+    inference: Inference, prior: Any, n: int, random: np.random.RandomState
+) -> NDArray[Any]:
+    """Draw latents, in the frame of `transform`, from a mixture or from N(0, I)."""
+    if prior is not None:
+        return draw(prior, n, random)
+    frame = inference.model.frame
+    u = torch.from_numpy(random.standard_normal((n, len(frame.mean))))
+    Z: NDArray[Any] = frame(u.to(frame.mean.dtype)).numpy()
+    return Z
+
+
+def draw_rows(inference: Inference, Z: NDArray[Any], seed: int | None) -> NDArray[Any]:
+    """Draw rows given latents; without a seed they are the likelihood's means."""
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    return inference.map_rows(Z, lambda model, z: model.sample(z, generator))

@@ -46,23 +46,23 @@ def explained_by_size(
     return gains
 
 
-def smallest_size(shares: Array, wanted: float) -> int:
+def smallest_size(shares: Array, share: float) -> int:
     """Return the smallest number of latents that explains so much of the variance.
 
     Parameters
     ----------
     shares : ndarray of shape (k,)
         What each further latent explains.
-    wanted : float
+    share : float
         The share to explain.
     """
     explained = np.cumsum(shares, dtype=np.float64)
-    reached = np.flatnonzero(explained >= wanted)
+    reached = np.flatnonzero(explained >= share)
     if len(reached):
         return int(reached[0]) + 1
     best = int(explained.argmax()) + 1
     warnings.warn(
-        f"n_components={wanted}, but {best} latents, which explain most of the rows "
+        f"n_components={share}, but {best} latents, which explain most of the rows "
         f"held out, explain {explained[best - 1]:.3f} of them; these are kept.",
         ConvergenceWarning,
         stacklevel=2,

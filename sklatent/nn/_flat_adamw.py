@@ -34,7 +34,7 @@ class FlatAdamW(torch.optim.AdamW):
         self.gradient = flat.grad
         self.n_steps = torch.zeros((), dtype=torch.float32, device=flat.device)
         moments = (torch.zeros_like(flat.detach()) for _ in range(2))
-        #: What the kernel wants: weights, gradient, moments, their maxima, steps.
+        #: The kernel's arguments: weights, gradient, moments, their maxima, steps.
         self.tensors = [[t] for t in (flat.detach(), flat.grad, *moments)]
         self.tensors += [[], [self.n_steps]]
         self.fused = flat.device.type in ("cpu", "cuda")

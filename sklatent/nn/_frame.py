@@ -140,8 +140,8 @@ def _scaled_frame(
     """Give uncorrelated latents signs, and the variance of the reconstruction."""
     variance = ((matrix.mT @ moments.covariance) * matrix.mT).sum(dim=1)
     total = float(variance.clamp(min=0).sum())
-    wanted = moments.variance_of_reconstruction
-    factor = (wanted / total) ** 0.5 if total > 0 and wanted > 0 else 1.0
+    target = moments.variance_of_reconstruction
+    factor = (target / total) ** 0.5 if total > 0 and target > 0 else 1.0
     size = signs(matrix.mT @ moments.cross_covariance) * (unit * factor)
     return LatentFrame(moments.mean, matrix * size, inverse / size[:, None])
 

@@ -15,7 +15,7 @@ _HOOKS = (
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Return whether somebody wants to know when this module is called."""
+    """Return whether hooks are registered on this module."""
     return any(vars(module)[name] for name in _HOOKS)
 
 

@@ -132,25 +132,21 @@ def resolve(given: Any, data: Rows, previous: LatentModel | None = None) -> Plan
     ValueError
         If a parameter is out of range.
     """
-    n_samples = len(data)
     hidden = layer_sizes(given.hidden_layer_sizes)
     prefix_probabilities(given.ordered, 1)  # errors before anything is computed
     runtime.training_device(given.device, 0.0)
-    seed = seed_of(given.random_state)
-    splits = _splits(given, n_samples, seed, previous)
-    share = share_of(given.n_components)
-    size = _n_latents(given, data, splits, seed) if previous is None else None
-    k = previous.n_components if previous is not None else int(size or 0)
-    prefixes = prefix_probabilities(given.ordered, k)
-    if prefixes is None and share is not None:
-        prefixes = prefix_probabilities(True, k)
-    ordered = prefixes is not None
-    batch_size = rows_of_a_batch(given.batch_size, n_samples, ordered=ordered)
-    max_iter = n_epochs(given.max_iter, n_samples, batch_size, ordered=ordered)
-    short = shortfall(given.max_iter, n_samples, batch_size, ordered=ordered)
+    seed, share = seed_of(given.random_state), share_of(given.n_components)
+    splits = _splits(given, len(data), seed, previous)
+    if previous is None:
+        k = _n_latents(given, data, splits, seed)
+    else:
+        k = previous.n_components
+    by_share = share is not None and not np.any(given.ordered)
+    prefixes = prefix_probabilities(True if by_share else given.ordered, k)
+    schedule = _schedule(given, len(data), ordered=prefixes is not None)
     own = given.encoder is None and given.decoder is None
-    flops = _flops_of_a_step(data.shape[1], hidden, k, batch_size) if own else 0.0
-    n_steps = max_iter * math.ceil(n_samples / batch_size)
+    flops = _flops_of_a_step(data.shape[1], hidden, k) * schedule["batch_size"] * own
+    n_steps = schedule["max_iter"] * math.ceil(len(data) / schedule["batch_size"])
     return Plan(
         n_features=data.shape[1],
         n_components=k,
@@ -159,28 +155,43 @@ def resolve(given: Any, data: Rows, previous: LatentModel | None = None) -> Plan
         whiten=bool(given.whiten),
         linear_start=given.init == "pca",
         hidden=hidden,
-        activation=given.activation,
-        encoder=given.encoder,
-        decoder=given.decoder,
-        weight_size=weight_size(n_samples, short),
-        n_decoders=n_decoders(batch_size),
-        learning_rate=largest_learning_rate(
-            given.learning_rate, batch_size, short, given._max_learning_rate
-        ),
-        weight_decay=given.weight_decay,
-        batch_size=batch_size,
-        max_iter=max_iter,
-        n_iter_no_change=given.n_iter_no_change,
-        tol=given.tol,
         splits=splits,
         seed=seed,
         device=runtime.training_device(given.device, flops * n_steps),
         flops_of_a_step=flops,
         uses_global_generator=_runs_code_of_the_user(given),
-        callbacks=given.callbacks,
         verbose=int(given.verbose),
         previous=previous,
+        **schedule,
+        **{name: getattr(given, name) for name in _AS_GIVEN},
     )
+
+
+#: Parameters in which there is no 'auto'.
+_AS_GIVEN = (
+    "activation",
+    "encoder",
+    "decoder",
+    "weight_decay",
+    "n_iter_no_change",
+    "tol",
+    "callbacks",
+)
+
+
+def _schedule(given: Any, n_samples: int, *, ordered: bool) -> dict[str, Any]:
+    """Return what 'auto' means for batches, epochs, rates and first weights."""
+    batch_size = rows_of_a_batch(given.batch_size, n_samples, ordered=ordered)
+    short = shortfall(given.max_iter, n_samples, batch_size, ordered=ordered)
+    return {
+        "batch_size": batch_size,
+        "max_iter": n_epochs(given.max_iter, n_samples, batch_size, ordered=ordered),
+        "learning_rate": largest_learning_rate(
+            given.learning_rate, batch_size, short, given._max_learning_rate
+        ),
+        "weight_size": weight_size(n_samples, short),
+        "n_decoders": n_decoders(batch_size),
+    }
 
 
 def share_of(n_components: Any) -> float | None:
@@ -232,10 +243,8 @@ def _n_latents(given: Any, data: Rows, splits: Splits, seed: int) -> int:
     return min(limit, needed + 1 + int(given._extra_latents * needed))
 
 
-def _flops_of_a_step(
-    n_features: int, hidden: tuple[int, ...], k: int, batch_size: int
-) -> float:
-    """Return the operations of a step: two a weight and row, three times."""
+def _flops_of_a_step(n_features: int, hidden: tuple[int, ...], k: int) -> float:
+    """Return the operations for a row: two a weight, forwards and twice backwards."""
     widths = (n_features, *hidden, k)
     n_weights = 2 * sum(a * b for a, b in pairwise(widths))
-    return 6.0 * batch_size * n_weights
+    return 6.0 * n_weights

@@ -1,5 +1,6 @@
 """Puts a probabilistic start and two networks together into a variational model."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,10 +45,9 @@ def variational_model(
     """
     networks = Networks(plan, zero=plan.linear_start, n_codes=2)
     variances, wider = _by_size(plan, start, likelihood.has_noise)
+    ones = torch.ones(plan.n_components, dtype=torch.float64)
     parts: dict[str, Any] = {
-        "frame": LatentFrame.scaling(
-            torch.ones(plan.n_components, dtype=torch.float64)
-        ),
+        "frame": LatentFrame.scaling(ones),
         "scaling": rows.scale.module(),
         "noise": NoiseVariance(torch.from_numpy(variances), torch.from_numpy(floor)),
         "likelihood": likelihood,
@@ -58,19 +58,20 @@ def variational_model(
         encoder = ResidualMap(None, None, network)
         return VariationalModel(encoder, networks.decoder(), **parts).double()
 
-    def residual(low: int = 0, high: int | None = None) -> Tensor:
-        """Return what the start leaves of each feature, root mean square."""
-        squares = np.square(start.decoder_weight) * likelihood.has_noise
-        missing = share_unused(plan, low, high) @ squares
-        return torch.from_numpy(np.sqrt(np.square(start.residual) + missing))
-
-    linear = (
-        torch.from_numpy(start.decoder_weight),
-        torch.from_numpy(start.decoder_bias),
-    )
-    decoder = networks.decoder(linear, lambda *sizes: (1.0, residual(*sizes)))
-    encoder = _encoder(start, network, residual())
+    residual = partial(_residual, plan, start, likelihood.has_noise)
+    weight, bias = map(torch.from_numpy, (start.decoder_weight, start.decoder_bias))
+    decoder = networks.decoder((weight, bias), lambda *s: (1.0, residual(*s)))
+    encoder = _encoder(start, network, residual(0, None))
     return VariationalModel(encoder, decoder, **parts).double()
+
+
+def _residual(
+    plan: Plan, start: ProbabilisticStart, has_noise: bool, low: int, high: int | None
+) -> Tensor:
+    """Return what the start leaves of each feature, root mean square, at some sizes."""
+    squares = np.square(start.decoder_weight) * has_noise
+    missing = share_unused(plan, low, high) @ squares
+    return torch.from_numpy(np.sqrt(np.square(start.residual) + missing))
 
 
 def _encoder(start: ProbabilisticStart, network: Any, residual: Tensor) -> ResidualMap:

@@ -109,17 +109,11 @@ class TrainingNet(NeuralNet):
         self.least_[name] = min(self.least_.get(name, math.inf), loss)
 
     def train_epoch(self, rows: TrainingRows, pressed: Sequence[int]) -> bool:
-        """Train for one epoch; return False where a callback wants to stop.
+        """Train for one epoch; return False where a callback stops it.
 
         skorch's own ``fit`` takes every KeyboardInterrupt for a wish to stop, the
-        user's Ctrl-C as well, which must not end in a fitted estimator.
-
-        Parameters
-        ----------
-        rows : TrainingRows
-            What to train on.
-        pressed : sequence
-            Not empty once the user has pressed Ctrl-C.
+        user's Ctrl-C as well, which must not end in a fitted estimator. `pressed` is
+        not empty once there was one.
         """
         try:
             self.fit_loop(rows, epochs=1)
@@ -256,16 +250,8 @@ def training_net(
 def skorch_net(model: LatentModel, log: Log, settings: dict[str, Any]) -> NeuralNet:
     """Return the fitted model as a net of skorch's.
 
-    Its criterion is the mean squared error of rows in the units of the data.
-
-    Parameters
-    ----------
-    model : LatentModel
-        The fitted model.
-    log : Log
-        The history and callbacks of its training.
-    settings : dict
-        Parameters of the net.
+    Its criterion is the mean squared error of rows in the units of the data; `settings`
+    are further parameters of it.
     """
     net = NeuralNet(
         model,

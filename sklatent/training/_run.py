@@ -81,7 +81,7 @@ class Run:
             self.net.notify("on_train_end", X=self.rows, y=None)
 
     def epoch(self) -> bool:
-        """Train for one epoch; return False where a callback wants to stop."""
+        """Train for one epoch; return False where a callback stops it."""
         self.pressed.clear()  # a handler of the user's that took it need not raise
         return self.net.train_epoch(self.rows, self.pressed)
 
