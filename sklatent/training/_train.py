@@ -1,10 +1,12 @@
 """A fit from start to end: search, final training, and the model that is kept."""
 
 import math
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 
 from .. import runtime
 from ..nn import LatentModel
@@ -116,14 +118,8 @@ def train_on_all(
     run = Run(problem, plan, data, data, None, n_epochs, watched=True)
     if n_epochs == 0:
         return Final(run, 0, [])
-    loop = EpochLoop(
-        [run],
-        n_epochs,
-        plan,
-        "training",
-        lambda loss: score.score(loss * data.shape[1]),
-    )
-    score = problem.held_out_score(run.probe.target)
+    score, p = problem.held_out_score(run.probe.target), data.shape[1]
+    loop = EpochLoop([run], n_epochs, plan, "training", lambda x: score.score(x * p))
     before = run.loss_now()
     with run.training():
         loop.run()
@@ -139,8 +135,20 @@ def train_on_all(
         return Final(run, last if epoch is None else epoch, loop.loss_curve)
     if epoch == search.epoch or (epoch and search.judge.is_gain(epoch)):
         return Final(run, epoch, loop.loss_curve)
-    loop.load(0)  # a state that no held-out row has judged, or judged well
+    if epoch != 0:
+        _warn_of_callbacks(epoch)
+    loop.load(0)
     return Final(run, 0, loop.loss_curve)
+
+
+def _warn_of_callbacks(epoch: int | None) -> None:
+    state = "a state of no epoch" if epoch is None else f"the state of epoch {epoch}"
+    warnings.warn(
+        f"Callbacks left the final training in {state}, which held-out rows do not "
+        "find better than the linear start; that is kept.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
 
 
 def _check_losses(losses: list[float], plan: Plan) -> None:
