@@ -245,8 +245,7 @@ class BaseLatentEncoder(
         X_hat : ndarray of shape (n_samples, n_features)
             Equal to ``inverse_transform(transform(X))``.
         """
-        valid = self._validate(X)
-        return self._inference.decode(self._inference.encode(valid))
+        return self._inference.map_rows(self._validate(X), lambda model, x: model(x))
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Return how well each row is reconstructed.
@@ -396,7 +395,8 @@ class BaseLatentEncoder(
 
         state = {**super().__getstate__(), "_sklatent_version": __version__}
         if "net_" in state:
-            state["net_"] = save_net(state["net_"])
+            with runtime.caller_modes_off():
+                state["net_"] = save_net(state["net_"])
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

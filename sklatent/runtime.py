@@ -43,8 +43,11 @@ def caller_modes_off(device_type: str = "cpu") -> Iterator[None]:
     These are ``torch.autocast``, a default device, and ``no_grad`` or
     ``inference_mode``. Each is only touched where it is on, since a mode slows every
     call. (A default dtype is process-wide: our own code names its dtypes instead.)
+    In a forked child, the block has one thread.
     """
     with ExitStack() as stack:
+        if _in_forked_child:
+            stack.enter_context(threads_kept())
         if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
         if not torch.is_grad_enabled():
@@ -170,8 +173,6 @@ def fitting(
 def inference(device: torch.device, *, uses_global_generator: bool) -> Iterator[None]:
     """Enter the block in which a fitted model is used."""
     with ExitStack() as stack:
-        if _in_forked_child:
-            stack.enter_context(threads_kept())
         stack.enter_context(caller_modes_off(device.type))
         if uses_global_generator:
             stack.enter_context(global_generators_kept(device))

@@ -1,6 +1,7 @@
 """Callbacks of skorch: what they see, and what stops or changes the training."""
 
 import os
+import pickle
 import threading
 from contextlib import nullcontext
 
@@ -15,6 +16,8 @@ from skorch.callbacks import (
     EpochScoring,
     PrintLog,
 )
+from torch import nn
+from torch.nn.utils import prune
 
 from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
 from sklatent.plan import choose_splits, seed_of
@@ -200,3 +203,94 @@ def test_what_callbacks_share_stays_shared(digits, tmp_path):
     copied = dict(model.net_.callbacks_)
     assert copied["Reads"].other is copied["Checkpoint"]
     assert copied["Checkpoint"] is not first
+
+
+# Found by a review -----------------------------------------------------------------
+
+
+class Ruins(Callback):
+    """Stops in the first epoch, if asked to, and ends in a state that is no good."""
+
+    def __init__(self, stops):
+        self.stops = stops
+
+    def on_batch_end(this, net, **kwargs):  # noqa: N805, whatever it is called
+        if this.stops:
+            raise KeyboardInterrupt
+
+    def on_train_end(self, net, **kwargs):
+        for parameter in net.module_.parameters():
+            parameter.data.add_(1.0)
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_scores_are_those_of_states_that_were_judged(digits, stops):
+    model = Autoencoder(3, callbacks=[Ruins(stops)], **QUICK).fit(digits)
+    plain = Autoencoder(3, **QUICK).fit(digits)
+    assert model.best_iteration_ == 0
+    n = len(model.validation_scores_)
+    assert n == 1 if stops else 7
+    assert model.validation_scores_[0] == plain.validation_scores_[0]
+    assert model.validation_scores_.min() > 0
+    assert model.best_validation_score_ == model.validation_scores_[0]
+
+
+class Shifts(Callback):
+    """Changes buffers alone."""
+
+    def on_train_end(self, net, **kwargs):
+        for module in net.module_.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.running_mean.add_(100.0)
+
+
+def test_buffers_that_a_callback_changed_are_judged(digits):
+    def encoder(n_in, n_out):
+        layers = nn.Linear(n_in, 16), nn.BatchNorm1d(16), nn.Linear(16, n_out)
+        return nn.Sequential(*layers)
+
+    params = {"encoder": encoder, "max_iter": 4, "random_state": 0}
+    model = Autoencoder(3, callbacks=[Shifts()], **params).fit(digits)
+    assert model.best_iteration_ == 0
+    assert model.score(digits) == pytest.approx(model.best_validation_score_, abs=0.02)
+
+
+class Keeps(Callback):
+    """Keeps the net, as callbacks often do."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.net = net
+
+
+def test_a_callback_that_keeps_the_net_keeps_no_rows(digits):
+    X = np.tile(digits, (4, 1))
+    kept = Autoencoder(3, callbacks=[Keeps()], **QUICK).fit(X)
+    alone = Autoencoder(3, **QUICK).fit(X)
+    more = len(pickle.dumps(kept)) - len(pickle.dumps(alone))
+    assert more < 200_000 < X.nbytes / 10
+
+
+class Prunes(Callback):
+    """Prunes a layer in the middle of an epoch."""
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training and len(net.history) == 2 and len(net.history[-1]["batches"]) == 2:
+            prune.l1_unstructured(net.module_.encoder.network[0], "weight", 0.3)
+
+
+def test_a_layer_may_be_pruned_in_training(digits):
+    model = Autoencoder(3, callbacks=[Prunes()], early_stopping=False, **QUICK)
+    layer = model.fit(digits).net_.module_.encoder.network[0]
+    assert (layer.weight == 0).float().mean() > 0.29
+    assert np.isfinite(model.transform(digits)).all()
+
+
+class Predicts(Callback):
+    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        self.shapes = [net.predict(d).shape for d in (dataset_train, dataset_valid)]
+
+
+def test_the_net_predicts_the_datasets_that_callbacks_see(digits):
+    model = Autoencoder(3, callbacks=[Predicts()], **QUICK).fit(digits)
+    (callback,) = (c for _, c in model.net_.callbacks_ if isinstance(c, Predicts))
+    assert callback.shapes == [(1617, 64), (180, 64)]

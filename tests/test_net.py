@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -313,3 +314,84 @@ def test_all_buffers_of_ours_are_fixed_in_training(digits):
         assert not any("running" in name for name in module.fixed_state())
         norm = module.encoder.network.network.layers[0]
         assert norm.num_batches_tracked > 0  # a user's buffers are those of training
+
+
+# Found by a review -----------------------------------------------------------------
+
+
+def test_a_memory_mapped_model_can_be_trained_on(digits, tmp_path):
+    model = Autoencoder(2, **QUICK).fit(digits)
+    joblib.dump(model, tmp_path / "model")
+    loaded = joblib.load(tmp_path / "model", mmap_mode="r")
+    assert_array_equal(loaded.transform(digits), model.transform(digits))
+    loaded.net_.set_params(max_epochs=1, train_split=None)
+    loaded.net_.partial_fit(digits, digits)
+    loaded.transform(digits)
+    assert not loaded.net_.module_.training
+
+
+class Theirs(nn.Module):
+    """A network whose attributes PyTorch does not know."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.layer = nn.Linear(n_in, n_out)
+        self._hidden = 1.0
+        self.tensor = torch.tensor(1.0)
+        self.settings = {"factor": 1.0}
+
+    def forward(self, x):
+        factor = self._hidden * self.tensor.to(x) * self.settings["factor"]
+        return self.layer(x) * factor
+
+
+def test_any_change_of_a_users_network_is_followed(digits):
+    model = Autoencoder(3, encoder=Theirs, init="random", **QUICK).fit(digits)
+    rows, network = digits.astype(np.float32), model.net_.module_.encoder.network
+    model.transform(rows)
+    for change in (
+        lambda: setattr(network, "_hidden", 3.0),
+        lambda: network.tensor.mul_(2),
+        lambda: network.settings.update(factor=5.0),
+    ):
+        before = model.transform(digits)
+        change()
+        assert np.abs(model.transform(digits) - before).max() > 1
+        assert_allclose(model.transform(rows), model.transform(digits), atol=1e-2)
+
+
+def test_weights_of_ours_can_be_tied(digits):
+    model = Autoencoder(3, hidden_layer_sizes=(16, 16, 16), max_iter=1, random_state=0)
+    network = model.fit(digits).net_.module_.encoder.network
+    rows = digits.astype(np.float32)
+    model.transform(rows)
+    network[2].weight = network[4].weight
+    expected = model.transform(digits)
+    assert_allclose(model.transform(rows), expected, atol=1e-4)
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        layers = other.net_.module_.encoder.network
+        assert layers[2].weight is layers[4].weight
+        assert_array_equal(other.transform(digits), expected)
+
+
+def test_a_model_in_bfloat16_can_be_pickled(digits):
+    model = Autoencoder(2, **QUICK).fit(digits)
+    model.net_.module_.bfloat16()
+    loaded = pickle.loads(pickle.dumps(model)).net_.module_
+    assert_close(loaded.state_dict(), model.net_.module_.state_dict(), rtol=0, atol=0)
+
+
+def test_hooks_on_the_module_itself_are_those_of_reconstruct(digits):
+    model = Autoencoder(2, **QUICK).fit(digits)
+    before = model.reconstruct(digits)
+    model.net_.module_.register_forward_hook(lambda module, given, out: out + 1)
+    assert_allclose(model.reconstruct(digits), before + 1)
+    assert_allclose(model.net_.predict(digits), before + 1)
+
+
+def test_settings_of_the_net_are_kept(digits):
+    model = Autoencoder(2, **QUICK).fit(digits)
+    model.net_.set_params(max_epochs=77, criterion=nn.L1Loss)
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        assert other.net_.max_epochs == 77
+        assert other.net_.criterion is nn.L1Loss

@@ -15,6 +15,7 @@ from sklatent.nn import (
     Moments,
     NestedDecoder,
     ResidualMap,
+    Scaling,
     SquaredError,
     _mlp,
     check_width,
@@ -23,7 +24,11 @@ from sklatent.nn import (
     ordered_frame,
     principal_frame,
 )
-from sklatent.nn._scaling import identity_scaling
+
+
+def identity_scaling(n_features):
+    zeros = torch.zeros(n_features, dtype=torch.float64)
+    return Scaling(zeros, torch.ones((), dtype=torch.float64))
 
 
 def generator(seed=0):

@@ -1,5 +1,6 @@
 """The process is left as it was found, and does not matter."""
 
+import copy
 import os
 import pickle
 import subprocess
@@ -54,7 +55,9 @@ def all_results(model, X):
         model.feature_influence(X[:3]),
     ]
     if isinstance(model, VariationalAutoencoder):
-        results += [model.sample(5, random_state=0), model.get_covariance()]
+        short = model.fit(X.astype(np.float32)).sample(5, random_state=0)
+        model.fit(X)
+        results += [short, model.sample(5, random_state=0), model.get_covariance()]
     if model.ordered:
         short = model.truncate(2)
         results.append(short.transform(X[:50]))
@@ -175,8 +178,11 @@ for model in (Autoencoder, DenoisingAutoencoder, VariationalAutoencoder):
 
 
 def in_child(model, X, queue):
-    small = Autoencoder(2, max_iter=1).fit(X[:500])
-    queue.put((model.transform(X).sum(), small.score(X)))
+    small = VariationalAutoencoder(20, noise_variance="shared", max_iter=1)
+    small.fit(X[:500]).sample(20_000)
+    copy.deepcopy(model).truncate(3).transform(X)
+    pickle.dumps(model)
+    queue.put((model.transform(X).sum(), small.score(X[:500])))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
@@ -191,7 +197,7 @@ from sklatent import Autoencoder
 torch.set_num_threads(2)
 X = np.random.default_rng(0).normal(size=(5000, 100))
 model = Autoencoder(
-    8, hidden_layer_sizes=(512, 512), max_iter=1, batch_size=2000
+    8, hidden_layer_sizes=(512, 512), max_iter=1, batch_size=2000, ordered=True
 ).fit(X)
 expected = model.transform(X).sum()
 context = multiprocessing.get_context("fork")

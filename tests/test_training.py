@@ -23,7 +23,7 @@ from sklatent.plan._auto import (
 )
 from sklatent.rows import DenseRows, Scale, Shuffled, TrainingRows, _dense, n_batches
 from sklatent.runtime import threads_kept
-from sklatent.training._net import one_cycle
+from sklatent.training._schedule import one_cycle
 
 
 def test_flat_adamw_is_adamw():

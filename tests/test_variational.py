@@ -33,10 +33,10 @@ from sklatent.nn import (
     NoiseVariance,
     Poisson,
     ResidualMap,
+    Scaling,
     VariationalModel,
     kl_to_prior,
 )
-from sklatent.nn._scaling import identity_scaling
 from sklatent.starts import (
     Noise,
     choose_noise,
@@ -48,6 +48,11 @@ from sklatent.starts import (
 QUICK = {"hidden_layer_sizes": (32,), "max_iter": 5, "random_state": 0}
 LOADERS = {"wine": load_wine, "cancer": load_breast_cancer, "digits": load_digits}
 GAUSSIANS = ("shared", "feature")
+
+
+def identity_scaling(n_features):
+    zeros = torch.zeros(n_features, dtype=torch.float64)
+    return Scaling(zeros, torch.ones((), dtype=torch.float64))
 
 
 def quick(k=2, **params):

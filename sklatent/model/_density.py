@@ -68,10 +68,9 @@ def draw_latents(
     """Draw latents, in the frame of `transform`, from a mixture or from N(0, I)."""
     if prior is not None:
         return draw(prior, n, random)
-    frame = inference.model.frame
-    u = torch.from_numpy(random.standard_normal((n, len(frame.mean))))
-    Z: NDArray[Any] = frame(u.to(frame.mean.dtype)).numpy()
-    return Z
+    u = random.standard_normal((n, len(inference.model.frame.mean)))
+    own = np.float32 if inference.model.dtype == torch.float32 else np.float64
+    return inference.map_rows(u.astype(own), lambda model, u: model.frame(u))
 
 
 def draw_rows(inference: Inference, Z: NDArray[Any], seed: int | None) -> NDArray[Any]:

@@ -99,6 +99,8 @@ class Inference:
         self, dtype: np.dtype[Any], n_rows: int
     ) -> Iterator[tuple[Any, torch.device]]:
         """Give the model in `dtype`, on the device to infer on."""
+        if self.model.training:  # as after a partial_fit of the net
+            self.model.eval()
         needed = torch_dtype(dtype)
         flops = 2.0 * n_rows * sum(p.numel() for p in self.model.parameters())
         device = runtime.inference_device(self.device, needed, flops)
@@ -110,10 +112,13 @@ class Inference:
         """Return the model, or a copy of it in another dtype or on another device.
 
         The copy is kept while the model's structure stays the same. Its weights are
-        read anew each time, so that a change of one is followed.
+        read anew each time, so that a change of one is followed. With a network of the
+        user's, whose structure is not known, it is a new one each time.
         """
         if device.type == "cpu" and self.model.dtype == dtype:
             return self.model
+        if not is_ours(self.model):
+            return copy_module(self.model).to(device, dtype)
         known = _copies.setdefault(self.model, {})
         structure = _structure(self.model)
         found = known.get((dtype, device))
@@ -199,7 +204,7 @@ def _structure_of(module: nn.Module) -> tuple[Any, ...]:
         if name.endswith("_hooks") and value
     ]
     tensors = [
-        (name, None if t is None else t.shape)
+        (name, None if t is None else (id(t), t.shape))
         for part in (module._parameters, module._buffers)
         for name, t in part.items()
     ]

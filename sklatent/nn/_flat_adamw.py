@@ -31,7 +31,7 @@ class FlatAdamW(torch.optim.AdamW):
             part.data, part.grad = value.view_as(part), grad.view_as(part)
         self.flat = flat
         super().__init__([flat], **kwargs)
-        self.gradient = flat.grad
+        self.gradient: Any = flat.grad
         self.n_steps = torch.zeros((), dtype=torch.float32, device=flat.device)
         moments = (torch.zeros_like(flat.detach()) for _ in range(2))
         #: The kernel's arguments: weights, gradient, moments, their maxima, steps.
@@ -83,6 +83,9 @@ class FlatAdamW(torch.optim.AdamW):
         self.gradient.zero_()
 
     def release(self) -> None:
-        """Give each parameter a tensor of its own again, with no gradient."""
+        """Give each parameter a tensor of its own again, and forget all else."""
         for part in self.parts:
             part.data, part.grad = part.data.clone(), None
+        self.parts, self.tensors, self.gradient = [], [], None
+        self.flat.data, self.flat.grad = self.flat.data.new_empty(0), None
+        self.state.clear()

@@ -20,6 +20,29 @@ _PLAIN = {nn.Linear, nn.Sequential, nn.ModuleList, *ACTIVATIONS.values()}
 
 
 @dataclass
+class SavedTensor:
+    """A tensor as an array; tensors that are one have one of these.
+
+    Attributes
+    ----------
+    values : ndarray, or Tensor where NumPy lacks the dtype
+        Contiguous.
+    is_trained : bool
+        Whether a parameter asks for a gradient.
+    """
+
+    values: Any
+    is_trained: bool
+
+    def load(self) -> Tensor:
+        """Return the tensor; it shares the array's memory, unless that is read-only."""
+        if isinstance(self.values, Tensor):
+            return self.values
+        writeable = self.values.flags.writeable  # not so in a memory map
+        return torch.from_numpy(self.values if writeable else self.values.copy())
+
+
+@dataclass
 class SavedModule:
     """A module without its tensors.
 
@@ -29,8 +52,8 @@ class SavedModule:
         Its class.
     attributes : dict
         All that is neither parameter, buffer nor child.
-    parameters, buffers : dict
-        Arrays, and whether each parameter is trained.
+    parameters : dict of SavedTensor or None
+    buffers : dict of SavedTensor or None
     children : dict
         The same of its children, or a user's module.
     """
@@ -42,13 +65,20 @@ class SavedModule:
     children: dict[str, Any] = field(default_factory=dict)
 
 
-def save_module(module: nn.Module | None, *, in_ours: bool = False) -> Any:
+def save_module(
+    module: nn.Module | None,
+    memo: dict[int, SavedTensor] | None = None,
+    *,
+    in_ours: bool = False,
+) -> Any:
     """Return a `SavedModule`, or a module of the user's own itself.
 
     Parameters
     ----------
     module : nn.Module or None
         What to save.
+    memo : dict or None
+        The tensors saved so far, by the identity of the tensor.
     in_ours : bool, default=False
         Whether PyTorch's own layers are layers of a network of ours. Others are the
         user's, who may share them between encoder and decoder.
@@ -56,6 +86,7 @@ def save_module(module: nn.Module | None, *, in_ours: bool = False) -> Any:
     if module is None or not (_is_ours(module) or (in_ours and _is_plain(module))):
         return module
     state, in_ours = vars(module), isinstance(module, MLP | NestedDecoder)
+    memo = {} if memo is None else memo
     return SavedModule(
         kind=type(module),
         attributes={
@@ -63,32 +94,31 @@ def save_module(module: nn.Module | None, *, in_ours: bool = False) -> Any:
             for name, value in state.items()
             if name not in _INSIDE
         },
-        parameters={
-            name: None if value is None else (_array(value), value.requires_grad)
-            for name, value in module._parameters.items()
-        },
-        buffers={name: _array(value) for name, value in module._buffers.items()},
+        parameters={n: _save(value, memo) for n, value in module._parameters.items()},
+        buffers={n: _save(value, memo) for n, value in module._buffers.items()},
         children={
-            name: save_module(child, in_ours=in_ours)
+            name: save_module(child, memo, in_ours=in_ours)
             for name, child in module._modules.items()
         },
     )
 
 
-def load_module(saved: Any) -> Any:
+def load_module(saved: Any, memo: dict[int, nn.Parameter] | None = None) -> Any:
     """Return the module that `save_module` was given."""
     if not isinstance(saved, SavedModule):
         return saved
+    memo = {} if memo is None else memo
     module = saved.kind.__new__(saved.kind)
     nn.Module.__init__(module)
     vars(module).update(saved.attributes)
-    for name, pair in saved.parameters.items():
-        given = None if pair is None else nn.Parameter(_tensor(pair[0]), pair[1])
-        module._parameters[name] = given
-    for name, array in saved.buffers.items():
-        module._buffers[name] = _tensor(array)
+    for name, tensor in saved.parameters.items():
+        if tensor is not None and id(tensor) not in memo:
+            memo[id(tensor)] = nn.Parameter(tensor.load(), tensor.is_trained)
+        module._parameters[name] = None if tensor is None else memo[id(tensor)]
+    for name, tensor in saved.buffers.items():
+        module._buffers[name] = None if tensor is None else tensor.load()
     for name, child in saved.children.items():
-        module._modules[name] = load_module(child)
+        module._modules[name] = load_module(child, memo)
     return module
 
 
@@ -117,12 +147,17 @@ def _is_result(value: Any) -> bool:
     return isinstance(value, Tensor) and value.grad_fn is not None
 
 
-def _array(value: Tensor | None) -> Any:
-    """Return a contiguous array of its own."""
+def _save(value: Tensor | None, memo: dict[int, SavedTensor]) -> SavedTensor | None:
     if value is None:
         return None
-    return value.detach().cpu().contiguous().clone().numpy()
+    if id(value) not in memo:
+        memo[id(value)] = SavedTensor(_values(value), value.requires_grad)
+    return memo[id(value)]
 
 
-def _tensor(array: Any) -> Any:
-    return None if array is None else torch.from_numpy(array)
+def _values(value: Tensor) -> Any:
+    """Return an array of its own, copied by NumPy, which starts no threads."""
+    plain = value.detach().cpu()
+    if plain.dtype == torch.bfloat16:
+        return plain.contiguous().clone()
+    return plain.numpy().copy(order="C")

@@ -29,12 +29,15 @@ class Scaling(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
 
-    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:  # noqa: ARG002
         """Follow the module to another device, but not to another dtype."""
-        exact = self.mean, self.scale
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        if self.mean.device.type != "mps":  # it has no float64
-            self.mean, self.scale = (t.to(self.mean.device) for t in exact)
+        device = fn(torch.empty(0, dtype=torch.float32, device=self.mean.device)).device
+        for name, value in self._buffers.items():
+            assert value is not None
+            if device.type == "mps":  # it has no float64
+                self._buffers[name] = value.float().to(device)
+            else:
+                self._buffers[name] = value.to(device).double()
         return self
 
     def to_scaled(self, x: Tensor) -> Tensor:
@@ -44,9 +47,3 @@ class Scaling(nn.Module):
     def to_units(self, x: Tensor) -> Tensor:
         """Map scaled rows (n, n_features) to the units of the data."""
         return x * self.scale.to(x.dtype) + self.mean.to(x.dtype)
-
-
-def identity_scaling(n_features: int) -> Scaling:
-    """Return the scaling of rows that are scaled already."""
-    options: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}
-    return Scaling(torch.zeros(n_features, **options), torch.ones((), **options))

@@ -1,6 +1,5 @@
 """The plan of a fit: every parameter as a number, before anything is computed."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from .. import runtime
 from ..nn import LatentModel
@@ -145,8 +145,8 @@ def resolve(given: Any, data: Rows, previous: LatentModel | None = None) -> Plan
     prefixes = prefix_probabilities(True if by_share else given.ordered, k)
     schedule = _schedule(given, len(data), ordered=prefixes is not None)
     own = given.encoder is None and given.decoder is None
-    flops = _flops_of_a_step(data.shape[1], hidden, k) * schedule["batch_size"] * own
-    n_steps = schedule["max_iter"] * math.ceil(len(data) / schedule["batch_size"])
+    flops = _flops_of_a_row(given, data.shape[1], hidden, k)
+    n_rows = schedule["max_iter"] * len(data)
     return Plan(
         n_features=data.shape[1],
         n_components=k,
@@ -157,8 +157,8 @@ def resolve(given: Any, data: Rows, previous: LatentModel | None = None) -> Plan
         hidden=hidden,
         splits=splits,
         seed=seed,
-        device=runtime.training_device(given.device, flops * n_steps),
-        flops_of_a_step=flops,
+        device=runtime.training_device(given.device, flops * n_rows),
+        flops_of_a_step=flops * schedule["batch_size"] if own else 0.0,
         uses_global_generator=_runs_code_of_the_user(given),
         verbose=int(given.verbose),
         previous=previous,
@@ -243,8 +243,19 @@ def _n_latents(given: Any, data: Rows, splits: Splits, seed: int) -> int:
     return min(limit, needed + 1 + int(given._extra_latents * needed))
 
 
-def _flops_of_a_step(n_features: int, hidden: tuple[int, ...], k: int) -> float:
-    """Return the operations for a row: two a weight, forwards and twice backwards."""
-    widths = (n_features, *hidden, k)
-    n_weights = 2 * sum(a * b for a, b in pairwise(widths))
+def _flops_of_a_row(
+    given: Any, n_features: int, hidden: tuple[int, ...], k: int
+) -> float:
+    """Return the operations for a row: two a weight, forwards and twice backwards.
+
+    A network that a callable will make is taken for one of ours.
+    """
+    n_ours = sum(a * b for a, b in pairwise((n_features, *hidden, k)))
+    n_weights = 0
+    for network in (given.encoder, given.decoder):
+        if not isinstance(network, nn.Module):
+            n_weights += n_ours
+            continue
+        parameters = network.parameters()
+        n_weights += sum(p.numel() for p in parameters if not is_lazy(p))
     return 6.0 * n_weights

@@ -91,6 +91,7 @@ def variational_problem(given: Any, data: Rows, plan: Plan) -> Problem:
         reading=VariationalReading(
             ordered=plan.prefixes is not None,
             n_components=plan.n_components,
+            shared_noise=noise.shared,
             fits_mixture=given.latent_prior == "gaussian_mixture",
             seed=plan.seed,
         ),
@@ -99,8 +100,12 @@ def variational_problem(given: Any, data: Rows, plan: Plan) -> Problem:
 
 def _noise(given: Any, data: Rows, plan: Plan) -> Noise:
     """Return how to model the noise; a fitted model that goes on has its own."""
-    if given.likelihood != "gaussian" or plan.previous is not None:
+    if given.likelihood != "gaussian":
         return Noise(shared=True)
+    if plan.previous is not None:
+        fitted: Any = plan.previous
+        one = fitted.noise.start.shape[1] == 1
+        return Noise(shared=one and given.noise_variance != "feature")
     return choose_noise(data, plan.n_components, given.noise_variance, plan.seed)
 
 
@@ -157,6 +162,8 @@ class VariationalReading:
         Whether they are in order already.
     n_components : int
         How many to read.
+    shared_noise : bool
+        Whether the noise has one variance for all features.
     fits_mixture : bool
         Whether the latents' distribution is modelled by a Gaussian mixture.
     seed : int
@@ -167,6 +174,7 @@ class VariationalReading:
 
     ordered: bool
     n_components: int
+    shared_noise: bool
     fits_mixture: bool
     seed: int
     start_is_in_frame: bool = False
@@ -208,8 +216,8 @@ class VariationalReading:
         unit = float(model.scaling.scale)
         with np.errstate(over="ignore", under="ignore"):
             variance = scaled.detach().double().numpy() * unit * unit
-        one = len(variance) == 1
-        return found | {"noise_variance_": float(variance[0]) if one else variance}
+        shared = float(variance[0]) if self.shared_noise else variance
+        return found | {"noise_variance_": shared}
 
     def latent_prior(self, codes: NDArray[Any]) -> Any:
         """Return a Gaussian mixture of the latents, if one is asked for."""

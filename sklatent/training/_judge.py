@@ -97,15 +97,18 @@ class Judge:
 
     def accept_if_better(self, errors: Array, epoch: int) -> bool:
         """Take errors for those of an epoch, if they are clearly less."""
-        if not self._clearly_less(self.errors[epoch], errors):
-            return False
-        self.replace(errors, epoch)
-        return True
+        return self._accept(self.errors[epoch], errors, epoch)
 
-    def replace(self, errors: Array, epoch: int) -> None:
-        """Take errors for those of an epoch."""
+    def accept(self, errors: Array, epoch: int) -> bool:
+        """Take errors for those of an epoch, if they clearly gain on the start."""
+        return self._accept(self.errors[0], errors, epoch)
+
+    def _accept(self, before: Array, errors: Array, epoch: int) -> bool:
+        if not self._clearly_less(before, errors):
+            return False
         self.errors[epoch] = errors
         self.scores[epoch] = self.score.score(float(errors.mean()))
+        return True
 
     def _clearly_less(self, before: Array, after: Array) -> bool:
         gain = self.score.gains(before, after)

@@ -99,7 +99,7 @@ class EpochLoop:
         if not self.runs[0].finished:
             self.load(len(self.loss_curve))
 
-    def changed_since(self, fingerprint: tuple[float, float]) -> bool:
+    def changed_since(self, fingerprint: tuple[float, ...]) -> bool:
         """Return whether a callback has loaded another state when training ended.
 
         ``EarlyStopping(load_best=True)`` and ``Checkpoint(load_best=True)`` do.

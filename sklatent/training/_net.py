@@ -7,6 +7,7 @@ import math
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -63,9 +64,16 @@ class TrainingNet(NeuralNet):
         self.least_: dict[str, float] = {}
         self.row_errors_: list[NDArray[np.float64]] = []
 
+    def release(self) -> None:
+        """Let go of the rows and what is made for them: a callback may hold the net."""
+        self.optimizer_.release()
+        self.train_split = None
+        self.row_errors_ = []
+        self.loss_ = self.cycle_ = None  # type: ignore[assignment]
+
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return our batches of our rows, and a DataLoader of a callback's."""
-        if isinstance(dataset, TrainingRows):
+        if isinstance(dataset, TrainingRows if training else HeldOutRows):
             return super().get_iterator(dataset, training)
         return DataLoader(dataset, batch_size=JUDGED)
 
@@ -119,8 +127,7 @@ class TrainingNet(NeuralNet):
             self.fit_loop(rows, epochs=1)
         except KeyboardInterrupt as interrupt:
             raised = traceback.walk_tb(interrupt.__traceback__)
-            inside = [frame.f_locals.get("self") for frame, _ in raised]
-            if pressed or not any(isinstance(s, Callback) for s in inside):
+            if pressed or not any(map(_is_of_a_callback, (f for f, _ in raised))):
                 raise
             return False
         except (KeyError, SkorchException) as error:
@@ -151,6 +158,8 @@ class TrainingNet(NeuralNet):
 
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:  # noqa: ARG002
         """Compute the loss of a batch and its gradient."""
+        if self.watched_:  # a callback may have pruned a layer, or hooked on to it
+            self.by_hand_ = self.module_.has_manual_backward
         if self.by_hand_:
             with torch.no_grad():
                 step = self._by_hand(batch)
@@ -253,19 +262,22 @@ def skorch_net(model: LatentModel, log: Log, settings: dict[str, Any]) -> Neural
     Its criterion is the mean squared error of rows in the units of the data; `settings`
     are further parameters of it.
     """
+    parameters = {"criterion": nn.MSELoss, "optimizer": torch.optim.AdamW, **settings}
     net = NeuralNet(
         model,
-        criterion=nn.MSELoss,
-        optimizer=torch.optim.AdamW,
         train_split=None,
         device="cpu",
         callbacks__print_log=None,
         verbose=0,
-        **settings,
+        **parameters,
     ).initialize()
     net.history_ = History(log.history)
     net.callbacks_ = log.callbacks
     return net
+
+
+#: Parameters of the fitted net that a pickle keeps.
+_SETTINGS = ("batch_size", "criterion", "lr", "max_epochs", "optimizer")
 
 
 def save_net(net: NeuralNet) -> dict[str, Any]:
@@ -273,13 +285,23 @@ def save_net(net: NeuralNet) -> dict[str, Any]:
     return {
         "model": save_module(net.module_),
         "log": Log(net.history.to_list(), net.callbacks_),
-        "settings": {name: getattr(net, name) for name in ("lr", "batch_size")},
+        "settings": {
+            name: value
+            for name, value in vars(net).items()
+            if name in _SETTINGS or name.split("__")[0] in ("optimizer", "criterion")
+        },
     }
 
 
 def load_net(saved: dict[str, Any]) -> NeuralNet:
     """Return the net that `save_net` was given."""
     return skorch_net(load_module(saved["model"]), saved["log"], saved["settings"])
+
+
+def _is_of_a_callback(frame: FrameType) -> bool:
+    """Return whether a function was called on a callback, as its first argument."""
+    names = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+    return bool(names) and isinstance(frame.f_locals.get(names[0]), Callback)
 
 
 def check_callbacks(callbacks: Sequence[Any] | None) -> None:

@@ -143,14 +143,18 @@ class Run:
         """Set all weights."""
         self.model.load_state_dict(state)
 
-    def fingerprint(self) -> tuple[float, float]:
-        """Return two numbers that tell states of the weights apart."""
-        flat = self.net.optimizer_.flat.detach().double()
-        return float(flat.sum()), float(torch.dot(flat, flat))
+    def fingerprint(self) -> tuple[float, ...]:
+        """Return numbers that tell states of weights and buffers apart."""
+        numbers = []
+        changing = [b for n, b in self.model.named_buffers() if n not in self._fixed]
+        for values in (self.net.optimizer_.flat, *changing):
+            flat = values.detach().double().flatten()
+            numbers += [float(flat.sum()), float(torch.dot(flat, flat))]
+        return tuple(numbers)
 
     def finish(self, dtype: torch.dtype) -> LatentModel:
         """Return the model for use: on the CPU, in `dtype`, its linear part exact."""
-        self.net.optimizer_.release()
+        self.net.release()
         model = self.model.to("cpu", dtype).eval()
         model.load_state_dict(self._fixed, strict=False)
         return model

@@ -83,8 +83,7 @@ class Search:
         epoch = loop.epoch_now()
         errors = self.runs[0].errors_now()
         self.epoch = last if epoch is None else epoch
-        self.judge.replace(errors, self.epoch)
-        if not self.judge.is_gain(self.epoch):
+        if self.epoch == 0 or not self.judge.accept(errors, self.epoch):
             self.epoch = 0
             loop.load(0)
 

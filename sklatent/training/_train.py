@@ -4,13 +4,11 @@ import math
 import warnings
 from dataclasses import dataclass, field
 
-import numpy as np
-import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from .. import runtime
 from ..nn import LatentModel
-from ..plan import Plan
+from ..plan import Plan, torch_dtype
 from ..problems import Problem
 from ..rows import Indices, Rows
 from ._loop import EpochLoop
@@ -72,9 +70,8 @@ def train(problem: Problem, plan: Plan, data: Rows) -> Trained:
         final = Final(search.runs[0], search.epoch, search.loss_curve)
     else:
         final = train_on_all(problem, plan, data, search)
-    dtype = torch.float32 if data.scale.mean.dtype == np.float32 else torch.float64
     trained = Trained(
-        model=final.run.finish(dtype),
+        model=final.run.finish(torch_dtype(data.scale.mean.dtype)),
         log=final.run.log(),
         best_iteration=final.epoch,
         loss_curve=final.loss_curve,
