@@ -96,6 +96,8 @@ def test_export_gives_a_program_and_leaves_the_model(fitted, kind):
 def test_onnx(fitted, kind, tmp_path):
     pytest.importorskip("onnxscript")
     runtime = pytest.importorskip("onnxruntime")
+    if torch.__version__ < "2.6":
+        pytest.skip("torch.onnx.export(dynamo=True) needs an older onnxscript there")
     model, X = fitted(kind, np.float32)
     before = model.transform(X)
     with warnings.catch_warnings():
