@@ -203,7 +203,9 @@ class BaseLatentEncoder(
         Z : ndarray of shape (n_samples, n_components)
             The latents, in units of `X` (of no unit if ``whiten=True``), float32 for
             float32 `X` and float64 otherwise. Over the training rows they have zero
-            mean, are uncorrelated and sorted by variance.
+            mean, are uncorrelated and sorted by variance. Those of
+            `VariationalAutoencoder` are the means of the posteriors instead: of no
+            unit, with the prior N(0, I), sorted by `kl_per_component_`.
         """
         return self._inference.encode(self._validate(X))
 

@@ -191,24 +191,6 @@ class VariationalAutoencoder(BaseLatentEncoder):
 
     # Using the fitted model -----------------------------------------------------
 
-    def transform(self, X: ArrayLike) -> NDArray[Any]:
-        """Map `X` to the means of its latents' posteriors.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows on the scale of the training data.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_components)
-            The latents, of no unit, float32 for float32 `X` and float64 otherwise,
-            sorted by how much they say of a row (`kl_per_component_`). Their prior is
-            N(0, I); with ``whiten=True`` they are divided by their standard deviations
-            over the training rows.
-        """
-        return super().transform(X)
-
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Return a lower bound of each row's log-likelihood.
 

@@ -131,12 +131,14 @@ class MLP(nn.Sequential):
         given, tape, activate = x, Tape(), _FUNCTIONS[self.activation][0]
         # The dictionaries of the layers' parameters: ``layer.weight`` is slower.
         *hidden, last = [layer._parameters for layer in self._modules.values()][::2]
-        n_rows = _rows_for_bfloat16(x)
+        n_rows = x.shape[0]
         for layer in hidden:
             weight, bias = layer["weight"], layer["bias"]
             assert weight is not None
             assert bias is not None
-            if n_rows * weight.numel() >= MIN_PRODUCT_IN_BFLOAT16:
+            if n_rows * weight.numel() >= MIN_PRODUCT_IN_BFLOAT16 and _allows_bfloat16(
+                x
+            ):
                 before = _product_in_bfloat16(x, weight.T).add_(bias)
             else:
                 before = torch.addmm(bias, x, weight.T)
@@ -151,7 +153,7 @@ class MLP(nn.Sequential):
             return torch.addmm(bias, x, weight.T, beta=gain, alpha=gain), tape
         offset = torch.add(linear[0], bias, alpha=self.gain)
         y = torch.addmm(offset, given, linear[1])
-        if n_rows * weight.numel() >= MIN_PRODUCT_IN_BFLOAT16:
+        if n_rows * weight.numel() >= MIN_PRODUCT_IN_BFLOAT16 and _allows_bfloat16(x):
             return y.add_(_product_in_bfloat16(x, weight.T), alpha=self.gain), tape
         return y.addmm_(x, weight.T, alpha=self.gain), tape
 
@@ -174,7 +176,7 @@ class MLP(nn.Sequential):
             the ``grad`` that they have.
         """
         (_, derivative), gain = _FUNCTIONS[self.activation], self.gain
-        n_rows = _rows_for_bfloat16(grad)
+        n_rows = grad.shape[0]
         for i in reversed(range(len(tape))):
             weight, bias, x, _ = tape[i]
             dw, db = weight.grad, bias.grad
@@ -183,7 +185,9 @@ class MLP(nn.Sequential):
             torch.sum(grad, 0, out=db)
             if gain != 1:
                 db.mul_(gain)
-            if n_rows * weight.numel() >= MIN_PRODUCT_IN_BFLOAT16:
+            if n_rows * weight.numel() >= MIN_PRODUCT_IN_BFLOAT16 and _allows_bfloat16(
+                x
+            ):
                 grad = grad.bfloat16()
                 torch.mul(_product_in_bfloat16(grad.T, x), gain, out=dw)
                 if i or to_input:
@@ -208,10 +212,9 @@ def _multiplies_bfloat16() -> bool:
 HAS_BFLOAT16 = _multiplies_bfloat16()
 
 
-def _rows_for_bfloat16(x: Tensor) -> int:
-    """Return the number of rows if their products may be in bfloat16, else 0."""
-    can = HAS_BFLOAT16 and x.dtype == torch.float32 and x.device.type == "cpu"
-    return x.shape[0] if can else 0
+def _allows_bfloat16(x: Tensor) -> bool:
+    """Return whether products of these rows may be in bfloat16."""
+    return HAS_BFLOAT16 and x.dtype == torch.float32 and x.device.type == "cpu"
 
 
 def _product_in_bfloat16(a: Tensor, b: Tensor) -> Tensor:

@@ -39,12 +39,11 @@ from ._schedule import OneCycle
 JUDGED = 1024
 
 
-class _Training(TrainingRows, SkorchDataset):
-    """Training rows, which skorch's callbacks know for a dataset of theirs."""
+# What skorch's callbacks take for a dataset of theirs.
+class _Training(TrainingRows, SkorchDataset): ...
 
 
-class _HeldOut(HeldOutRows, SkorchDataset):
-    """Held-out rows, the same."""
+class _HeldOut(HeldOutRows, SkorchDataset): ...
 
 
 class TrainingNet(NeuralNet):
@@ -206,15 +205,7 @@ class TrainingNet(NeuralNet):
 
 @dataclass(frozen=True)
 class Log:
-    """What skorch has noted of a training.
-
-    Attributes
-    ----------
-    history : list of dict
-        One for each epoch.
-    callbacks : list of (name, callback)
-        As they are after it, skorch's own ones too.
-    """
+    """What skorch has noted of a training: its epochs, and all callbacks after it."""
 
     history: list[dict[str, Any]]
     callbacks: list[tuple[str, Any]]
