@@ -15,6 +15,8 @@ from ..nn import LatentModel, copy_module, is_ours, jacobians, mean_jacobian
 from ..plan import torch_dtype
 from ..rows import row_slices
 
+#: Rows that are computed at once, at least.
+MIN_BLOCK = 64
 #: Copies of models in another dtype or on another device, and what they were made of.
 _copies: WeakKeyDictionary[nn.Module, dict[Any, tuple[Any, Any]]] = WeakKeyDictionary()
 
@@ -77,8 +79,9 @@ class Inference:
             How many times wider than the rows are what it computes with.
         """
         with self.running(X.dtype, len(X)) as (model, device):
-            smallest = 64 if width == 1 else 1
-            width *= widest_layer(model)
+            smallest = MIN_BLOCK if width == 1 else 1
+            if len(X) > smallest:  # to walk through a model takes time
+                width *= widest_layer(model)
             for rows in row_slices(len(X), width, smallest):
                 yield function(model, _as_tensor(X[rows]).to(device))
 
@@ -102,7 +105,9 @@ class Inference:
         if self.model.training:  # as after a partial_fit of the net
             self.model.eval()
         needed = torch_dtype(dtype)
-        flops = 2.0 * n_rows * sum(p.numel() for p in self.model.parameters())
+        flops = 0.0
+        if n_rows > MIN_BLOCK:
+            flops = 2.0 * n_rows * sum(p.numel() for p in self.model.parameters())
         device = runtime.inference_device(self.device, needed, flops)
         foreign = not is_ours(self.model)
         with runtime.inference(device, uses_global_generator=foreign):
