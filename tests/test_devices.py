@@ -44,10 +44,10 @@ def test_a_fitted_model_is_on_the_cpu_and_goes_where_it_is_asked(digits, monkeyp
         "sklatent.runtime.inference_device",
         lambda *args: asked.append(args) or torch.device("meta"),
     )
-    with model._inference.running(digits.dtype, 10) as (module, device):
+    with model._inference.running(digits.dtype, 1000) as (module, device):
         assert device.type == "meta"
         tensors = [*module.parameters(), *module.buffers()]
         assert {t.device.type for t in tensors} == {"meta"}
     n_weights = sum(p.numel() for p in model.net_.module_.parameters())
-    assert asked == [("auto", torch.float64, 2 * 10 * n_weights)]
+    assert asked == [("auto", torch.float64, 2 * 1000 * n_weights)]
     assert {p.device.type for p in model.net_.module_.parameters()} == {"cpu"}
