@@ -109,7 +109,8 @@ components_ : ndarray of shape (n_components, n_features)
 feature_names_in_ : ndarray of shape (n_features,)
     Names of the features, where `X` has names that are all strings.
 n_iter_ : int
-    Epochs run; 1 where nothing had to be trained.
+    Epochs run, those of the cross-validation where it chooses their number; 1 where
+    nothing had to be trained.
 best_iteration_ : int
     The epoch that was kept; 0 is the linear start.
 loss_curve_ : list of float
@@ -123,7 +124,8 @@ best_validation_score_ : float or None
     That of the state that was kept.
 net_ : skorch.NeuralNet
     The trained net. Its ``module_`` maps rows in the units of `X` to their
-    reconstruction, so ``net_.predict(X)`` is ``reconstruct(X)``; `torch.export`, hooks
+    reconstruction, so ``net_.predict(X)`` of an array is ``reconstruct(X)`` up to
+    rounding (skorch takes a frame's columns for arguments); `torch.export`, hooks
     and pruning work on it, and `transform` follows an edit in place. Its history has
     the epochs, and their batches where there are `callbacks`. To train it further, for
     which its loss is the mean squared error, leaves the latents' frame and the other
