@@ -447,7 +447,7 @@ def _results(
     fit_times: NDArray[Any],
     score_times: NDArray[Any],
 ) -> dict[str, Any]:
-    """Return what `GridSearchCV` would have for these, each (n_sizes, n_splits)."""
+    """Return `cv_results_` as GridSearchCV has it, of arrays (n_sizes, n_splits)."""
     results: dict[str, Any] = {}
     for name, values in (("fit_time", fit_times), ("score_time", score_times)):
         results[f"mean_{name}"] = values.mean(axis=1)

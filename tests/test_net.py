@@ -300,6 +300,16 @@ def test_scaling_keeps_its_precision_in_any_dtype():
     assert scaling.to("meta").mean.device.type == "meta"
 
 
+def test_scaling_is_never_asked_to_move_in_float64():
+    def to_a_device_without_float64(tensor):  # as MPS is
+        assert tensor.dtype != torch.float64
+        return tensor.to("meta")
+
+    zeros = torch.zeros(2, dtype=torch.float64)
+    scaling = Scaling(zeros, torch.ones((), dtype=torch.float64))
+    assert scaling._apply(to_a_device_without_float64).mean.device.type == "meta"
+
+
 def test_all_buffers_of_ours_are_fixed_in_training(digits):
     class Remembers(nn.Module):
         def __init__(self, n_in, n_out):

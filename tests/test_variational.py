@@ -700,3 +700,13 @@ def test_the_default_dtype_does_not_matter(cancer):
         VariationalAutoencoder(2, max_iter=2, random_state=0).fit(cancer)
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.filterwarnings("ignore:No latent is active")
+@pytest.mark.parametrize(("kind", "shape"), [("shared", ()), ("feature", (1,))])
+def test_the_noise_of_one_feature_has_the_shape_of_its_kind(digits, kind, shape):
+    params = {"hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}
+    model = VariationalAutoencoder(1, noise_variance=kind, warm_start=True, **params)
+    for _ in range(2):
+        model.fit(digits[:200, 20:21])
+        assert np.shape(model.noise_variance_) == shape

@@ -22,7 +22,7 @@ _copies: WeakKeyDictionary[nn.Module, dict[Any, tuple[Any, Any]]] = WeakKeyDicti
 
 
 class Inference:
-    """What a fitted model does with rows.
+    """Applies a fitted model to arrays of rows or latents.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ class Inference:
 
 
 def widest_layer(model: nn.Module) -> int:
-    """Return the width of the widest layer that a weight shows."""
+    """Return the largest dimension of all weights: the width of the widest layer."""
     tensors = [*model.parameters(), *model.buffers()]
     return max(max(t.shape, default=1) for t in tensors)
 
@@ -192,7 +192,7 @@ def _in_float64(Z: NDArray[Any]) -> Tensor:
 
 
 def _structure(model: nn.Module) -> list[Any]:
-    """Return all but the values of a model's tensors, to see whether it has changed."""
+    """Return what tells whether a model has changed, but for its weights' values."""
     return [_structure_of(module) for module in model.modules()]
 
 

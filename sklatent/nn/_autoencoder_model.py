@@ -59,7 +59,7 @@ class AutoencoderModel(LatentModel):
         return x, (encoding, decoding)
 
     def backward(self, tape: tuple[Tape, Any], grad: Tensor) -> None:
-        """Set the parameters' gradients, from that at the reconstruction."""
+        """Write the parameters' gradients, given the loss's gradient at the output."""
         inner = self.decoder.backward(tape[1], grad, to_input=True)
         assert inner is not None
         self.encoder.backward(tape[0], inner, to_input=False)

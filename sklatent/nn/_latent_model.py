@@ -83,7 +83,7 @@ class LatentModel(nn.Module):
         raise NotImplementedError
 
     def backward(self, tape: Any, grad: Any) -> None:
-        """Set the parameters' gradients, from those at the output."""
+        """Write the parameters' gradients, given the loss's gradient at the output."""
         raise NotImplementedError
 
     def latents_and_information(self, x: Tensor) -> tuple[Tensor, Tensor | None]:

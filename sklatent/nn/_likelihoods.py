@@ -62,7 +62,7 @@ class Likelihood(nn.Module):
 
 
 class Gaussian(Likelihood):
-    """Normal noise around the output, in scaled units."""
+    """Normal distribution around the decoder's output, in scaled units."""
 
     has_noise = True
     gives_scaled_rows = True

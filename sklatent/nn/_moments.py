@@ -45,7 +45,10 @@ class Moments:
         self._rr = 0.0
 
     def add(self, u: Tensor, x: Tensor, r: Tensor) -> None:
-        """Add float64 rows: latents (n, k), features and reconstruction (n, p)."""
+        """Add the sums over some rows, all float64.
+
+        Of latents (n, k), of rows and of their reconstructions (n, n_features).
+        """
         self.n += len(u)
         self.squares += _sum_of_squares(x)
         self.left += _sum_of_squares(x - r)

@@ -144,7 +144,7 @@ class VariationalModel(LatentModel):
         return first_latents(mean, sizes), first_latents(wider, sizes)
 
     def forward_scaled(self, batch: Batch) -> Output:
-        """Return what the decoder makes of a draw from the posterior.
+        """Draw latents from the posterior, and decode them.
 
         Without noise in the batch the draw is the posterior's mean.
         """
@@ -177,7 +177,7 @@ class VariationalModel(LatentModel):
     def backward(
         self, tape: tuple[Tape, Any, Tensor, Tensor | None], grad: Output
     ) -> None:
-        """Set the parameters' gradients, from those at the output."""
+        """Write the parameters' gradients, given the loss's gradient at the output."""
         encoding, decoding, deviation, sizes = tape
         inner = self.decoder.backward(decoding, grad.location, to_input=True)
         assert inner is not None

@@ -114,7 +114,7 @@ class Plan:
 
 
 def resolve(given: Any, data: Rows, previous: LatentModel | None = None) -> Plan:
-    """Return what an estimator's parameters mean for these rows.
+    """Turn an estimator's parameters into numbers, for these rows.
 
     Parameters
     ----------

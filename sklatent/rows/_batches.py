@@ -26,7 +26,7 @@ class Inputs(Protocol):
 
 @dataclass(frozen=True)
 class CorruptedInputs:
-    """Shows a corrupted copy of the rows."""
+    """Shows the encoder a corrupted copy of the rows."""
 
     corruption: Corruption
 

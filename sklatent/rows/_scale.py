@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 
 
 def row_slices(n_rows: int, width: int, smallest: int = 64) -> Iterator[slice]:
-    """Yield slices of rows for which an array of this `width` takes a MB or two."""
+    """Yield slices of rows; arrays of so many rows and this width take a MB or two."""
     step = max(smallest, 2**18 // width)
     return (slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step))
 

@@ -63,7 +63,7 @@ class EpochLoop:
         self._watched = any(run.watched for run in runs)
 
     def run(self) -> None:
-        """Train until held-out rows see no more gain or a callback stops it."""
+        """Train until held-out rows gain no more, a callback stops, or all is done."""
         with _progress(self.label, self.n_epochs, self.plan) as show:
             for epoch in range(1, self.n_epochs + 1):
                 go_on = [run.epoch() for run in self.runs]

@@ -131,7 +131,7 @@ class Run:
         return self.errors()
 
     def errors(self) -> Array:
-        """Return each held-out row's error, as last judged."""
+        """Return each held-out row's error, from when they were last judged."""
         return np.concatenate(self.net.row_errors_)
 
     def state(self) -> dict[str, Tensor]:
