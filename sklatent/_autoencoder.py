@@ -87,6 +87,7 @@ class Autoencoder(BaseLatentEncoder):
         max_iter: int | str = "auto",
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
+        cv: Any = None,
         n_iter_no_change: int = 20,
         tol: float = 1e-3,
         warm_start: bool = False,
@@ -109,6 +110,7 @@ class Autoencoder(BaseLatentEncoder):
         self.max_iter = max_iter
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.cv = cv
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.warm_start = warm_start

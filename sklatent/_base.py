@@ -84,15 +84,18 @@ class BaseLatentEncoder(
     # Fitting --------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:  # noqa: ARG002
+    def fit(self, X: ArrayLike, y: Any = None, *, groups: Any = None) -> Self:
         """Fit the model to the rows of `X`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             The training data: finite numbers, at least two rows.
-        y : None
-            Ignored.
+        y : array-like of shape (n_samples,) or None, default=None
+            Only given to `cv`, for splitters that stratify by it.
+        groups : array-like of shape (n_samples,) or None, default=None
+            Which rows belong together, such as those of one subject. Rows of one group
+            are on the same side of every split into training and held-out rows.
 
         Returns
         -------
@@ -102,9 +105,10 @@ class BaseLatentEncoder(
         Raises
         ------
         ValueError
-            If `X` or a parameter is not as required, an `encoder` or `decoder` has the
-            wrong width, or the training loss becomes non-finite with no earlier state
-            to go back to. The estimator is then as it was before the call.
+            If `X`, `groups` or a parameter is not as required, an `encoder` or
+            `decoder` has the wrong width, or the training loss becomes non-finite with
+            no earlier state to go back to. The estimator is then as it was before the
+            call.
         TypeError
             If `encoder` or `decoder` does not make an ``nn.Module``.
         """
@@ -113,7 +117,7 @@ class BaseLatentEncoder(
             check_callbacks(self.callbacks)
             previous, scale = self._previous(valid.shape[1])
             data = rows_of(valid, scale)
-            plan = resolve(self, data, previous)
+            plan = resolve(self, data, previous, y=y, groups=groups)
             foreign = plan.uses_global_generator
             with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
                 problem = self._problem(data, plan)

@@ -103,6 +103,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         max_iter: int | str = "auto",
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
+        cv: Any = None,
         n_iter_no_change: int = 20,
         tol: float = 1e-3,
         warm_start: bool = False,
@@ -125,6 +126,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         self.max_iter = max_iter
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.cv = cv
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.warm_start = warm_start

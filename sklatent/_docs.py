@@ -47,6 +47,12 @@ early_stopping : bool or 'auto', default='auto'
     epochs, and keeps the last state.
 validation_fraction : float, default=0.1
     Share of the rows that is held out.
+cv : int, cross-validation generator or iterable, default=None
+    Which rows are held out, in place of `validation_fraction` and of what 'auto' does:
+    a number of folds, a splitter of scikit-learn's or pairs of index arrays. One pair
+    is one held-out part, several are folds. None draws rows at random, equal rows
+    and rows of one of the `groups` on one side; rows that are a series (each nearer
+    to the next than to the third after it) are held out in whole stretches.
 n_iter_no_change : int, default=20
     Epochs without a gain on the held-out rows after which training stops.
 tol : float, default=0.001

@@ -14,7 +14,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
-from sklatent.nn import Batch, FlatAdamW, LastLayer, SquaredError
+from sklatent.nn import LINEAR, Batch, FlatAdamW, LastLayer, SquaredError
 from sklatent.plan._auto import (
     largest_learning_rate,
     n_epochs,
@@ -164,36 +164,41 @@ def test_scaled_rows(monkeypatch):
 
 
 def test_last_layer_is_ridge_regression(digits):
+    """Each feature is one of its own; what is linear in the latents has no penalty."""
     model = Autoencoder(3, hidden_layer_sizes=(16,), max_iter=2, random_state=0)
     module = model.fit(digits.astype(np.float32)).net_.module_
     x = torch.from_numpy(digits[:300].astype(np.float32) / 8 - 1)
     layer = LastLayer(module)
-
-    def reconstruct(x):
-        return module.forward_scaled(Batch(x, x))
-
     for part in x.split(100):
         layer.add(Batch(part, part))
-    last = module.decoder.network[-1]
+    layer.factorise()
+    before = module.forward_scaled(Batch(x, x))
     with torch.no_grad():
-        _, (_, tape) = module.forward_with_tape(Batch(x, x))
-        hidden = tape[-1][2].double().numpy()
-        left = (x - reconstruct(x)).double().numpy() / module.decoder.network.gain
-        design = np.column_stack([hidden, np.ones(len(x))])
-        ridge = 0.1 * np.square(design).sum(axis=0).mean()
-        step = np.linalg.solve(
-            design.T @ design + ridge * np.eye(design.shape[1]), design.T @ left
+        u = module.latents(x)
+        hidden = torch.nn.Sequential(*list(module.decoder.network)[:-1])(u)
+        hidden = hidden.double().numpy()
+    u, target = u.double().numpy(), x.double().numpy()
+    linear = np.column_stack([np.ones(300), u])
+    left = hidden - linear @ np.linalg.lstsq(linear, hidden)[0]
+    penalties = np.full(64, LINEAR)
+    penalties[:3] = 0.1, 10.0, np.inf
+    expected = linear @ np.linalg.lstsq(linear, target)[0]
+    for j in range(2):
+        design = np.column_stack([linear, hidden])
+        ridge = np.zeros(design.shape[1])
+        ridge[4:] = penalties[j] * np.square(left).sum(axis=0).mean()
+        solved = np.linalg.solve(
+            design.T @ design + np.diag(ridge), design.T @ target[:, j]
         )
-        expected = last.weight.double().numpy() + step[:-1].T
-        before = reconstruct(x)
-        layer.solve(0.1)
-        assert_close(last.weight.double().numpy(), expected, rtol=1e-4, atol=1e-5)
-        solved = reconstruct(x)
-        layer.solve(1e-6)
-        errors = [(x - y).square().mean() for y in (before, solved, reconstruct(x))]
-        assert errors[0] > errors[1] > errors[2]
-        layer.undo()
-        assert_close(reconstruct(x), before, rtol=0, atol=0)
+        expected[:, j] = design @ solved
+    expected[:, 2] = target[:, 2].mean()
+    exact = layer.set(torch.from_numpy(penalties))
+    assert_close(module.forward_scaled(Batch(x, x)), expected, rtol=1e-4, atol=1e-4)
+    assert_close(exact["decoder.weight"], module.decoder.weight, rtol=1e-6)
+    errors = layer.errors_with(Batch(x, x), torch.from_numpy(penalties))
+    assert_close(errors, np.square(expected - target), rtol=1e-4, atol=1e-4)
+    layer.undo()
+    assert_close(module.forward_scaled(Batch(x, x)), before, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("n_rows", [300, 1797])

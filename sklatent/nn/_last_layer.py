@@ -1,8 +1,10 @@
-"""The last layer of a decoder, solved by least squares."""
+"""The end of a decoder, solved by ridge regression, for each feature by itself."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ._autoencoder_model import AutoencoderModel
 from ._batch import Batch
@@ -10,13 +12,19 @@ from ._losses import Loss
 from ._mlp import MLP
 from ._residual import ResidualMap
 
+#: A penalty with which nothing of the last hidden layer is left.
+LINEAR = 1e12
+
 
 class LastLayer:
-    r"""The ridge regression that the last layer of an autoencoder's decoder is.
+    r"""The regression that the end of an autoencoder's decoder is.
 
-    With all before it fixed, a reconstruction is linear in the last layer's weights.
-    Those that leave the least squares, plus :math:`\lambda` times the squares of the
-    step to them, come from the sums over rows that this keeps.
+    With all before it fixed, a reconstruction is linear in the weights of the network's
+    last layer, `V`, and in those of the linear map, `W` and `b`:
+    :math:`\hat x = b + u W + h(u) V`. Each feature is a regression of its own. Its
+    least squares, plus :math:`\lambda` times the squares of its column of `V`, come
+    from the sums over rows that this keeps; with a very large one they are the linear
+    decoder of the latents, and an infinite one leaves the mean of the rows.
 
     Parameters
     ----------
@@ -26,12 +34,24 @@ class LastLayer:
 
     def __init__(self, module: AutoencoderModel) -> None:
         self.module = module
-        last: Any = module.decoder.network[-1]  # type: ignore[index]
-        self.weight, self.bias = last.weight, last.bias
-        n_out, n_in = self.weight.shape
-        self.gram = torch.zeros(n_in + 1, n_in + 1, dtype=torch.float64)
-        self.cross = torch.zeros(n_in + 1, n_out, dtype=torch.float64)
-        self.before = self.weight.detach().clone(), self.bias.detach().clone()
+        decoder: Any = module.decoder
+        self.decoder, self.last = decoder, decoder.network[-1]
+        #: 1 and the latents, where there is a linear map of them.
+        self.has_linear = self.decoder.weight is not None
+        self.n_linear = 1 + (len(self.decoder.weight) if self.has_linear else 0)
+        size = self.n_linear + self.last.in_features
+        self.gram = torch.zeros(size, size, dtype=torch.float64)
+        self.cross = torch.zeros(size, self.last.out_features, dtype=torch.float64)
+        #: Mean square of each feature, once all rows are in.
+        self.squares = torch.zeros(self.last.out_features, dtype=torch.float64)
+        self.before = [t.detach().clone() for t in self._tensors]
+
+    @property
+    def _tensors(self) -> list[Tensor]:
+        """Return what is solved for: V, its bias, W and b."""
+        last, decoder = self.last, self.decoder
+        linear = [decoder.weight, decoder.bias] if self.has_linear else []
+        return [last.weight, last.bias, *linear]
 
     @staticmethod
     def can_solve(module: Any, loss: Loss) -> bool:
@@ -40,43 +60,96 @@ class LastLayer:
             return False
         if not module.has_manual_backward:
             return False
-        decoder = module.decoder
+        decoder: Any = module.decoder
         if not isinstance(decoder, ResidualMap) or not isinstance(decoder.network, MLP):
+            return False
+        if decoder.scale is not None:
             return False
         return all(part.requires_grad for part in decoder.network[-1].parameters())
 
     @torch.no_grad()
+    def design(self, batch: Batch) -> Tensor:
+        """Return 1, latents and last hidden layer of rows, (n, 1 + k + h), float64."""
+        u = self.module.latents(batch.inputs)
+        hidden = u
+        for layer in list(self.decoder.network)[:-1]:
+            hidden = layer(hidden)
+        linear = [u] if self.has_linear else []
+        design = torch.cat([u.new_ones(len(u), 1), *linear, hidden], dim=1)
+        return design.cpu().double()
+
     def add(self, batch: Batch) -> None:
         """Take in rows."""
-        u = self.module.latents(batch.inputs)
-        output, hidden = self.module.decoder(u), u
-        for layer in list(self.module.decoder.network)[:-1]:  # type: ignore[arg-type]
-            hidden = layer(hidden)
-        design = torch.cat([hidden, hidden.new_ones(len(hidden), 1)], dim=1)
-        design, left = design.cpu().double(), (batch.target - output).cpu().double()
+        design = self.design(batch)
         self.gram += design.mT @ design
-        self.cross += design.mT @ left
+        target = batch.target.cpu().double()
+        self.cross += design.mT @ target
+        self.squares += target.square().sum(dim=0)
+
+    def factorise(self) -> None:
+        """Prepare for any penalty, when all rows are in.
+
+        What is linear in the latents is not penalised, so it is taken off `h` first;
+        what is left of `h` is turned to its principal axes.
+        """
+        m = self.n_linear
+        self.squares /= self.gram[0, 0]
+        inverse = torch.linalg.pinv(self.gram[:m, :m], hermitian=True)
+        self._linear = inverse @ torch.cat([self.cross[:m], self.gram[:m, m:]], dim=1)
+        self._to_hidden = self._linear[:, self.cross.shape[1] :]
+        self._linear = self._linear[:, : self.cross.shape[1]]
+        left = self.gram[m:, m:] - self.gram[m:, :m] @ self._to_hidden
+        size, axes = torch.linalg.eigh((left + left.mT) / 2)
+        #: Relative to their mean square, so that penalties have no unit.
+        self._size = size.clamp(min=0) / size.mean().clamp(min=1e-300)
+        unexplained = self.cross[m:] - self.gram[m:, :m] @ self._linear
+        self._axes = axes
+        self._along = (axes.mT @ unexplained) / size.mean().clamp(min=1e-300)
+
+    def weights(self, penalties: Tensor) -> Tensor:
+        r"""Return b, W and V, of shape (1 + k + h, n_features).
+
+        Parameters
+        ----------
+        penalties : Tensor of shape (n_features,)
+            :math:`\lambda` of each feature, positive, in units of the mean square of
+            what the latents do not predict of `h`.
+        """
+        hidden = self._axes @ (self._along / (self._size[:, None] + penalties))
+        weights = torch.cat([self._linear - self._to_hidden @ hidden, hidden])
+        constant = torch.zeros_like(weights)
+        constant[0] = self.cross[0] / self.gram[0, 0]
+        return torch.where(penalties.isinf(), constant, weights)
+
+    def errors(self, batch: Batch, penalties: tuple[float, ...]) -> Iterator[Tensor]:
+        """Yield the squared errors (n, n_features) of rows with each penalty."""
+        design, target = self.design(batch), batch.target.cpu().double()
+        for penalty in penalties:
+            same = torch.full_like(target[0], penalty)
+            yield (design @ self.weights(same) - target).square()
+
+    def errors_with(self, batch: Batch, penalties: Tensor) -> Tensor:
+        """Return the squared errors (n, n_features) of rows with these penalties."""
+        rows = self.design(batch) @ self.weights(penalties)
+        return (rows - batch.target.cpu().double()).square()
+
+    @torch.no_grad()
+    def set(self, penalties: Tensor) -> dict[str, Tensor]:
+        """Set the weights; return the linear map in float64, by its names."""
+        weights = self.weights(penalties)
+        bias, linear, hidden = weights.tensor_split([1, self.n_linear])
+        gain = self.decoder.network.gain
+        self.last.weight.copy_(hidden.mT / gain)
+        if not self.has_linear:
+            self.last.bias.copy_(bias[0] / gain)
+            return {}
+        self.last.bias.zero_()
+        self.decoder.weight.copy_(linear)
+        self.decoder.bias.copy_(bias[0])
+        return {"decoder.weight": linear, "decoder.bias": bias[0]}
 
     @torch.no_grad()
     def undo(self) -> None:
         """Set the weights that were there before."""
-        self.weight.copy_(self.before[0])
-        self.bias.copy_(self.before[1])
-
-    @torch.no_grad()
-    def solve(self, ridge: float) -> None:
-        r"""Set the weights.
-
-        Parameters
-        ----------
-        ridge : float
-            :math:`\lambda`, as a share of the mean square of what the layer sees.
-        """
-        size = len(self.gram)
-        added = ridge * self.gram.diagonal().mean()
-        matrix = self.gram + added * torch.eye(size, dtype=self.gram.dtype)
-        gain = self.module.decoder.network.gain  # type: ignore[union-attr]
-        step = torch.linalg.solve(matrix, self.cross) / gain
-        weight, bias = self.before
-        self.weight.copy_(weight + step[:-1].mT.to(weight))
-        self.bias.copy_(bias + step[-1].to(bias))
+        for tensor, before in zip(self._tensors, self.before, strict=True):
+            tensor.copy_(before)

@@ -8,4 +8,4 @@ from ._parameters import (
     torch_dtype,
 )
 from ._plan import Network, Plan, is_linear, resolve, share_of
-from ._splits import Splits, choose_splits
+from ._splits import SplitBy, Splits, choose_splits, held_out_units

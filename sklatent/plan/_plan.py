@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_consistent_length
 from torch import nn
 from torch.nn.parameter import is_lazy
 
@@ -25,7 +26,7 @@ from ._auto import (
     weight_size,
 )
 from ._parameters import layer_sizes, prefix_probabilities, seed_of
-from ._splits import Splits, choose_splits
+from ._splits import SplitBy, Splits, choose_splits
 
 #: What users give for a network of their own.
 Network = nn.Module | Callable[[int, int], nn.Module] | None
@@ -113,7 +114,14 @@ class Plan:
     previous: LatentModel | None = field(default=None, repr=False)
 
 
-def resolve(given: Any, data: Rows, previous: LatentModel | None = None) -> Plan:
+def resolve(
+    given: Any,
+    data: Rows,
+    previous: LatentModel | None = None,
+    *,
+    y: Any = None,
+    groups: Any = None,
+) -> Plan:
     """Turn an estimator's parameters into numbers, for these rows.
 
     Parameters
@@ -126,17 +134,20 @@ def resolve(given: Any, data: Rows, previous: LatentModel | None = None) -> Plan
         The training rows.
     previous : LatentModel or None
         The fitted model to go on from.
+    y, groups : array-like of shape (n_samples,) or None
+        What the held-out rows may be chosen by.
 
     Raises
     ------
     ValueError
-        If a parameter is out of range.
+        If a parameter is out of range, or `cv` or `groups` do not match the rows.
     """
     hidden = layer_sizes(given.hidden_layer_sizes)
     prefix_probabilities(given.ordered, 1)  # errors before anything is computed
     runtime.training_device(given.device, 0.0)
     seed, share = seed_of(given.random_state), share_of(given.n_components)
-    splits = _splits(given, len(data), seed, previous)
+    by = SplitBy(given.early_stopping, given.validation_fraction, given.cv, y, groups)
+    splits = _splits(given, data, by, seed, previous)
     if previous is None:
         k = _n_latents(given, data, splits, seed)
     else:
@@ -213,17 +224,14 @@ def _runs_code_of_the_user(given: Any) -> bool:
 
 
 def _splits(
-    given: Any, n_samples: int, seed: int, previous: LatentModel | None
+    given: Any, data: Rows, by: SplitBy, seed: int, previous: LatentModel | None
 ) -> Splits:
+    if by.groups is not None:
+        check_consistent_length(data.in_units(), by.groups)
     if is_linear(given):
-        return Splits((), refit=False)  # the closed form is the optimum
-    return choose_splits(
-        n_samples,
-        given.early_stopping,
-        given.validation_fraction,
-        seed,
-        good_start=previous is not None or given.init == "pca",
-    )
+        return Splits((), refit=False, how="the closed form is the optimum")
+    good_start = previous is not None or given.init == "pca"
+    return choose_splits(data, by, seed, good_start=good_start)
 
 
 def _n_latents(given: Any, data: Rows, splits: Splits, seed: int) -> int:

@@ -1,16 +1,24 @@
 """Which rows are held out of training."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from sklearn.model_selection import KFold, train_test_split
+from numpy.typing import ArrayLike
+from sklearn.model_selection import GroupKFold, check_cv
 
-from ..rows import Indices
+from ..rows import Indices, Rows
+from ._units import length_of_dependence, units_of
 
-#: From this many rows on, one held-out part is large enough to choose a state by.
+#: From this many distinct rows on, one held-out part is enough to choose a state by.
 MIN_ROWS_ONE_SPLIT = 800
-#: With fewer rows, no held-out part can tell anything.
+#: With fewer distinct rows, no held-out part can tell anything.
 MIN_ROWS_TO_SPLIT = 10
+#: Folds where rows are fewer.
+N_FOLDS = 5
+
+Pair = tuple[Indices, Indices]
 
 
 @dataclass(frozen=True)
@@ -25,48 +33,184 @@ class Splits:
         True: the model is trained on all rows, for as many epochs as the splits found
         best (`max_iter` without splits). False: it is the best state that the one
         split saw (the start without splits).
+    units : ndarray of int of shape (n_samples,) or None
+        Rows with the same number are not independent; None where all are.
+    how : str
+        In words, for users.
     """
 
-    pairs: tuple[tuple[Indices, Indices], ...]
+    pairs: tuple[Pair, ...]
     refit: bool
+    units: Indices | None = None
+    how: str = ""
 
 
-def choose_splits(
-    n_samples: int,
-    early_stopping: bool | str,
-    validation_fraction: float,
-    seed: int,
-    *,
-    good_start: bool,
-) -> Splits:
+@dataclass(frozen=True)
+class SplitBy:
+    """What users say of the held-out rows, as `fit` and the constructor have it.
+
+    Attributes
+    ----------
+    early_stopping : bool or 'auto'
+        True is one held-out part; 'auto' the same from ``MIN_ROWS_ONE_SPLIT`` distinct
+        rows (or groups) on and five folds below; False is none.
+    validation_fraction : float
+        Share of the rows in the one held-out part.
+    cv : int, splitter, iterable or None
+        Folds, in place of both.
+    y, groups : array-like of shape (n_samples,) or None
+        For the splitter; rows of one group are on one side of each split.
+    """
+
+    early_stopping: bool | str = "auto"
+    validation_fraction: float = 0.1
+    cv: Any = None
+    y: Any = None
+    groups: ArrayLike | None = None
+
+
+def choose_splits(data: Rows, by: SplitBy, seed: int, *, good_start: bool) -> Splits:
     """Choose the held-out rows.
 
     Parameters
     ----------
-    n_samples : int
-        Number of rows.
-    early_stopping : bool or 'auto'
-        As in the estimators: True is one held-out part; 'auto' the same from
-        ``MIN_ROWS_ONE_SPLIT`` rows on and five folds below; False is none.
-    validation_fraction : float
-        Share of the rows in the one held-out part.
+    data : Rows
+        All training rows.
+    by : SplitBy
+        What users say of it.
     seed : int
         Which rows.
     good_start : bool
         Whether the start is worth keeping. It is kept where there are fewer than
-        ``MIN_ROWS_TO_SPLIT`` rows and training is not asked for by
+        ``MIN_ROWS_TO_SPLIT`` distinct rows and training is not asked for by
         ``early_stopping=False``.
+
+    Raises
+    ------
+    ValueError
+        If `cv` or `groups` do not match the rows.
     """
-    if not early_stopping:
-        return Splits((), refit=True)
-    if n_samples < MIN_ROWS_TO_SPLIT:
-        return Splits((), refit=not good_start)
-    if early_stopping == "auto" and n_samples < MIN_ROWS_ONE_SPLIT:
-        order = np.random.RandomState(seed).permutation(n_samples)
-        folds = [(np.sort(order[a]), order[b]) for a, b in KFold(5).split(order)]
-        return Splits(tuple(folds), refit=True)
-    n_held_out = min(max(2, round(validation_fraction * n_samples)), n_samples - 2)
-    train, held_out = train_test_split(
-        np.arange(n_samples), test_size=n_held_out, random_state=seed
+    if not by.early_stopping:
+        return Splits((), refit=True, how="no rows are held out")
+    if by.cv is not None:
+        return _given_splits(data, by, seed)
+    units = units_of(data, by.groups)
+    n_units = int(units.max()) + 1
+    if n_units < (MIN_ROWS_TO_SPLIT if by.groups is None else 2):
+        what = "distinct rows" if by.groups is None else "groups"
+        return Splits((), not good_start, how=f"{n_units} {what} are too few to split")
+    one_part = by.early_stopping is True or n_units >= MIN_ROWS_ONE_SPLIT
+    length = 0 if by.groups is not None else length_of_dependence(data, units)
+    if length:
+        return _blocks(units, length, one_part, by.validation_fraction, seed)
+    distinct = n_units == len(data)
+    random = np.random.RandomState(seed)
+    order = random.permutation(n_units)
+    if one_part:
+        share = by.validation_fraction
+        n_held_out = min(max(2, round(share * n_units)), max(n_units - 2, 1))
+        parts, how = [order[:n_held_out]], "one random part is held out"
+    else:
+        parts = np.array_split(order, min(N_FOLDS, n_units))
+        how = f"{len(parts)} random folds"
+    if not distinct:
+        how += " of distinct rows" if by.groups is None else " of groups"
+    pairs = [_pair_of_units(units, order, part, random, distinct) for part in parts]
+    return Splits(tuple(pairs), not one_part, None if distinct else units, how)
+
+
+def _pair_of_units(
+    units: Indices,
+    order: Indices,
+    part: Indices,
+    random: np.random.RandomState,
+    distinct: bool,
+) -> Pair:
+    """Return the rows of all other units and, in random order, of these."""
+    is_held_out = np.zeros(len(order), bool)
+    is_held_out[part] = True
+    train = np.flatnonzero(~is_held_out[units])
+    return train, part if distinct else random.permutation(
+        np.flatnonzero(is_held_out[units])
     )
-    return Splits(((train, held_out),), refit=False)
+
+
+def _blocks(
+    units: Indices, length: int, one_part: bool, share: float, seed: int
+) -> Splits:
+    """Hold out stretches of a series, and train on what is far enough from them.
+
+    A row within `length` of a stretch, or equal to one in it, is on neither side.
+    """
+    n = len(units)
+    random = np.random.RandomState(seed)
+    if one_part:
+        size = min(max(2, round(share * n)), n // 2)
+        n_blocks = max(1, min(N_FOLDS, size // (4 * length)))
+        ends = np.linspace(0, n, n_blocks + 1).astype(np.intp)[1:]
+        blocks = [np.arange(end - size // n_blocks, end) for end in ends]
+        parts = [np.concatenate(blocks)]
+    else:
+        parts = np.array_split(np.arange(n), N_FOLDS)
+    pairs = []
+    for part in parts:
+        near = (part[:, None] + np.arange(-length, length + 1)).clip(0, n - 1)
+        is_left_out = np.isin(units, units[part])
+        is_left_out[near] = True
+        pairs.append((np.flatnonzero(~is_left_out), random.permutation(part)))
+    how = (
+        "neighbouring rows depend on each other: "
+        f"{'one part' if one_part else f'{N_FOLDS} folds'} of whole stretches, rows "
+        f"within {length} of them on neither side"
+    )
+    return Splits(tuple(pairs), not one_part, np.arange(n) // length, how)
+
+
+def _given_splits(data: Rows, by: SplitBy, seed: int) -> Splits:
+    """Return the splits that `cv` makes."""
+    n, groups = len(data), by.groups
+    cv = check_cv(by.cv, by.y)
+    if groups is not None and isinstance(by.cv, int | np.integer):
+        cv = GroupKFold(int(by.cv))
+    random = np.random.RandomState(seed)
+    pairs = []
+    for train, held_out in cv.split(data.in_units(), by.y, groups):
+        train, held_out = _indices(train, n), _indices(held_out, n)
+        pairs.append((np.sort(train), random.permutation(held_out)))
+    if not pairs:
+        raise ValueError(f"cv={by.cv!r} gives no split; is it used up?")
+    units = units_of(data, groups)
+    distinct = len(np.unique(units)) == n
+    how = "1 split by cv" if len(pairs) == 1 else f"{len(pairs)} folds by cv"
+    return Splits(tuple(pairs), len(pairs) > 1, None if distinct else units, how)
+
+
+def _indices(part: Any, n: int) -> Indices:
+    """Return indices, of a mask perhaps, after a check against the rows."""
+    found = np.asarray(part)
+    if found.dtype == bool and found.shape == (n,):
+        found = np.flatnonzero(found)
+    whole = found.ndim == 1 and np.issubdtype(found.dtype, np.integer)
+    if not whole or len(found) < 2:
+        raise ValueError(
+            "cv must give index arrays of two rows or more for each side; got "
+            f"{part!r}."
+        )
+    if found.min() < -n or found.max() >= n:
+        raise ValueError(
+            f"cv gives row {found.max() if found.max() >= n else found.min()}, but X "
+            f"has {n} rows."
+        )
+    return np.asarray(found % n, dtype=np.intp)
+
+
+def held_out_units(splits: Splits) -> Iterator[Indices]:
+    """Yield the units of each split's held-out rows, unlike over splits."""
+    n_so_far = 0
+    for _, held_out in splits.pairs:
+        if splits.units is None:
+            yield n_so_far + np.arange(len(held_out))
+            n_so_far += len(held_out)
+        else:
+            yield n_so_far + splits.units[held_out]
+            n_so_far += int(splits.units.max()) + 1

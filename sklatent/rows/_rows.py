@@ -62,6 +62,21 @@ class Rows(ABC):
         """Return at most about so many rows, evenly spaced."""
         return self[:: -(-len(self) // most)]
 
+    def fingerprints(self) -> NDArray[np.uint64]:
+        """Return a number for each row, the same for equal rows and only for these."""
+        random = np.random.RandomState(0)
+        odd = random.randint(0, 2**63, self.shape[1], dtype=np.uint64) * 2 + 1
+        found = np.empty(len(self), np.uint64)
+        done = 0
+        for x in self.blocks():
+            bits = (x + 0.0).view(np.uint64)  # -0.0 is equal to 0.0
+            bits ^= bits >> 32  # numbers with few digits differ in the first bits only
+            bits *= odd
+            bits ^= bits >> 29
+            found[done : done + len(x)] = bits.sum(axis=1, dtype=np.uint64)
+            done += len(x)
+        return found
+
     def mean(self) -> Array:
         """Return the mean of each feature."""
         total = np.zeros(self.shape[1])

@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
+
 from ..problems import HeldOutScore
-from ..rows import Array
+from ..rows import Array, Indices
 
 #: How many standard errors a gain must exceed: a one-sided test at the 5% level.
 MARGIN = 1.645
@@ -24,6 +26,8 @@ class Judge:
         For `score`: what counts as a gain.
     keep_all : bool, default=False
         Whether to keep the errors of all epochs, or of the start and the best only.
+    units : ndarray of int of shape (n_held_out,) or None, default=None
+        Rows with the same number are not independent: they count as one.
 
     Attributes
     ----------
@@ -43,8 +47,10 @@ class Judge:
         tol: float,
         *,
         keep_all: bool = False,
+        units: Indices | None = None,
     ) -> None:
         self.score = score
+        self.units = units
         self.patience = patience
         self.tol = tol
         self.keep_all = keep_all
@@ -95,16 +101,14 @@ class Judge:
         """Return whether an epoch is clearly better than the start."""
         return self._clearly_less(self.errors[0], self.errors[epoch])
 
-    def accept_if_better(self, errors: Array, epoch: int) -> bool:
-        """Take errors for those of an epoch, if they are clearly less."""
-        return self._accept(self.errors[epoch], errors, epoch)
+    def replace_best(self, errors: Array) -> None:
+        """Take errors for those of the best epoch."""
+        self.errors[self.best_epoch] = errors
+        self.scores[self.best_epoch] = self.score.score(float(errors.mean()))
 
     def accept(self, errors: Array, epoch: int) -> bool:
         """Take errors for those of an epoch, if they clearly gain on the start."""
-        return self._accept(self.errors[0], errors, epoch)
-
-    def _accept(self, before: Array, errors: Array, epoch: int) -> bool:
-        if not self._clearly_less(before, errors):
+        if not self._clearly_less(self.errors[0], errors):
             return False
         self.errors[epoch] = errors
         self.scores[epoch] = self.score.score(float(errors.mean()))
@@ -112,5 +116,20 @@ class Judge:
 
     def _clearly_less(self, before: Array, after: Array) -> bool:
         gain = self.score.gains(before, after)
-        error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-        return bool(gain.mean() > MARGIN * error)
+        mean = float(gain.mean())
+        return mean > MARGIN * standard_error(gain, self.units)
+
+
+def standard_error(values: Array, units: Indices | None = None) -> float:
+    """Return the standard error of the mean, infinite for a single unit.
+
+    Values of one unit may depend on each other (the cluster-robust error: Liang & Zeger
+    1986).
+    """
+    left = values - values.mean()
+    if units is not None:
+        left = np.bincount(np.unique(units, return_inverse=True)[1], left)
+    n = len(left)
+    if n < 2:
+        return math.inf
+    return float(np.sqrt(np.square(left).sum() * n / (n - 1)) / len(values))

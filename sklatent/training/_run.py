@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 
 from .. import runtime
-from ..nn import Batch, LastLayer, LatentModel
+from ..nn import MLP, Batch, LastLayer, LatentModel
 from ..plan import Plan
 from ..problems import Problem
-from ..rows import Array, Rows, Shuffled, n_batches
+from ..rows import Array, Rows, RowsInOrder, Shuffled, n_batches
 from ._net import JUDGED, Log, training_net, training_rows
+
+#: Rows that a decoder is solved on at least, where they are shown with noise.
+MIN_NOISY_ROWS = 4000
 
 
 class Run:
@@ -36,6 +39,8 @@ class Run:
         The length of the learning rate's cycle.
     watched : bool
         Whether the user's callbacks are called.
+    n_units : int, default=0
+        How many of the held-out rows are as good as independent.
     """
 
     def __init__(
@@ -48,10 +53,14 @@ class Run:
         n_epochs: int,
         *,
         watched: bool,
+        n_units: int = 0,
     ) -> None:
         model = problem.build(start)
-        #: Training rounds the closed form to float32; this is the exact one.
-        self._fixed = model.fixed_state()
+        #: Training rounds what it does not change to float32; these are exact.
+        self._exact = [model.fixed_state()]
+        self.n_units = n_units
+        #: Rows are shown with other noise each time; so they are shown more often.
+        self._n_passes = -(-MIN_NOISY_ROWS // len(rows)) if problem.inputs else 1
         if not any(weight.requires_grad for weight in model.parameters()):
             raise ValueError(
                 "Neither encoder nor decoder has a weight to train (requires_grad)."
@@ -65,6 +74,7 @@ class Run:
         self.net = training_net(model.float(), plan, self.held_out, callbacks)
         n_steps = n_epochs * n_batches(len(rows), plan.batch_size)
         self.net.prepare(self.loss, n_steps, watched=self.watched)
+        self._last_of_encoder: list[Tensor] | None = None
 
     @property
     def model(self) -> LatentModel:
@@ -101,27 +111,61 @@ class Run:
         with torch.no_grad():
             return float(self.loss(self.model.forward_scaled(self.probe), self.probe))
 
-    def last_layer(self) -> LastLayer | None:
-        """Return the decoder's last layer, ready to be solved for the rows."""
-        model: Any = self.model
-        if not LastLayer.can_solve(model, self.loss):
-            return None
-        layer = LastLayer(model)
-        for batch in Shuffled(self.rows, JUDGED):
-            layer.add(batch)
+    @property
+    def can_solve_decoder(self) -> bool:
+        """Whether the decoder's end has a closed form."""
+        return LastLayer.can_solve(self.model, self.loss)
+
+    def last_layer(self) -> LastLayer:
+        """Return the decoder's end, ready to be solved for the rows."""
+        layer = LastLayer(self.model)  # type: ignore[arg-type]
+        for _ in range(self._n_passes):
+            for batch in Shuffled(self.rows, JUDGED):
+                layer.add(batch)
+        layer.factorise()
         return layer
 
-    def solve_last_layer(self, ridge: float | None) -> None:
-        """Solve the decoder's last layer, where a ridge is given and it can be."""
-        layer = None if ridge is None else self.last_layer()
-        if layer is not None and ridge is not None:
-            layer.solve(ridge)
+    def set_decoder(self, layer: LastLayer, penalties: Tensor) -> None:
+        """Set the end of the decoder to what was solved for, with these penalties."""
+        self._exact.append(layer.set(penalties))
+
+    def scale_encoder(self, share: float) -> None:
+        """Scale what the encoder's network gave after the last epoch."""
+        model: Any = self.model
+        if share < 1 and isinstance(model.encoder.network, MLP):
+            last = model.encoder.network[-1]
+            if self._last_of_encoder is None:
+                self._last_of_encoder = [t.detach().clone() for t in last.parameters()]
+            with torch.no_grad():
+                for tensor, whole in zip(
+                    last.parameters(), self._last_of_encoder, strict=True
+                ):
+                    tensor.copy_(share * whole)
+
+    @property
+    def has_linear_start(self) -> bool:
+        """Whether encoder and decoder have a linear part."""
+        model: Any = self.model
+        return model.encoder.weight is not None
 
     @property
     def held_out_rows(self) -> Tensor:
         """The held-out rows, scaled."""
         assert self.held_out is not None
         return self.held_out.shown.target
+
+    def held_out_batches(self) -> Iterator[Batch]:
+        """Yield the held-out rows, as they are shown to the network."""
+        return iter(RowsInOrder(self.held_out, JUDGED))
+
+    def feature_errors(self) -> list[Tensor]:
+        """Return squared errors (n, n_features) of each batch of held-out rows."""
+        self.model.eval()
+        with torch.no_grad():
+            return [
+                (self.model.forward_scaled(batch) - batch.target).cpu().square()
+                for batch in self.held_out_batches()
+            ]
 
     def errors_now(self) -> Array:
         """Return each held-out row's error now."""
@@ -146,7 +190,8 @@ class Run:
     def fingerprint(self) -> tuple[float, ...]:
         """Return numbers that tell states of weights and buffers apart."""
         numbers = []
-        changing = [b for n, b in self.model.named_buffers() if n not in self._fixed]
+        fixed = self._exact[0].keys() - {"decoder.weight", "decoder.bias"}
+        changing = [b for n, b in self.model.named_buffers() if n not in fixed]
         for values in (self.net.optimizer_.flat, *changing):
             flat = values.detach().double().flatten()
             numbers += [float(flat.sum()), float(torch.dot(flat, flat))]
@@ -156,7 +201,11 @@ class Run:
         """Return the model for use: on the CPU, in `dtype`, its linear part exact."""
         self.net.release()
         model = self.model.to("cpu", dtype).eval()
-        model.load_state_dict(self._fixed, strict=False)
+        now = dict(model.named_buffers())
+        for exact in self._exact:
+            for name, value in exact.items():
+                if torch.equal(now[name].float(), value.float()):
+                    now[name].copy_(value)
         return model
 
     def log(self) -> "Log":

@@ -8,15 +8,13 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from ..plan import Plan
+from ..plan import Plan, held_out_units
 from ..problems import Problem
 from ..rows import Array, Rows
+from ._decoding import Decoding, solve_decoders
 from ._judge import Judge
 from ._loop import EpochLoop
 from ._run import Run
-
-#: With which ridges the decoder's last layer is solved in the end, to choose from.
-RIDGES = (0.1, 0.01)
 
 
 class Search:
@@ -30,8 +28,8 @@ class Search:
         What it said.
     epoch : int
         The epoch to keep; 0 is the start.
-    ridge : float or None
-        With which the decoder's last layer was solved after that epoch.
+    decoding : Decoding or None
+        How the decoder was solved after that epoch.
     """
 
     def __init__(self, problem: Problem, plan: Plan, data: Rows) -> None:
@@ -46,9 +44,10 @@ class Search:
             plan.n_iter_no_change,
             plan.tol,
             keep_all=plan.splits.refit,  # a callback may stop the final training
+            units=np.concatenate(list(held_out_units(plan.splits))),
         )
         self.epoch = 0
-        self.ridge: float | None = None
+        self.decoding: Decoding | None = None
         self.loss_curve: list[float] = []
         if not self.judge.is_exact:
             self._search(data.shape[1])
@@ -67,15 +66,28 @@ class Search:
             loop.run()
             # Callbacks see the model that is kept when training ends.
             self.loss_curve = loop.loss_curve
+            if judge.best_epoch:
+                self._solve_decoders(loop)
             self.epoch = judge.epoch_to_keep()
-            loop.load(self.epoch)
-            if self.epoch:
-                self.ridge = _solve_last_layers(self.runs, judge, self.epoch)
+            if not self.epoch:
+                loop.load(0)
             kept = self.runs[0].fingerprint()
         if loop.changed_since(kept):
             self._judge_what_a_callback_loaded(loop)
         if not all(map(math.isfinite, self.loss_curve)):
             _warn_of_divergence(self.loss_curve, self.epoch, self.plan)
+
+    def _solve_decoders(self, loop: EpochLoop) -> None:
+        """Solve the decoders of the best epoch, and judge what that gives."""
+        if not all(run.can_solve_decoder for run in self.runs):
+            loop.load(self.judge.best_epoch)
+            return
+        loop.load(0)
+        start = [run.feature_errors() for run in self.runs]
+        loop.load(self.judge.best_epoch)
+        self.decoding = solve_decoders(self.runs, start)
+        errors = np.concatenate([run.errors_now() for run in self.runs])
+        self.judge.replace_best(errors)
 
     def _judge_what_a_callback_loaded(self, loop: EpochLoop) -> None:
         """Keep the state that a callback has loaded, or the start if that is better."""
@@ -93,6 +105,7 @@ def _runs(problem: Problem, plan: Plan, data: Rows) -> list[Run]:
     # A model that is kept starts from all rows. So does then the start it is compared
     # with, which has seen the held-out rows: a handicap, small where rows are many.
     refit = plan.splits.refit
+    units = [len(np.unique(part)) for part in held_out_units(plan.splits)]
     return [
         Run(
             problem,
@@ -102,32 +115,10 @@ def _runs(problem: Problem, plan: Plan, data: Rows) -> list[Run]:
             held_out=data[held_out],
             n_epochs=plan.max_iter,
             watched=not refit,
+            n_units=n_units,
         )
-        for train, held_out in plan.splits.pairs
+        for (train, held_out), n_units in zip(plan.splits.pairs, units, strict=True)
     ]
-
-
-def _solve_last_layers(runs: Sequence[Run], judge: Judge, epoch: int) -> float | None:
-    """Solve the decoders' last layers, if held-out rows gain; return with which ridge.
-
-    Training comes close to these weights, the closer the longer it takes.
-    """
-    layers = [layer for run in runs if (layer := run.last_layer()) is not None]
-    if len(layers) < len(runs):
-        return None
-    tried: dict[float, Array] = {}
-    for ridge in RIDGES:
-        for layer in layers:
-            layer.solve(ridge)
-        tried[ridge] = np.concatenate([run.errors_now() for run in runs])
-    best = min(tried, key=lambda ridge: float(tried[ridge].mean()))
-    accepted = judge.accept_if_better(tried[best], epoch)
-    for layer in layers:
-        if accepted:
-            layer.solve(best)
-        else:
-            layer.undo()
-    return best if accepted else None
 
 
 def _check_start(errors: Array) -> None:

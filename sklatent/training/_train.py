@@ -11,6 +11,7 @@ from ..nn import LatentModel
 from ..plan import Plan, torch_dtype
 from ..problems import Problem
 from ..rows import Indices, Rows
+from ._decoding import solve_decoder
 from ._loop import EpochLoop
 from ._net import Log
 from ._run import Run
@@ -123,7 +124,7 @@ def train_on_all(
         _check_losses(loop.loss_curve, plan)
         loop.go_back_to_last_epoch()
         if search is not None and len(loop.loss_curve) == search.epoch:
-            run.solve_last_layer(search.ridge)
+            solve_decoder(run, search.decoding)
         _check_end(before, run.loss_now(), plan)
         kept = run.fingerprint()
     last = len(loop.loss_curve)

@@ -1,0 +1,146 @@
+"""What follows the epochs: the decoder solved for each feature by itself."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..nn import LINEAR, LastLayer
+from ._run import Run
+
+#: Penalties to choose from, for each feature: the mean of the rows, a linear decoder,
+#: and from there to nearly none.
+PENALTIES = (math.inf, LINEAR, 100.0, 10.0, 1.0, 0.1, 1e-2, 1e-3)
+#: Standard errors by which the others must beat the better of the first two: the
+#: smallest error of several is likely to be small by chance, the more so where a few
+#: rows have most of a feature's variance.
+MARGIN_OF_A_GAIN = 3.0
+#: Shares of the encoder's network to choose from.
+SHARES = (1.0, 0.5, 0.0)
+#: What a feature may lose against the start: a share of its variance, or so many
+#: standard errors of the loss.
+MAX_LOSS = 0.01
+MARGIN_OF_A_LOSS = 2.0
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How to solve a decoder.
+
+    Attributes
+    ----------
+    share : float
+        Of what the encoder's network adds to the linear latents.
+    penalties : Tensor of shape (n_features,)
+        As in `LastLayer.weights`.
+    """
+
+    share: float
+    penalties: Tensor
+
+
+def solve_decoders(runs: Sequence[Run], start: Sequence[Sequence[Tensor]]) -> Decoding:
+    """Solve the decoders of runs, so that no feature is worse than at the start.
+
+    Each feature has the penalty that suits the held-out rows of all runs best; a linear
+    decoder, or its mean, where none suits them clearly better. Where a feature is still
+    worse than it was, since the latents say less of it than the linear ones, the
+    encoder's network is scaled down, in the end to nothing.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        In their best states.
+    start : sequence of sequence of Tensor
+        For each run and batch of held-out rows, the squared errors at the start, of
+        shape (n, n_features).
+    """
+    shares = SHARES if all(run.has_linear_start for run in runs) else (1.0,)
+    for share in shares:
+        for run in runs:
+            run.scale_encoder(share)
+        layers = [run.last_layer() for run in runs]
+        penalties = _choose(runs, layers)
+        if share == shares[-1] or _loses_nothing(runs, layers, penalties, start):
+            break
+    for run, layer in zip(runs, layers, strict=True):
+        run.set_decoder(layer, penalties)
+    return Decoding(share, penalties)
+
+
+def solve_decoder(run: Run, decoding: Decoding | None) -> None:
+    """Solve the decoder of one more run in the same way, if it can be."""
+    if decoding is None or not run.can_solve_decoder:
+        return
+    run.scale_encoder(decoding.share)
+    run.set_decoder(run.last_layer(), decoding.penalties)
+
+
+class _Differences:
+    """Sums of paired differences over rows, for each feature.
+
+    Attributes
+    ----------
+    total : Tensor
+        The sum.
+    squares : Tensor
+        That of the squares.
+    """
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.n = sum(len(run.held_out_rows) for run in runs)
+        #: Rows of one unit are not independent, so that errors are larger.
+        self.inflation = self.n / sum(run.n_units for run in runs)
+        self.total = torch.zeros((), dtype=torch.float64)
+        self.squares = torch.zeros((), dtype=torch.float64)
+
+    def add(self, differences: Tensor) -> None:
+        """Add those of some rows, (..., n, n_features)."""
+        self.total = self.total + differences.sum(dim=-2)
+        self.squares = self.squares + differences.square().sum(dim=-2)
+
+    @property
+    def error(self) -> Tensor:
+        """The standard error of the sum."""
+        spread = (self.squares - self.total.square() / self.n).clamp(min=0)
+        return (spread * self.inflation).sqrt()
+
+
+def _choose(runs: Sequence[Run], layers: Sequence[LastLayer]) -> Tensor:
+    """Return the penalty of each feature."""
+    gains = _Differences(runs)
+    for run, layer in zip(runs, layers, strict=True):
+        for batch in run.held_out_batches():
+            mean, *others = layer.errors(batch, PENALTIES)
+            on_mean = torch.stack([mean - errors for errors in others])
+            gains.add(torch.stack([on_mean, on_mean - on_mean[0]]))
+    simpler = (gains.total[0, 0] > 0).long()  # the mean, or the linear decoder
+    one_of = simpler.expand(1, len(PENALTIES) - 1, -1)
+    gain, error = (t.gather(0, one_of)[0] for t in (gains.total, gains.error))
+    clear = gain > MARGIN_OF_A_GAIN * error
+    clear[0] = False
+    largest, best = torch.where(clear, gain, 0.0).max(dim=0)
+    best = torch.where(largest > 0, best + 1, simpler)
+    return torch.tensor(PENALTIES, dtype=torch.float64)[best]
+
+
+def _loses_nothing(
+    runs: Sequence[Run],
+    layers: Sequence[LastLayer],
+    penalties: Tensor,
+    start: Sequence[Sequence[Tensor]],
+) -> bool:
+    """Return whether no feature is clearly worse than at the start."""
+    losses = _Differences(runs)
+    variance, seen = torch.zeros_like(penalties), torch.zeros_like(penalties)
+    for run, layer, before in zip(runs, layers, start, strict=True):
+        seen += len(run.held_out_rows) * layer.squares
+        for batch, errors in zip(run.held_out_batches(), before, strict=True):
+            losses.add(layer.errors_with(batch, penalties) - errors)
+            variance += batch.target.cpu().double().square().sum(dim=0)
+    # Few rows may have all of a feature's variance, and none of them be held out.
+    allowed = MAX_LOSS * torch.maximum(variance, seen)
+    allowed = torch.maximum(allowed, MARGIN_OF_A_LOSS * losses.error)
+    return bool((losses.total <= allowed).all())
