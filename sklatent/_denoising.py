@@ -8,7 +8,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from ._base import BaseLatentEncoder
-from ._docs import documented
 from .plan import Network, Plan
 from .problems import (
     NOISES,
@@ -19,7 +18,6 @@ from .problems import (
 from .rows import Rows
 
 
-@documented
 class DenoisingAutoencoder(BaseLatentEncoder):
     r"""Autoencoder that is trained to remove noise, from the best linear denoiser on.
 
@@ -51,11 +49,138 @@ class DenoisingAutoencoder(BaseLatentEncoder):
     noise_level : float, default=0.5
         For 'gaussian' the noise's standard deviation, as a share of each feature's own;
         for a callable of no effect; otherwise the share of cells, at most 1.
-    {parameters}
+    hidden_layer_sizes : array-like of int, default=(256, 256)
+        Widths of the encoder's hidden layers; the decoder has them in reverse.
+        ``()`` is a linear model, which with ``init='pca'`` is the linear start itself.
+    activation : str, default='silu'
+        Activation of the hidden layers: 'silu', 'gelu', 'relu', 'tanh', 'logistic' or
+        'identity'.
+    init : {'pca', 'random'}, default='pca'
+        'pca' is as described; 'random' is the two networks without the linear maps,
+        from a random start.
+    whiten : bool, default=False
+        Whether the latents have unit variance over the training rows, as in PCA.
+    ordered : bool or array-like of int, default=False
+        Whether the first j latents are to be good latents of size j, for all j, or for
+        the sizes given and `n_components` (larger ones are ignored): one fit then
+        serves all sizes (see `truncate`).
+    encoder, decoder : nn.Module, callable or None, default=None
+        A network in place of ours: a module, of which `fit` trains a copy, or a
+        callable ``(n_features, n_components) -> nn.Module``. The encoder maps
+        (n, n_features) to (n, n_components), the decoder back. Its rows are centred
+        and on one global scale. With ``init='pca'`` a gain that starts at zero is put
+        behind it. Given float64 rows it must return float64.
+    learning_rate : float or 'auto', default='auto'
+        The largest learning rate of AdamW; it rises over 30% of the steps and falls
+        to zero over the others (one cycle). 'auto' is 0.003 for batches of 32 rows and
+        grows with their root, to 0.01 (VariationalAutoencoder: to 0.005); also where
+        `max_iter` is less than 'auto' is.
+    weight_decay : float, default=1.0
+        Decoupled weight decay of AdamW on the networks. It pulls towards the linear
+        start.
+    batch_size : int or 'auto', default='auto'
+        Rows in a batch. 'auto' is a sixteenth of the rows, within 32 (96 if latents are
+        ordered) and 512.
+    max_iter : int or 'auto', default='auto'
+        Epochs of the learning rate's cycle. 'auto' makes about 4000 steps, but 20
+        epochs at least and 100 at most (90 if latents are ordered).
+    early_stopping : bool or 'auto', default='auto'
+        True holds `validation_fraction` of the rows out, stops when they gain no more,
+        and keeps their best state. 'auto' does the same from 800 rows on; below,
+        cross-validation over five folds chooses the number of epochs (none, perhaps),
+        and all rows are trained on for as many. Either way the linear start stays
+        unless the gain exceeds 1.645 standard errors. False trains on all rows for
+        `max_iter` epochs, and keeps the last state.
+    validation_fraction : float, default=0.1
+        Share of the rows that is held out.
+    cv : int, cross-validation generator or iterable, default=None
+        Which rows are held out, in place of `validation_fraction` and of what 'auto'
+        does: a number of folds, a splitter of scikit-learn's or pairs of index arrays.
+        One pair is one held-out part, several are folds. None draws rows at random,
+        with equal rows, and rows of one of the `groups`, on one side; rows that are a
+        series (each nearer to the next than to the third after it, or overlapping
+        windows) are held out in whole stretches.
+    n_iter_no_change : int, default=20
+        Epochs without a gain on the held-out rows after which training stops.
+    tol : float, default=0.001
+        What counts as a gain: a fall of the held-out squared error by this share, or
+        the like of a log-likelihood, half as many nats per feature.
+    warm_start : bool, default=False
+        Whether `fit` continues from the fitted model: its networks, `mean_` and scale.
+        Its structure must be the same. The start that is compared with is then that
+        model, which has seen the rows: validation scores are optimistic.
+        A refit makes a whole cycle of the learning rate: with the default one it seldom
+        betters the model, which is then kept; a small one (1e-3) goes on from it.
+    random_state : int, RandomState instance or None, default=None
+        Fixes every bit of the result on one machine and number of threads. None is a
+        fresh seed; NumPy's global generator is not used.
+    verbose : int, default=0
+        1 shows a progress bar, with training and validation score.
+    device : str, default='auto'
+        Where to compute: 'auto' (CUDA where there is one and the work is large enough
+        to pay for the transfer, else the CPU) or a name of PyTorch's, such as 'cpu',
+        'cuda', 'cuda:1' or 'mps'. A fitted model is kept on the CPU, loads without the
+        device, and then uses the CPU.
+    callbacks : list of skorch callbacks or None, default=None
+        Called while the model that is kept trains. They are copied, or used as they are
+        if they cannot be copied, and see rows in the units of `X`. One that raises
+        KeyboardInterrupt, as skorch's ``EarlyStopping`` does, ends the training; one
+        may also load an earlier state in the end (``load_best=True``). The model that
+        results is kept if held-out rows find it better than the linear start. Those
+        that read ``valid_loss`` require rows held out of that training, below 800 rows
+        ``early_stopping=True``. A scheduler of the learning rate has no effect.
 
     Attributes
     ----------
-    {attributes}
+    n_components_ : int
+        Number of latents.
+    mean_ : ndarray of shape (n_features,)
+        Mean of the training rows.
+    n_samples_ : int
+        Number of training rows.
+    explained_variance_ : ndarray of shape (n_components,)
+        Variance of each latent over the training rows, before whitening.
+    explained_variance_ratio_ : ndarray of shape (n_components,)
+        Share of the variance of `X` that each latent explains. With ``ordered=True`` it
+        is what each further latent adds on held-out rows (on the training rows where
+        none were held out, as for a linear model); else the share that all explain of
+        the training rows, split by the variances of the latents.
+    singular_values_ : ndarray of shape (n_components,)
+        ``sqrt((n_samples_ - 1) * explained_variance_)``.
+    components_ : ndarray of shape (n_components, n_features)
+        What a unit step along each latent (before whitening) changes, in the mean over
+        the training rows: the mean of `feature_influence`. It is computed when asked
+        for, over evenly spaced training rows where all of them would take more than
+        some seconds.
+    noise_variance_ : float
+        Mean variance that is left in the directions without a latent, as in PCA; of the
+        rows of `explained_variance_ratio_`.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features, where `X` has names that are all strings.
+    n_iter_ : int
+        Epochs run, those of the cross-validation where it chooses their number; 1 where
+        nothing had to be trained.
+    best_iteration_ : int
+        The epoch that was kept; 0 is the linear start.
+    loss_curve_ : list of float
+        The training loss of each epoch, per feature (in cross-validation the folds'
+        mean): the squared error as a share of the variance, or minus the bound in nats.
+    validation_scores_ : ndarray of shape (n_epochs + 1,) or None
+        Score of the held-out rows, before training and after each epoch: the share of
+        variance explained, or the bound in nats per row, of what training sees of them.
+        None if no rows were held out.
+    best_validation_score_ : float or None
+        That of the state that was kept.
+    net_ : skorch.NeuralNet
+        The trained net. Its ``module_`` maps rows in the units of `X` to their
+        reconstruction, so ``net_.predict(X)`` of an array is ``reconstruct(X)`` up to
+        rounding (skorch takes a frame's columns for arguments); `torch.export`, hooks
+        and pruning work on it, and `transform` follows an edit in place. Its history
+        has the epochs, and their batches where there are `callbacks`. To train it
+        further, for which its loss is the mean squared error, leaves the latents' frame
+        and the other attributes as they were.
 
     See Also
     --------

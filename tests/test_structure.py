@@ -15,7 +15,7 @@ PACKAGE = Path(sklatent.__file__).parent
 
 # Folders and top-level files; each may import those before it.
 ORDER = [
-    {"runtime", "nn", "_docs"},
+    {"runtime", "nn"},
     {"rows"},
     {"starts"},
     {"plan"},
@@ -131,17 +131,50 @@ def test_import_brings_no_extra_and_leaves_the_world():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def entries(section):
+    """The names of a numpydoc section, each with its type and text."""
+    found, text = {}, []
+    for line in section.splitlines():
+        if line.startswith("    ") and line[4:5].strip() and " : " in line:
+            text = [line]
+            found |= dict.fromkeys(line.split(" : ")[0].strip().split(", "), text)
+        else:
+            text.append(line)
+    return {name: " ".join(" ".join(text).split()) for name, text in found.items()}
+
+
+def documented(cls, title):
+    section = cls.__doc__.split(f"    {title}\n    {'-' * len(title)}\n")[1]
+    return entries(section.split("\n\n")[0])
+
+
 @pytest.mark.parametrize("name", sklatent.__all__)
 def test_all_parameters_and_no_others_are_documented(name):
     cls = getattr(sklatent, name)
-    section = cls.__doc__.split("    Parameters\n    ----------\n")[1]
-    section = section.split("    Attributes\n    ----------\n")[0]
-    documented = [
-        parameter
-        for line in section.splitlines()
-        if line.startswith("    ") and line[4] != " " and " : " in line
-        for parameter in line.split(" : ")[0].strip().split(", ")
-    ]
-    assert documented == list(inspect.signature(cls).parameters)
-    assert "{parameters}" not in cls.__doc__
-    assert "{attributes}" not in cls.__doc__
+    names = list(documented(cls, "Parameters"))
+    assert names == list(inspect.signature(cls).parameters)
+
+
+# What is written out in each class, for editors, and is to stay the same.
+SIBLINGS = [sklatent.DenoisingAutoencoder, sklatent.VariationalAutoencoder]
+DIFFERENT = {"n_components", "noise_variance_"}
+
+
+@pytest.mark.parametrize("cls", SIBLINGS)
+@pytest.mark.parametrize("title", ["Parameters", "Attributes"])
+def test_what_siblings_share_is_documented_alike(cls, title):
+    first, other = documented(sklatent.Autoencoder, title), documented(cls, title)
+    assert set(first) <= set(other)
+    for name in set(first) - DIFFERENT:
+        assert other[name] == first[name], name
+    order = list(first)
+    if title == "Parameters":
+        assert [name for name in other if name in first] == order
+
+
+@pytest.mark.parametrize("name", sklatent.__all__)
+def test_docstrings_are_there_without_running_code(name):
+    cls = getattr(sklatent, name)
+    tree = ast.parse(Path(inspect.getsourcefile(cls)).read_text())
+    (node,) = (n for n in tree.body if getattr(n, "name", None) == name)
+    assert ast.get_docstring(node) == inspect.getdoc(cls)
