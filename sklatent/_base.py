@@ -21,6 +21,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from . import runtime
+from ._doc_link import DocLinkMixin
 from .model import Inference, Summary, summarise
 from .nn import LatentModel
 from .plan import CONSTRAINTS, Network, Plan, is_linear, layer_sizes, resolve, share_of
@@ -39,6 +40,7 @@ FLOATS = [np.float64, np.float32]
 
 
 class BaseLatentEncoder(
+    DocLinkMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
@@ -213,26 +215,26 @@ class BaseLatentEncoder(
         """
         return self._inference.encode(self._validate(X))
 
-    def inverse_transform(self, Z: ArrayLike) -> NDArray[Any]:
+    def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Map latents back to rows.
 
         Parameters
         ----------
-        Z : array-like of shape (n_samples, n_components)
+        X : array-like of shape (n_samples, n_components)
             Latents, as `transform` gives them; with ``ordered=True`` also the first
             few columns of them.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
+        X_original : ndarray of shape (n_samples, n_features)
             The rows, on the scale of the training data.
         """
         check_is_fitted(self)
-        latents = check_array(Z, dtype=FLOATS, input_name="Z")
+        latents = check_array(X, dtype=FLOATS, input_name="X", estimator=self)
         width, k = latents.shape[1], self.net_.module_.n_components
         if width > k or (width < k and not self._summary.ordered):
             raise ValueError(
-                f"Z has {width} columns, but {type(self).__name__} has "
+                f"X has {width} columns, but {type(self).__name__} has "
                 f"n_components_={k}; give it what transform returns (fewer columns "
                 "require a model fitted with ordered=True)."
             )

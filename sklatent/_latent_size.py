@@ -24,9 +24,10 @@ from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ._base import FLOATS
+from ._doc_link import DocLinkMixin
 
 #: With n_components='auto', the share of variance beyond which PCA's sizes end.
 MAX_EXPLAINED = 0.99
@@ -44,7 +45,7 @@ def _has(method: str) -> Callable[[Any], bool]:
     return check
 
 
-class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     """Latent size chosen by cross-validation, from one fit for each fold.
 
     In the manner of ``RidgeCV`` and ``GridSearchCV``: `fit` scores all sizes on
@@ -320,8 +321,8 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             best = int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))
             seconds = sum(fit_times) / (len(sizes) if self.method == "ordered" else 1)
             print(
-                f"[LatentSizeCV] fold {label}: n_components={sizes[best]} scores best, "
-                f"{scores[best]:.4f}; {seconds:.1f} s of fitting",
+                f"[{type(self).__name__}] fold {label}: "
+                f"n_components={sizes[best]} scores best, {scores[best]:.4f}; {seconds:.1f} s of fitting",
                 flush=True,
             )
         return scores, fit_times, score_times, linear
@@ -353,20 +354,28 @@ class LatentSizeCV(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         return self._best(X).transform(X)
 
     @available_if(_has("inverse_transform"))
-    def inverse_transform(self, Z: ArrayLike) -> Any:
+    def inverse_transform(self, X: ArrayLike) -> Any:
         """Map latents back to rows, as `best_estimator_` does.
 
         Parameters
         ----------
-        Z : array-like of shape (n_samples, n_components)
+        X : array-like of shape (n_samples, n_components)
             Latents.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
+        X_original : ndarray of shape (n_samples, n_features)
             The rows.
         """
-        return self._best().inverse_transform(Z)
+        best, k = self._best(), self.best_n_components_
+        latents = check_array(X, dtype=FLOATS, input_name="X", estimator=self)
+        width = latents.shape[1]
+        if width > k or (width < k and not np.any(getattr(best, "ordered", False))):
+            raise ValueError(
+                f"X has {width} columns, but {type(self).__name__} has "
+                f"best_n_components_={k}; give it what transform returns."
+            )
+        return best.inverse_transform(latents)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the score of `best_estimator_`, or of `final_estimator_`.

@@ -610,9 +610,9 @@ def test_wrong_width_and_names():
         quick().fit(GOOD).transform(GOOD[:, :3])
     with pytest.raises(ValueError, match="feature names should match"):
         model.transform(frame[["a", "b", "d", "c"]])
-    with pytest.raises(ValueError, match="Z has 3 columns, but .* n_components_=2"):
+    with pytest.raises(ValueError, match="X has 3 columns, but .* n_components_=2"):
         model.inverse_transform(GOOD[:, :3])
-    with pytest.raises(ValueError, match="Input Z contains NaN"):
+    with pytest.raises(ValueError, match="Input X contains NaN"):
         model.inverse_transform(with_value(np.nan)[:, 1:3])
 
 

@@ -126,7 +126,7 @@ def test_a_truncated_model_is_a_model(fitted, digits, cls, tmp_path):
         small.truncate(2).transform(digits), small.transform(digits)[:, :2]
     )
     assert clone(small).fit(digits).n_components_ == 3
-    with pytest.raises(ValueError, match="Z has 4 columns"):
+    with pytest.raises(ValueError, match="X has 4 columns"):
         small.inverse_transform(np.zeros((2, 4)))
     warm = copy.deepcopy(small).set_params(warm_start=True, max_iter=2).fit(digits)
     assert warm.transform(digits).shape == (len(digits), 3)
@@ -315,7 +315,7 @@ def test_unordered_latents_have_no_prefix(digits):
     model.fit(digits[:300])
     with pytest.raises(ValueError, match="truncate requires .* ordered=True"):
         model.truncate(2)
-    with pytest.raises(ValueError, match="Z has 2 columns.* ordered=True"):
+    with pytest.raises(ValueError, match="X has 2 columns.* ordered=True"):
         model.inverse_transform(np.zeros((1, 2)))
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class LatentSizeDisplay:
         display : LatentSizeDisplay
             This object, with `ax_` and what is drawn.
         """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
         from matplotlib import pyplot as plt
 
         if ax is None:

@@ -1,0 +1,135 @@
+"""Manners of scikit-learn's estimators that its checks do not ask for."""
+
+import ast
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.decomposition import PCA
+
+import sklatent
+from sklatent import (
+    Autoencoder,
+    DenoisingAutoencoder,
+    LatentSizeCV,
+    LatentSizeDisplay,
+    VariationalAutoencoder,
+    _doc_link,
+)
+
+ALL = [Autoencoder, DenoisingAutoencoder, VariationalAutoencoder]
+QUICK = {"hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}
+X = np.random.default_rng(0).normal(size=(60, 5))
+
+
+def search(estimator=None, **params):
+    estimator = Autoencoder(**QUICK) if estimator is None else estimator
+    return LatentSizeCV(estimator, [1, 2], cv=2, **params)
+
+
+@pytest.mark.parametrize("make", [*(lambda c=c: c(2, **QUICK) for c in ALL), search])
+def test_inverse_transform_takes_x_by_name(make):
+    model = make().fit(X)
+    Z = model.transform(X)
+    assert_array_equal(model.inverse_transform(X=Z), model.inverse_transform(Z))
+
+
+@pytest.mark.parametrize("cls", [*ALL, LatentSizeCV])
+def test_inverse_transform_requests_no_metadata(cls):
+    for method in ("transform", "inverse_transform"):
+        assert not hasattr(cls, f"set_{method}_request")
+        assert not hasattr(PCA, f"set_{method}_request")
+
+
+class MyAutoencoder(Autoencoder):
+    pass
+
+
+class MySearch(LatentSizeCV):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: MyAutoencoder(2, **QUICK), "MyAutoencoder"),
+        (lambda: MySearch(Autoencoder(**QUICK), [1, 2], cv=2), "MySearch"),
+    ],
+)
+def test_errors_name_the_class_that_was_called(make, name, capsys):
+    unfitted, model = make(), make().set_params(verbose=1).fit(X)
+    holed, wide = np.full((2, 5), np.nan), np.zeros((2, 7))
+    for call, message in (
+        (lambda: unfitted.transform(X), f"This {name} instance is not fitted yet"),
+        (lambda: unfitted.inverse_transform(X), f"This {name} instance is not fitted"),
+        (lambda: unfitted.fit(holed), f"{name} does not accept missing values"),
+        (lambda: unfitted.fit(X[:1]), f"minimum of 2 is required by {name}"),
+        (lambda: model.transform(wide), f"but {name} is expecting 5 features"),
+        (lambda: model.score(wide), f"but {name} is expecting 5 features"),
+        (lambda: model.transform(holed), f"{name} does not accept missing values"),
+        (lambda: model.inverse_transform(wide), f"X has 7 columns, but {name} has"),
+        (lambda: model.inverse_transform(holed), f"{name} does not accept missing"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    if name == "MySearch":
+        assert "[MySearch] fold 1/2" in capsys.readouterr().out
+
+
+def test_a_display_without_matplotlib_says_what_to_install(monkeypatch):
+    search_ = search().fit(X)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    message = "LatentSizeDisplay.plot requires matplotlib. You can install matplotlib"
+    with pytest.raises(ImportError, match=message):
+        LatentSizeDisplay.from_estimator(search_)
+
+
+ESTIMATORS = [*(cls() for cls in ALL), search()]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+def test_html_links_to_the_documentation(monkeypatch, estimator):
+    name = type(estimator).__name__
+    monkeypatch.setattr(_doc_link, "documentation_url", lambda: "https://docs.local")
+    link = f"https://docs.local/api.html#sklatent.{name}"
+    assert link in estimator._repr_html_()
+    entries = Path(__file__).parents[1] / "docs" / "api.rst"
+    assert f"autoclass:: {name}\n" in entries.read_text()
+
+
+def test_html_has_no_link_that_leads_nowhere(monkeypatch):
+    monkeypatch.setattr(_doc_link, "documentation_url", lambda: "")
+    assert "api.html" not in Autoencoder()._repr_html_()
+    monkeypatch.setattr(_doc_link, "documentation_url", lambda: "https://docs.local")
+    assert "api.html" not in MyAutoencoder()._repr_html_()  # it has no page
+
+
+def test_the_link_is_that_of_the_metadata(monkeypatch):
+    class Metadata:
+        def get_all(self, _):
+            return ["Home, https://a.local", "Documentation, https://b.local/en/"]
+
+    monkeypatch.setattr(_doc_link, "metadata", lambda _: Metadata())
+    assert _doc_link.documentation_url.__wrapped__() == "https://b.local/en"
+
+
+def test_all_that_is_imported_is_declared():
+    root = Path(sklatent.__file__).parent
+    imported = {
+        (node.module if isinstance(node, ast.ImportFrom) else alias.name).split(".")[0]
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import) or getattr(node, "level", None) == 0
+        for alias in node.names
+    }
+    text = (root.parent / "pyproject.toml").read_text()
+    declared = {
+        requirement.split(">=")[0]
+        for requirement in tomllib.loads(text)["project"]["dependencies"]
+    }
+    names = {"sklearn": "scikit-learn"}
+    needed = {names.get(name, name) for name in imported - set(sys.stdlib_module_names)}
+    assert needed - {"matplotlib"} == declared
