@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from ._base import BaseLatentEncoder
-from .plan import Network, Plan
+from .plan import Activation, Auto, Init, Network, Plan, RandomState
 from .problems import Problem, reconstruction_problem
 from .rows import Rows
 
@@ -199,24 +201,24 @@ class Autoencoder(BaseLatentEncoder):
         self,
         n_components: int | float | None = None,
         *,
-        hidden_layer_sizes: Sequence[int] = (256, 256),
-        activation: str = "silu",
-        init: str = "pca",
+        hidden_layer_sizes: ArrayLike = (256, 256),
+        activation: Activation = "silu",
+        init: Init = "pca",
         whiten: bool = False,
-        ordered: bool | Sequence[int] = False,
+        ordered: bool | ArrayLike = False,
         encoder: Network = None,
         decoder: Network = None,
-        learning_rate: float | str = "auto",
+        learning_rate: float | Auto = "auto",
         weight_decay: float = 1.0,
-        batch_size: int | str = "auto",
-        max_iter: int | str = "auto",
-        early_stopping: bool | str = "auto",
+        batch_size: int | Auto = "auto",
+        max_iter: int | Auto = "auto",
+        early_stopping: bool | Auto = "auto",
         validation_fraction: float = 0.1,
         cv: Any = None,
         n_iter_no_change: int = 20,
         tol: float = 1e-3,
         warm_start: bool = False,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
         device: str = "auto",
         callbacks: Sequence[Any] | None = None,

@@ -3,10 +3,10 @@
 import copy
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +24,16 @@ from . import runtime
 from ._doc_link import DocLinkMixin
 from .model import Inference, Summary, summarise
 from .nn import LatentModel
-from .plan import CONSTRAINTS, Network, Plan, is_linear, layer_sizes, resolve, share_of
+from .plan import (
+    CONSTRAINTS,
+    Init,
+    Network,
+    Plan,
+    is_linear,
+    layer_sizes,
+    resolve,
+    share_of,
+)
 from .problems import Problem
 from .rows import Rows, Scale, rows_of
 from .training import (
@@ -37,6 +46,15 @@ from .training import (
 )
 
 FLOATS = [np.float64, np.float32]
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """Return scikit-learn's decorator of `fit`, which keeps the type of the method."""
+    decorator: Callable[[Method], Method] = _fit_context(
+        prefer_skip_nested_validation=prefer_skip_nested_validation
+    )
+    return decorator
 
 
 class BaseLatentEncoder(
@@ -62,11 +80,11 @@ class BaseLatentEncoder(
     _structural: ClassVar[tuple[str, ...]] = ("activation", "init")
 
     n_components: int | float | None
-    hidden_layer_sizes: Sequence[int]
+    hidden_layer_sizes: ArrayLike
     encoder: Network
     decoder: Network
-    init: str
-    ordered: bool | Sequence[int]
+    init: Init
+    ordered: bool | ArrayLike
     warm_start: bool
     device: str
     callbacks: Sequence[Any] | None
@@ -85,7 +103,7 @@ class BaseLatentEncoder(
 
     # Fitting --------------------------------------------------------------------
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: Any = None, *, groups: Any = None) -> Self:
         """Fit the model to the rows of `X`.
 
@@ -195,6 +213,12 @@ class BaseLatentEncoder(
         }
 
     # Using the fitted model -----------------------------------------------------
+
+    if TYPE_CHECKING:  # scikit-learn's own has no types
+
+        def fit_transform(
+            self, X: ArrayLike, y: Any = None, **fit_params: Any
+        ) -> NDArray[Any]: ...
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Map `X` to its latents.

@@ -2,9 +2,9 @@
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +13,6 @@ from sklearn.base import (
     BaseEstimator,
     MetaEstimatorMixin,
     TransformerMixin,
-    _fit_context,
     clone,
     is_classifier,
 )
@@ -26,13 +25,13 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from ._base import FLOATS
+from ._base import FLOATS, fit_context
 from ._doc_link import DocLinkMixin
 
 #: With n_components='auto', the share of variance beyond which PCA's sizes end.
 MAX_EXPLAINED = 0.99
 
-Rule = str | Callable[[dict[str, Any]], int]
+Rule = Literal["best", "one_standard_error"] | Callable[[dict[str, Any]], int]
 
 
 def _has(method: str) -> Callable[[Any], bool]:
@@ -154,12 +153,12 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
     def __init__(
         self,
         estimator: Any,
-        n_components: Sequence[int] | int | str = "auto",
+        n_components: ArrayLike | Literal["auto"] = "auto",
         *,
         cv: Any = None,
         scoring: Any = None,
         rule: Rule = "best",
-        method: str = "ordered",
+        method: Literal["ordered", "exact"] = "ordered",
         final_estimator: Any = None,
         refit: bool = True,
         n_jobs: int | None = None,
@@ -177,7 +176,7 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
         self.verbose = verbose
 
     # The estimators that are tried are fitted, and checked, one by one.
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: Any = None, *, groups: Any = None) -> Self:
         """Choose the size, and fit the estimator with it.
 
@@ -322,7 +321,8 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
             seconds = sum(fit_times) / (len(sizes) if self.method == "ordered" else 1)
             print(
                 f"[{type(self).__name__}] fold {label}: "
-                f"n_components={sizes[best]} scores best, {scores[best]:.4f}; {seconds:.1f} s of fitting",
+                f"n_components={sizes[best]} scores best, {scores[best]:.4f}; "
+                f"{seconds:.1f} s of fitting",
                 flush=True,
             )
         return scores, fit_times, score_times, linear
@@ -338,7 +338,7 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
 
     # Using the fitted search ----------------------------------------------------
 
-    def transform(self, X: ArrayLike) -> Any:
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Map `X` to the latents of `best_estimator_`.
 
         Parameters
@@ -351,10 +351,11 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
         Z : ndarray of shape (n_samples, n_components)
             The latents.
         """
-        return self._best(X).transform(X)
+        Z: NDArray[Any] = self._best(X).transform(X)
+        return Z
 
     @available_if(_has("inverse_transform"))
-    def inverse_transform(self, X: ArrayLike) -> Any:
+    def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Map latents back to rows, as `best_estimator_` does.
 
         Parameters
@@ -375,7 +376,8 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
                 f"X has {width} columns, but {type(self).__name__} has "
                 f"best_n_components_={k}; give it what transform returns."
             )
-        return best.inverse_transform(latents)
+        rows: NDArray[Any] = best.inverse_transform(latents)
+        return rows
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the score of `best_estimator_`, or of `final_estimator_`.

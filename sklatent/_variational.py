@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseLatentEncoder
 from .model import covariance, draw_latents, draw_rows, log_likelihood_bound
-from .plan import Network, Plan
+from .plan import Activation, Auto, Init, Network, Plan, RandomState
 from .problems import Problem, check_range, variational_problem
 from .rows import Rows
 
@@ -251,31 +251,31 @@ class VariationalAutoencoder(BaseLatentEncoder):
         self,
         n_components: int | float | None = None,
         *,
-        likelihood: str = "gaussian",
-        noise_variance: str = "auto",
+        likelihood: Literal["gaussian", "bernoulli", "poisson"] = "gaussian",
+        noise_variance: Literal["auto", "shared", "feature"] = "auto",
         beta: float = 1.0,
         kl_warmup: float = 0.0,
         free_bits: float = 0.0,
-        latent_prior: str = "standard",
+        latent_prior: Literal["standard", "gaussian_mixture"] = "standard",
         n_importance_samples: int = 64,
-        hidden_layer_sizes: Sequence[int] = (256, 256),
-        activation: str = "silu",
-        init: str = "pca",
+        hidden_layer_sizes: ArrayLike = (256, 256),
+        activation: Activation = "silu",
+        init: Init = "pca",
         whiten: bool = False,
-        ordered: bool | Sequence[int] = False,
+        ordered: bool | ArrayLike = False,
         encoder: Network = None,
         decoder: Network = None,
-        learning_rate: float | str = "auto",
+        learning_rate: float | Auto = "auto",
         weight_decay: float = 1.0,
-        batch_size: int | str = "auto",
-        max_iter: int | str = "auto",
-        early_stopping: bool | str = "auto",
+        batch_size: int | Auto = "auto",
+        max_iter: int | Auto = "auto",
+        early_stopping: bool | Auto = "auto",
         validation_fraction: float = 0.1,
         cv: Any = None,
         n_iter_no_change: int = 20,
         tol: float = 1e-3,
         warm_start: bool = False,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
         device: str = "auto",
         callbacks: Sequence[Any] | None = None,
@@ -382,7 +382,11 @@ class VariationalAutoencoder(BaseLatentEncoder):
         return np.linalg.inv(self.get_covariance())
 
     def sample(
-        self, n_samples: int = 1, random_state: Any = None, *, noise: bool = True
+        self,
+        n_samples: int = 1,
+        random_state: RandomState = None,
+        *,
+        noise: bool = True,
     ) -> NDArray[Any]:
         """Draw new rows.
 

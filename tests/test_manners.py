@@ -1,9 +1,11 @@
 """Manners of scikit-learn's estimators that its checks do not ask for."""
 
 import ast
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -133,3 +135,50 @@ def test_all_that_is_imported_is_declared():
     names = {"sklearn": "scikit-learn"}
     needed = {names.get(name, name) for name in imported - set(sys.stdlib_module_names)}
     assert needed - {"matplotlib"} == declared
+
+
+SNIPPET = """
+import numpy as np
+from sklatent import Autoencoder, LatentSizeCV, VariationalAutoencoder
+
+X = np.zeros((20, 4))
+reveal_type(Autoencoder(8).fit(X))
+reveal_type(Autoencoder(8).fit(X).transform(X))
+reveal_type(VariationalAutoencoder(8).fit_transform(X))
+reveal_type(LatentSizeCV(Autoencoder()).fit(X).transform(X))
+Autoencoder(8, hidden_layer_sizes=np.array([8, 4]), ordered=[1, 2])
+Autoencoder(8, init="rand")
+VariationalAutoencoder(8, likelihood="beta")
+"""
+
+
+def test_type_checkers_know_what_methods_return(tmp_path):
+    assert (Path(sklatent.__file__).parent / "py.typed").exists()
+    snippet = tmp_path / "snippet.py"
+    snippet.write_text(SNIPPET)
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-m", "mypy", "--config-file", root / "pyproject.toml"]
+    run = subprocess.run(
+        [*command, snippet], cwd=root, capture_output=True, text=True, check=False
+    )
+    revealed = [line for line in run.stdout.splitlines() if "Revealed type" in line]
+    expected = ["sklatent._autoencoder.Autoencoder", *3 * ["numpy.ndarray["]]
+    assert len(revealed) == len(expected), run.stdout + run.stderr
+    for line, kind in zip(revealed, expected, strict=True):
+        assert f'Revealed type is "{kind}' in line
+    errors = [line for line in run.stdout.splitlines() if " error: " in line]
+    assert len(errors) == 2, run.stdout
+    for line, name in zip(errors, ("init", "likelihood"), strict=True):
+        assert f'Argument "{name}"' in line
+
+
+@pytest.mark.parametrize("cls", [*ALL, LatentSizeCV])
+def test_types_and_checks_allow_the_same_strings(cls):
+    for name, hint in get_type_hints(cls.__init__).items():
+        constraints = cls._parameter_constraints.get(name, ())
+        checked = {s for c in constraints for s in getattr(c, "options", ())}
+        parts = [
+            part for part in (hint, *get_args(hint)) if get_origin(part) is Literal
+        ]
+        typed = {value for part in parts for value in get_args(part)}
+        assert typed == checked, name

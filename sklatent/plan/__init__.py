@@ -2,6 +2,10 @@
 
 from ._parameters import (
     CONSTRAINTS,
+    Activation,
+    Auto,
+    Init,
+    RandomState,
     layer_sizes,
     prefix_probabilities,
     seed_of,

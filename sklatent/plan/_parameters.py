@@ -1,7 +1,7 @@
 """The parameters that all estimators have: what is allowed."""
 
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -10,6 +10,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 
 from ..nn import ACTIVATIONS
+
+#: Of which the estimators' types are made.
+Activation = Literal["silu", "gelu", "relu", "tanh", "logistic", "identity"]
+Auto = Literal["auto"]
+Init = Literal["pca", "random"]
+RandomState = int | np.random.RandomState | None
 
 #: What `fit` takes of the parameters that all estimators have.
 CONSTRAINTS: dict[str, list[Any]] = {
