@@ -19,6 +19,7 @@ from sklearn.base import (
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from torch import nn
 
 from . import runtime
 from ._doc_link import DocLinkMixin
@@ -411,6 +412,14 @@ class BaseLatentEncoder(
         return valid
 
     # For scikit-learn, and for pickles --------------------------------------------
+
+    def __sklearn_clone__(self) -> Self:
+        """Clone as scikit-learn does, but keep what encoder and decoder share."""
+        cloned: Self = super().__sklearn_clone__()
+        if isinstance(self.encoder, nn.Module) and isinstance(self.decoder, nn.Module):
+            both = copy.deepcopy((self.encoder, self.decoder))
+            cloned.encoder, cloned.decoder = both
+        return cloned
 
     @property
     def _n_features_out(self) -> int:

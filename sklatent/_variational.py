@@ -77,9 +77,12 @@ class VariationalAutoencoder(BaseLatentEncoder):
     encoder, decoder : nn.Module, callable or None, default=None
         A network in place of ours: a module, of which `fit` trains a copy, or a
         callable ``(n_features, n_components) -> nn.Module``. The encoder maps
-        (n, n_features) to (n, n_components), the decoder back. Its rows are centred
-        and on one global scale. With ``init='pca'`` a gain that starts at zero is put
-        behind it. Given float64 rows it must return float64.
+        (n, n_features) to (n, n_components), the decoder back. The encoder sees rows
+        that are centred and on one global scale. With ``init='pca'`` a gain that starts
+        at zero is put behind each; with ``init='random'`` the decoder's output is rows
+        in the units of `X` (logits or logarithms of rates where the likelihood is of
+        these). They are trained in float32; they then compute in the dtype of the
+        rows, or in float32 if one of them can in that only.
     learning_rate : float or 'auto', default='auto'
         The largest learning rate of AdamW; it rises over 30% of the steps and falls
         to zero over the others (one cycle). 'auto' is 0.003 for batches of 32 rows and

@@ -146,8 +146,9 @@ class Inference:
         """
         shape = (*Z.shape, len(self.model.scaling.mean))
         results = np.empty(shape, Z.dtype)
+        step = self.model.derivative_step
         with self._decoding(len(Z)) as decode:
-            for rows, jacobian in jacobians(decode, _in_float64(Z)):
+            for rows, jacobian in jacobians(decode, _in_float64(Z), step):
                 results[rows] = jacobian.numpy() * self.model.unit
         return results
 
@@ -160,7 +161,7 @@ class Inference:
             In units of the data per unit of the latents.
         """
         with self._decoding(len(Z)) as decode:
-            mean = mean_jacobian(decode, _in_float64(Z))
+            mean = mean_jacobian(decode, _in_float64(Z), self.model.derivative_step)
         return mean.numpy() * self.model.unit
 
     @contextmanager

@@ -5,11 +5,15 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+#: Steps of differences, as a share of a latent's deviation, for decoders that compute
+#: in float64 and for those with a part in float32: about the cube root of the rounding.
+STEP, STEP_IN_FLOAT32 = 1e-5, 3e-3
+
 #: Maps latents (n, k) to rows (n, n_features).
 Decoder = Callable[[Tensor], Tensor]
 
 
-def _steps(u: Tensor) -> Tensor:
+def _steps(u: Tensor, step: float) -> Tensor:
     """Return a small step along each latent, shape (k,)."""
     # A latent of no variance is still measured by its size, or by that of the others.
     # The squares of very large or small numbers leave the floats.
@@ -17,7 +21,7 @@ def _steps(u: Tensor) -> Tensor:
     sizes = (u / largest).std(dim=0, correction=0)
     sizes = torch.maximum(sizes, 1e-3 * (u / largest).abs().mean(dim=0))
     sizes = torch.ones_like(sizes) if not sizes.any() else sizes
-    return 1e-5 * largest * sizes.clamp(min=1e-3 * float(sizes.max()))
+    return step * largest * sizes.clamp(min=1e-3 * float(sizes.max()))
 
 
 def _derivative(decoder: Decoder, u: Tensor, j: int, step: Tensor) -> Tensor:
@@ -33,7 +37,9 @@ def _derivative(decoder: Decoder, u: Tensor, j: int, step: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def jacobians(decoder: Decoder, u: Tensor) -> Iterator[tuple[slice, Tensor]]:
+def jacobians(
+    decoder: Decoder, u: Tensor, step: float = STEP
+) -> Iterator[tuple[slice, Tensor]]:
     r"""Yield the decoder's Jacobian at latents `u`, some rows at a time.
 
     Parameters
@@ -42,6 +48,8 @@ def jacobians(decoder: Decoder, u: Tensor) -> Iterator[tuple[slice, Tensor]]:
         Maps (n, k) to (n, n_features).
     u : Tensor of shape (n, k), float64
         Where to take it.
+    step : float
+        Of the differences, for a latent of unit deviation.
 
     Yields
     ------
@@ -50,7 +58,7 @@ def jacobians(decoder: Decoder, u: Tensor) -> Iterator[tuple[slice, Tensor]]:
     jacobian : Tensor of shape (n_rows, k, n_features)
         Entry (i, j, f) is the derivative of feature f by latent j at row i.
     """
-    steps = _steps(u)
+    steps = _steps(u, step)
     k, n_features = u.shape[1], decoder(u[:1]).shape[1]
     # All latents of a few rows at a time: some 30 MB, unless the widths are large.
     height = max(16, 2**22 // (k * n_features))
@@ -63,7 +71,7 @@ def jacobians(decoder: Decoder, u: Tensor) -> Iterator[tuple[slice, Tensor]]:
 
 
 @torch.no_grad()
-def mean_jacobian(decoder: Decoder, u: Tensor) -> Tensor:
+def mean_jacobian(decoder: Decoder, u: Tensor, step: float = STEP) -> Tensor:
     """Return the mean of the decoder's Jacobian over latents `u`, (k, n_features).
 
     Parameters
@@ -72,8 +80,10 @@ def mean_jacobian(decoder: Decoder, u: Tensor) -> Tensor:
         Maps (n, k) to (n, n_features).
     u : Tensor of shape (n, k), float64
         Where to take it.
+    step : float
+        Of the differences, for a latent of unit deviation.
     """
-    steps = _steps(u)
+    steps = _steps(u, step)
     n_features = decoder(u[:1]).shape[1]
     total = torch.zeros(u.shape[1], n_features, dtype=u.dtype)
     for rows in torch.split(u, max(64, 2**21 // n_features)):
@@ -82,7 +92,7 @@ def mean_jacobian(decoder: Decoder, u: Tensor) -> Tensor:
     return total / len(u)
 
 
-def decoder_gram(decoder: Decoder, u: Tensor) -> Tensor:
+def decoder_gram(decoder: Decoder, u: Tensor, step: float = STEP) -> Tensor:
     r"""Return the mean of :math:`J J^\top` over latents `u`.
 
     Parameters
@@ -91,6 +101,8 @@ def decoder_gram(decoder: Decoder, u: Tensor) -> Tensor:
         Maps (n, k) to (n, n_features).
     u : Tensor of shape (n, k), float64
         Where to take its Jacobian J, of shape (k, n_features).
+    step : float
+        Of the differences, for a latent of unit deviation.
 
     Returns
     -------
@@ -99,7 +111,7 @@ def decoder_gram(decoder: Decoder, u: Tensor) -> Tensor:
         :math:`(d^\top\, \mathrm{gram}\; d)^{1/2}`, root mean square.
     """
     gram = torch.zeros(u.shape[1], u.shape[1], dtype=u.dtype)
-    for _, jacobian in jacobians(decoder, u):
+    for _, jacobian in jacobians(decoder, u, step):
         flat = jacobian.transpose(0, 1).flatten(1)
         gram += flat @ flat.mT
     return gram / len(u)

@@ -8,8 +8,12 @@ from torch import Tensor, nn
 
 from ._batch import Batch
 from ._frame import LatentFrame
+from ._jacobian import STEP, STEP_IN_FLOAT32
+from ._mlp import MLP
 from ._nested_dropout import NestedDecoder
+from ._own_network import HasNetwork
 from ._residual import ResidualMap
+from ._saving import copy_module, is_ours
 from ._scaling import Scaling
 
 
@@ -54,6 +58,33 @@ class LatentModel(nn.Module):
         self.decoder = decoder
         self.frame = frame
         self.scaling = scaling
+        self._settle_dtypes()
+
+    def _settle_dtypes(self) -> None:
+        """Have networks of the user's stay in float32 if any requires that.
+
+        All of them alike, since they may share weights.
+        """
+        parts = [part for part in self.modules() if isinstance(part, HasNetwork)]
+        if all(map(is_ours, parts)) or self._runs_in_float64():
+            return
+        for part in parts:
+            if not isinstance(part.network, MLP | HasNetwork | None):
+                part.keeps_float32 = True
+
+    @torch.no_grad()
+    def _runs_in_float64(self) -> bool:
+        encoder, decoder = copy_module(nn.ModuleList([self.encoder, self.decoder]))
+        rows, u = (
+            torch.zeros(2, len(mean), dtype=torch.float64)
+            for mean in (self.scaling.mean, self.frame.mean)
+        )
+        try:
+            encoder.double().eval()(rows)
+            decoder.double().eval()(u)
+        except Exception:  # whatever code of the user's raises
+            return False
+        return True
 
     # What a subclass supplies ---------------------------------------------------
 
@@ -93,6 +124,12 @@ class LatentModel(nn.Module):
     def noise_variance(self) -> Tensor | None:
         """Return the variance of the noise, scaled, where the model has one."""
         return None
+
+    @property
+    def derivative_step(self) -> float:
+        """The step along a latent to take derivatives with, for its deviation."""
+        parts = self.modules()
+        return STEP_IN_FLOAT32 if any(map(_keeps_float32, parts)) else STEP
 
     # In the units of the data ---------------------------------------------------
 
@@ -166,3 +203,7 @@ class LatentModel(nn.Module):
                 buffers = part.named_buffers(name, recurse=False)
                 fixed |= {key: value.clone() for key, value in buffers}
         return fixed
+
+
+def _keeps_float32(part: nn.Module) -> bool:
+    return isinstance(part, HasNetwork) and part.keeps_float32

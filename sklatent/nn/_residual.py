@@ -5,9 +5,11 @@ from torch import Tensor, nn
 
 from ._manual import has_hooks
 from ._mlp import MLP, Tape
+from ._own_network import HasNetwork
+from ._scaling import Scaling
 
 
-class ResidualMap(nn.Module):
+class ResidualMap(HasNetwork):
     r"""The map :math:`f(x) = x W + b + s\,g(x)` with a network :math:`g`.
 
     `W` and `b` are buffers that hold a closed-form solution: only the network is
@@ -24,6 +26,8 @@ class ResidualMap(nn.Module):
     scale : Tensor of shape (n_out,) or None
         How far a step of the network moves each output. None is 1, or what the network
         itself makes of it (its ``gain``).
+    units : Scaling or None
+        Of a plain network whose output is in the units of the data; it is then scaled.
     """
 
     #: Training does not change the buffers of such modules.
@@ -39,12 +43,14 @@ class ResidualMap(nn.Module):
         bias: Tensor | None,
         network: nn.Module | None,
         scale: Tensor | None = None,
+        units: Scaling | None = None,
     ) -> None:
         super().__init__()
         self.register_buffer("weight", weight)
         self.register_buffer("bias", bias)
         self.register_buffer("scale", scale)
         self.network = network
+        self.units = units
 
     def forward(self, x: Tensor, sizes: Tensor | int | None = None) -> Tensor:  # noqa: ARG002
         """Map (n, n_in) to (n, n_out); `sizes` are for a `NestedDecoder`."""
@@ -53,10 +59,10 @@ class ResidualMap(nn.Module):
             assert self.bias is not None
             return torch.addmm(self.bias, x, self.weight)
         # A network of somebody else may work in place, so it gets a copy.
-        own = isinstance(self.network, MLP)
-        y: Tensor = self.network(x if own else x.clone())
+        ours = isinstance(self.network, MLP)
+        y: Tensor = self.network(x) if ours else self.run(x.clone())
         if self.weight is None or self.bias is None:
-            return y
+            return y if self.units is None else self.units.to_scaled(y)
         linear = torch.addmm(self.bias, x, self.weight)
         return linear + y if self.scale is None else linear.addcmul(y, self.scale)
 
@@ -110,7 +116,7 @@ class ResidualMap(nn.Module):
         """No-op: only a `NestedDecoder` has parts for larger sizes."""
 
 
-class Gate(nn.Module):
+class Gate(HasNetwork):
     r"""The map :math:`x \mapsto 10\,c\,a \odot g(x)` whose gate `a` starts at zero.
 
     It lets a network that somebody else wrote start at zero, whatever its last layer
@@ -136,37 +142,4 @@ class Gate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, n_in) to (n, n_out)."""
-        y: Tensor = 10 * self.gain * self.gate * self.network(x)
-        return y
-
-
-def check_width(network: nn.Module, n_in: int, n_out: int, name: str) -> None:
-    """Raise ValueError unless `network` maps (2, n_in) to (2, n_out).
-
-    Parameters
-    ----------
-    network : nn.Module
-        The network to try, on zeros of float32.
-    n_in, n_out : int
-        The widths required.
-    name : str
-        What to call it in the message.
-    """
-    was_training = network.training
-    network.eval()
-    rows = torch.zeros(2, n_in, dtype=torch.float32)
-    try:
-        with torch.no_grad():
-            shape = tuple(network(rows).shape)
-    except (RuntimeError, IndexError, AttributeError) as error:
-        raise ValueError(
-            f"The {name} failed on an input of shape (2, {n_in}); it must map "
-            f"(n_samples, {n_in}) to (n_samples, {n_out}): {error}"
-        ) from error
-    finally:
-        network.train(was_training)
-    if shape != (2, n_out):
-        raise ValueError(
-            f"The {name} maps an input of shape (2, {n_in}) to {shape}; it must map "
-            f"(n_samples, {n_in}) to (n_samples, {n_out})."
-        )
+        return 10 * self.gain * self.gate * self.run(x)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..nn import MLP, Gate, NestedDecoder, ResidualMap, check_width
+from ..nn import MLP, Gate, NestedDecoder, ResidualMap, Scaling, check_width
 from ..plan import Network, Plan
 from ..rows import Array
 
@@ -45,6 +45,7 @@ class Networks:
         self,
         linear: tuple[Tensor, Tensor] | None = None,
         steps: Callable[[int, int], tuple[float, Tensor | None]] = lambda *_: (1, None),
+        units: Scaling | None = None,
     ) -> ResidualMap | NestedDecoder:
         """Return the decoder, or those for ranges of sizes if latents are ordered.
 
@@ -55,6 +56,9 @@ class Networks:
         steps : callable
             Returns the network's gain and the scale of its output, for sizes above the
             first argument up to the second.
+        units : Scaling or None
+            Of the rows, where a network of the user's gives them in the units of the
+            data.
         """
         weight, bias = (None, None) if linear is None else linear
         bounds, parts = self._bounds(), []
@@ -62,7 +66,7 @@ class Networks:
             gain, scale = steps(low, high)
             given = self.plan.decoder
             network = self._network("decoder", given, self.decoder_widths, gain)
-            parts.append(ResidualMap(weight, bias, network, scale))
+            parts.append(ResidualMap(weight, bias, network, scale, units))
         return parts[0] if self.plan.prefixes is None else NestedDecoder(parts, bounds)
 
     def _bounds(self) -> list[int]:

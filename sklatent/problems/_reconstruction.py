@@ -99,8 +99,10 @@ def autoencoder(plan: Plan, start: LinearStart | None, rows: Rows) -> Autoencode
     if start is None:
         ones = torch.ones(plan.n_components, dtype=torch.float64)
         encoder = ResidualMap(None, None, networks.encoder())
+        units = None if plan.decoder is None else rows.scale.module()
+        decoder = networks.decoder(units=units)
         frame = LatentFrame.scaling(ones)
-        return AutoencoderModel(encoder, networks.decoder(), frame, scaling).double()
+        return AutoencoderModel(encoder, decoder, frame, scaling).double()
     tensor = torch.from_numpy
     scale = tensor(start.latent_scale)
     # A step of the encoder's network moves the reconstruction by about as much as a
@@ -149,7 +151,7 @@ class ReconstructionReading:
     def frame(self, model: LatentModel, moments: Moments) -> LatentFrame:
         """Return the frame in which they are uncorrelated and on PCA's scale."""
         make = ordered_frame if self.ordered else principal_frame
-        gram = decoder_gram(model.decoder, moments.probe())
+        gram = decoder_gram(model.decoder, moments.probe(), model.derivative_step)
         return make(moments, gram, float(model.scaling.scale))
 
     def squared_step_lengths(

@@ -198,7 +198,9 @@ class VariationalReading:
     def squared_step_lengths(self, model: LatentModel, moments: Moments) -> Tensor:
         """Return them: latents have the prior's scale, so each has its own."""
         n_used = model.n_components
-        gram = decoder_gram(lambda u: model.expected(u, n_used), moments.probe())
+        gram = decoder_gram(
+            lambda u: model.expected(u, n_used), moments.probe(), model.derivative_step
+        )
         return gram.diagonal()[self.order(moments)]
 
     def attributes(self, model: LatentModel, fitted: Any) -> dict[str, Any]:

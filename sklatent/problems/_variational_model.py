@@ -46,23 +46,40 @@ def variational_model(
     networks = Networks(plan, zero=plan.linear_start, n_codes=2)
     variances, wider = _by_size(plan, start, likelihood.has_noise)
     ones = torch.ones(plan.n_components, dtype=torch.float64)
+    least = torch.from_numpy(floor)
     parts: dict[str, Any] = {
         "frame": LatentFrame.scaling(ones),
         "scaling": rows.scale.module(),
-        "noise": NoiseVariance(torch.from_numpy(variances), torch.from_numpy(floor)),
+        "noise": NoiseVariance(torch.from_numpy(variances), least),
         "likelihood": likelihood,
         "spread": None if wider is None else torch.from_numpy(wider),
     }
     network = networks.encoder()
     if not plan.linear_start:
         encoder = ResidualMap(None, None, network)
-        return VariationalModel(encoder, networks.decoder(), **parts).double()
+        in_units = plan.decoder is not None and likelihood.gives_scaled_rows
+        decoder = networks.decoder(units=rows.scale.module() if in_units else None)
+        if in_units:  # a network of the user's may begin far from the rows' mean
+            far = _squared_bias(decoder, start).numpy()
+            far = far.mean(keepdims=True) if variances.shape[1] == 1 else far
+            parts["noise"] = NoiseVariance(torch.from_numpy(variances + far), least)
+        return VariationalModel(encoder, decoder, **parts).double()
 
     residual = partial(_residual, plan, start, likelihood.has_noise)
     weight, bias = map(torch.from_numpy, (start.decoder_weight, start.decoder_bias))
     decoder = networks.decoder((weight, bias), lambda *s: (1.0, residual(*s)))
     encoder = _encoder(start, network, residual(0, None))
     return VariationalModel(encoder, decoder, **parts).double()
+
+
+@torch.no_grad()
+def _squared_bias(decoder: torch.nn.Module, start: ProbabilisticStart) -> Tensor:
+    """Return how far each feature is from its mean at latents of 0, squared."""
+    u = torch.zeros(1, len(start.decoder_weight), dtype=torch.float32)
+    mean = torch.from_numpy(start.decoder_bias)
+    output: Tensor = decoder.eval()(u)
+    decoder.train()
+    return (output[0].double() - mean).square()
 
 
 def _residual(
