@@ -26,10 +26,11 @@ class Autoencoder(BaseLatentEncoder):
     Parameters
     ----------
     n_components : int, float or None, default=None
-        Number of latents. None is ``min(n_samples, n_features)``, as in PCA. It may
-        exceed the number of features. A float in (0, 1) is the smallest number that
-        explains this share of the variance of held-out rows (of the training rows where
-        none are held out); the latents are then ordered.
+        Number of latents; with 0 the model is the mean. None is ``min(n_samples,
+        n_features)``, as in PCA. It may exceed the number of features. A float in (0,
+        1) is the smallest number that explains more than this share of the variance of
+        held-out rows (of the training rows where none are held out); the latents are
+        then ordered.
     hidden_layer_sizes : array-like of int, default=(256, 256)
         Widths of the encoder's hidden layers; the decoder has them in reverse.
         ``()`` is a linear model, which with ``init='pca'`` is the linear start itself.

@@ -255,8 +255,15 @@ class BaseLatentEncoder(
             The rows, on the scale of the training data.
         """
         check_is_fitted(self)
-        latents = check_array(X, dtype=FLOATS, input_name="X", estimator=self)
-        width, k = latents.shape[1], self.net_.module_.n_components
+        k = self.net_.module_.n_components
+        latents = check_array(
+            X,
+            dtype=FLOATS,
+            ensure_min_features=min(1, k),
+            input_name="X",
+            estimator=self,
+        )
+        width = latents.shape[1]
         if width > k or (width < k and not self._summary.ordered):
             raise ValueError(
                 f"X has {width} columns, but {type(self).__name__} has "

@@ -39,10 +39,11 @@ class DenoisingAutoencoder(BaseLatentEncoder):
     Parameters
     ----------
     n_components : int, float or None, default=None
-        Number of latents. None is ``min(n_samples, n_features)``. It may exceed the
-        number of features. A float in (0, 1) is the smallest number that explains this
-        share of the variance of held-out rows (of the training rows where none are held
-        out); the latents are then ordered.
+        Number of latents; with 0 the model is the mean. None is ``min(n_samples,
+        n_features)``. It may exceed the number of features. A float in (0, 1) is the
+        smallest number that explains more than this share of the variance of held-out
+        rows (of the training rows where none are held out); the latents are then
+        ordered.
     noise : str or callable, default='gaussian'
         'gaussian' adds normal noise; 'masking' makes cells 0, in the units of `X`;
         'salt_and_pepper' gives cells their feature's smallest or largest value; 'swap'

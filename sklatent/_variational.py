@@ -35,9 +35,10 @@ class VariationalAutoencoder(BaseLatentEncoder):
     Parameters
     ----------
     n_components : int, float or None, default=None
-        Number of latents. None is ``min(n_samples, n_features)``. A float in (0, 1) is
-        the smallest number that explains this share of the variance of held-out rows
-        (of the training rows where none are held out); the latents are then ordered.
+        Number of latents; with 0 the model is the mean. None is ``min(n_samples,
+        n_features)``. A float in (0, 1) is the smallest number that explains more than
+        this share of the variance of held-out rows (of the training rows where none are
+        held out); the latents are then ordered.
     likelihood : {'gaussian', 'bernoulli', 'poisson'}, default='gaussian'
         Of rows given latents: 'gaussian' for any numbers, 'bernoulli' for those in
         [0, 1], 'poisson' for counts.

@@ -556,7 +556,7 @@ def test_bad_data(X, match):
 @pytest.mark.parametrize(
     ("params", "match"),
     [
-        ({"n_components": 0}, r"'n_components' .* \[1, inf\).* or None. Got 0"),
+        ({"n_components": -1}, r"'n_components' .* \[0, inf\).* or None. Got -1"),
         ({"n_components": 2.5}, "'n_components'"),
         ({"hidden_layer_sizes": 8}, "'hidden_layer_sizes'"),
         ({"hidden_layer_sizes": (8, 0)}, r"positive ints, .* got \(8, 0\)"),

@@ -340,6 +340,18 @@ def test_a_share_of_variance_of_a_linear_model_is_that_of_pca(cancer, share):
     assert model.n_components_ == PCA(share).fit(X).n_components_
 
 
+@pytest.mark.parametrize("load", ["iris", "wine", "diabetes"])
+def test_a_share_is_exceeded_as_by_pca(load):
+    X = getattr(datasets, f"load_{load}")().data
+    explained = np.cumsum(PCA().fit(X).explained_variance_ratio_)
+    for size, share in enumerate(explained[:3], start=1):
+        pca, model = (
+            cls(float(share), **params).fit(X)
+            for cls, params in ((PCA, {}), (Autoencoder, {"hidden_layer_sizes": ()}))
+        )
+        assert pca.n_components_ == model.n_components_ == size + 1
+
+
 @pytest.mark.parametrize("cls", ALL)
 def test_a_share_of_variance_everywhere(cls):
     X = StandardScaler().fit_transform(datasets.load_wine().data)

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from torch import nn
 from torch.testing import assert_close
 
@@ -710,3 +710,19 @@ def test_the_noise_of_one_feature_has_the_shape_of_its_kind(digits, kind, shape)
     for _ in range(2):
         model.fit(digits[:200, 20:21])
         assert np.shape(model.noise_variance_) == shape
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_that_rounding_takes_out_of_range(dtype):
+    eps = np.finfo(dtype).eps
+    X = np.random.default_rng(0).integers(0, 2, size=(60, 4)).astype(dtype)
+    rounded = X.copy()
+    rounded[0, X[0] == 1] = 1 + 2 * eps
+    rounded[1, X[1] == 0] = -2 * eps
+    model = quick(2, likelihood="bernoulli", max_iter=2).fit(rounded)
+    assert_allclose(model.score_samples(rounded), model.score_samples(X), rtol=1e-5)
+    with pytest.raises(ValueError, match="requires them in"):
+        model.score_samples(X * dtype(1 + 1e-5))
+    scaled = MinMaxScaler().fit_transform(load_breast_cancer().data)
+    assert scaled.max() > 1
+    quick(2, likelihood="bernoulli", max_iter=2).fit(scaled)

@@ -146,6 +146,8 @@ class Inference:
         """
         shape = (*Z.shape, len(self.model.scaling.mean))
         results = np.empty(shape, Z.dtype)
+        if not results.size:
+            return results
         step = self.model.derivative_step
         with self._decoding(len(Z)) as decode:
             for rows, jacobian in jacobians(decode, _in_float64(Z), step):
@@ -160,6 +162,8 @@ class Inference:
         jacobian : ndarray of shape (n_components, n_features)
             In units of the data per unit of the latents.
         """
+        if not Z.shape[1]:
+            return np.zeros((0, len(self.model.scaling.mean)))
         with self._decoding(len(Z)) as decode:
             mean = mean_jacobian(decode, _in_float64(Z), self.model.derivative_step)
         return mean.numpy() * self.model.unit

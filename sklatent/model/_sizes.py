@@ -47,17 +47,18 @@ def explained_by_size(
 
 
 def smallest_size(shares: Array, share: float) -> int:
-    """Return the smallest number of latents that explains so much of the variance.
+    """Return the smallest number of latents that explains more of the variance.
 
     Parameters
     ----------
     shares : ndarray of shape (k,)
         What each further latent explains.
     share : float
-        The share to explain.
+        The share to exceed, as in PCA.
     """
     explained = np.cumsum(shares, dtype=np.float64)
-    reached = np.flatnonzero(explained >= share)
+    # Not by rounding: PCA compares sums of its own, we those of squared errors.
+    reached = np.flatnonzero(explained - share > 1e-12)
     if len(reached):
         return int(reached[0]) + 1
     best = int(explained.argmax()) + 1

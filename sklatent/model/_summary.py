@@ -145,10 +145,10 @@ def summarise(problem: Problem, trained: Trained, data: Rows, plan: Plan) -> Sum
     untouched = trained.best_iteration == 0 and plan.previous is None
     # What training rounded to float32 need not be looked at with more.
     moments = _moments(exact if untouched else model, data)
-    keep = untouched and reading.start_is_in_frame
+    keep = untouched and (reading.start_is_in_frame or not plan.n_components)
     frame = exact.frame if keep else reading.frame(exact, moments)
     exact.frame = frame = frame.first(plan.n_components)
-    lengths = reading.squared_step_lengths(exact, moments)
+    lengths = reading.squared_step_lengths(exact, moments) if len(frame.mean) else None
     summary = _read(moments, frame, data, plan, reading)
     summary = summary.split_by(lengths)
     model.frame = _whitened(frame, summary).to(model.dtype)
@@ -195,7 +195,7 @@ def _read(
     """Return what the moments say of latents in this frame."""
     dtype = data.scale.mean.dtype
     # The squares of very large or small numbers leave the floats.
-    unit = float(frame.matrix.abs().max()) or 1.0
+    unit = float(np.abs(frame.matrix.numpy()).max(initial=0)) or 1.0
     matrix = frame.matrix / unit
     variance = ((matrix.mT @ moments.covariance) * matrix.mT).sum(dim=1)
     std = variance.clamp(min=0).sqrt().numpy()
@@ -203,9 +203,10 @@ def _read(
     deviations = std * unit
     whitened_by = np.ones(len(std))
     if plan.whiten:
-        alive = deviations > 1e-9 * deviations.max()
+        alive = deviations > 1e-9 * deviations.max(initial=0)
         whitened_by = np.where(alive, deviations, 1.0)
-    order = frame.matrix.abs().argmax(dim=0)  # which inner latent each one is
+    # Which inner latent each one is.
+    order = frame.matrix.abs().argmax(dim=0) if len(frame.mean) else slice(0)
     return Summary(
         n_samples=moments.n,
         n_features=data.shape[1],

@@ -135,6 +135,10 @@ class _OfTheData(Likelihood):
 class Bernoulli(_OfTheData):
     """Of features in [0, 1]; the output is the logit of their mean."""
 
+    def rows(self, x: Tensor) -> Tensor:
+        # Not beyond by rounding, here or in the data.
+        return super().rows(x).clamp(0, 1)
+
     def mean(self, location: Tensor) -> Tensor:
         return torch.sigmoid(location)
 

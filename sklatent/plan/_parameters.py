@@ -20,7 +20,7 @@ RandomState = int | np.random.RandomState | None
 #: What `fit` takes of the parameters that all estimators have.
 CONSTRAINTS: dict[str, list[Any]] = {
     "n_components": [
-        Interval(Integral, 1, None, closed="left"),
+        Interval(Integral, 0, None, closed="left"),
         Interval(RealNotInt, 0, 1, closed="neither"),
         None,
     ],
@@ -96,7 +96,7 @@ def prefix_probabilities(ordered: Any, k: int) -> NDArray[np.float64] | None:
     Returns
     -------
     probabilities : ndarray of shape (k,) or None
-        None if latents are not ordered.
+        None if latents are not ordered, or there is none.
     """
     given = np.asarray(ordered)
     if given.dtype == bool and given.ndim == 0:
@@ -113,6 +113,8 @@ def prefix_probabilities(ordered: Any, k: int) -> NDArray[np.float64] | None:
             )
         sizes = np.union1d(given[given < k], [k])
         share = np.ones(len(sizes))
+    if k == 0:
+        return None
     weights = np.minimum(sizes, 8) * np.maximum(sizes / 8, 1) ** (-1 / 3) * share
     probabilities = np.zeros(k)
     probabilities[sizes - 1] = weights / weights.sum()

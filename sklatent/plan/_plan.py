@@ -143,6 +143,10 @@ def resolve(
         If a parameter is out of range, or `cv` or `groups` do not match the rows.
     """
     hidden = layer_sizes(given.hidden_layer_sizes)
+    networks = {"encoder": given.encoder, "decoder": given.decoder}
+    linear_start = given.init == "pca"
+    if given.n_components == 0:  # the mean alone, whatever the networks
+        hidden, networks, linear_start = (), dict.fromkeys(networks), True
     prefix_probabilities(given.ordered, 1)  # errors before anything is computed
     runtime.training_device(given.device, 0.0)
     seed, share = seed_of(given.random_state), share_of(given.n_components)
@@ -164,7 +168,7 @@ def resolve(
         share=share,
         prefixes=prefixes,
         whiten=bool(given.whiten),
-        linear_start=given.init == "pca",
+        linear_start=linear_start,
         hidden=hidden,
         splits=splits,
         seed=seed,
@@ -174,6 +178,7 @@ def resolve(
         verbose=int(given.verbose),
         previous=previous,
         **schedule,
+        **networks,
         **{name: getattr(given, name) for name in _AS_GIVEN},
     )
 
@@ -181,8 +186,6 @@ def resolve(
 #: Parameters in which there is no 'auto'.
 _AS_GIVEN = (
     "activation",
-    "encoder",
-    "decoder",
     "weight_decay",
     "n_iter_no_change",
     "tol",
@@ -213,6 +216,8 @@ def share_of(n_components: Any) -> float | None:
 
 def is_linear(given: Any) -> bool:
     """Return whether the closed form is all there is."""
+    if given.n_components == 0:
+        return True
     own = given.encoder is None and given.decoder is None
     return own and given.init == "pca" and not len(given.hidden_layer_sizes)
 
@@ -239,14 +244,14 @@ def _n_latents(given: Any, data: Rows, splits: Splits, seed: int) -> int:
     limit = min(data.shape)
     share = share_of(given.n_components)
     if share is None:
-        return int(given.n_components) if given.n_components else limit
+        return limit if given.n_components is None else int(given.n_components)
     # As many as PCA needs, and some more, since the network may need others.
     everything = np.arange(len(data))
     left, total = np.zeros(limit), 0.0
     for others, held_out in splits.pairs or [(everything, everything)]:
         left += pca_errors(data[others], data[held_out], limit, seed)
         total += data[held_out].sum_of_squares()
-    reached = np.flatnonzero(left <= (1 - share) * total)
+    reached = np.flatnonzero(left < (1 - share) * total)
     needed = int(reached[0]) + 1 if len(reached) else limit
     return min(limit, needed + 1 + int(given._extra_latents * needed))
 

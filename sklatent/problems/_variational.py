@@ -135,7 +135,8 @@ def _start(rows: Rows, likelihood: str, noise: Noise, plan: Plan) -> Probabilist
 def check_range(X: NDArray[Any], likelihood: str) -> None:
     """Raise ValueError if rows are not what the likelihood is of."""
     low, high = float(X.min()), float(X.max())
-    if likelihood == "bernoulli" and (low < 0 or high > 1):
+    rounding = 8 * float(np.finfo(X.dtype).eps)  # as MinMaxScaler's
+    if likelihood == "bernoulli" and (low < -rounding or high > 1 + rounding):
         raise ValueError(
             f"X has values from {low:.3g} to {high:.3g}; likelihood='bernoulli' "
             "requires them in [0, 1]."
@@ -223,7 +224,8 @@ class VariationalReading:
 
     def latent_prior(self, codes: NDArray[Any]) -> Any:
         """Return a Gaussian mixture of the latents, if one is asked for."""
-        return fit_mixture(codes, self.seed) if self.fits_mixture else None
+        fits = self.fits_mixture and codes.shape[1] > 0
+        return fit_mixture(codes, self.seed) if fits else None
 
 
 def _warn_of_collapse() -> None:

@@ -118,6 +118,9 @@ def principal_axes(
         copy of all rows.
     """
     n_samples, n_features = rows.shape
+    if rank == 0:
+        total = float(rows.variance().sum()) * n_samples / (n_samples - 1)
+        return PrincipalAxes(rows.mean(), np.zeros((0, n_features)), np.zeros(0), total)
     if n_samples <= max(500, n_features) or n_features > max_features:
         with np.errstate(invalid="ignore", divide="ignore"):  # constant X
             pca = PCA(rank, svd_solver="auto", random_state=seed).fit(rows.dense())
