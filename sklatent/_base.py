@@ -19,7 +19,6 @@ from sklearn.base import (
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
-from torch import nn
 
 from . import runtime
 from ._doc_link import DocLinkMixin
@@ -40,6 +39,7 @@ from .rows import Rows, Scale, rows_of
 from .training import (
     Trained,
     check_callbacks,
+    copied,
     load_net,
     save_net,
     skorch_net,
@@ -102,6 +102,9 @@ class BaseLatentEncoder(
             What the parameters mean for them.
         """
 
+    def _check(self, X: NDArray[Any]) -> None:
+        """Raise ValueError where the parameters do not go with each other or `X`."""
+
     # Fitting --------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -136,6 +139,7 @@ class BaseLatentEncoder(
         with all_or_nothing(self):
             valid = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
             check_callbacks(self.callbacks)
+            self._check(valid)
             previous, scale = self._previous(valid.shape[1])
             data = rows_of(valid, scale)
             plan = resolve(self, data, previous, y=y, groups=groups)
@@ -330,6 +334,8 @@ class BaseLatentEncoder(
         total = self._inference.sum_of_squares(valid)
         if total == 0:
             return 1.0 if left == 0 else 0.0
+        if not np.isfinite(left):  # so far away that squares leave the floats
+            return -np.inf
         return 1.0 - left / total
 
     @property
@@ -421,12 +427,29 @@ class BaseLatentEncoder(
     # For scikit-learn, and for pickles --------------------------------------------
 
     def __sklearn_clone__(self) -> Self:
-        """Clone as scikit-learn does, but keep what encoder and decoder share."""
-        cloned: Self = super().__sklearn_clone__()
-        if isinstance(self.encoder, nn.Module) and isinstance(self.decoder, nn.Module):
-            both = copy.deepcopy((self.encoder, self.decoder))
-            cloned.encoder, cloned.decoder = both
+        """Clone as scikit-learn does, but for what it would part or cannot copy.
+
+        Encoder and decoder may share weights, and callbacks hold a file or a lock.
+        """
+        rest = object.__new__(type(self))
+        rest.__dict__.update(vars(self), encoder=None, decoder=None, callbacks=None)
+        cloned: Self = super(BaseLatentEncoder, rest).__sklearn_clone__()
+        both = copy.deepcopy((self.encoder, self.decoder))
+        cloned.encoder, cloned.decoder = both
+        if self.callbacks is not None:
+            cloned.callbacks = type(self.callbacks)(copied(self.callbacks))  # type: ignore[call-arg]
         return cloned
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy all but callbacks that cannot be copied, which are shared."""
+        logged = self.net_.callbacks_ if hasattr(self, "net_") else []
+        for callbacks in (self.callbacks or [], logged):
+            for callback, other in zip(callbacks, copied(callbacks), strict=True):
+                if other is callback:
+                    memo[id(callback)] = callback
+        memo[id(self)] = new = object.__new__(type(self))
+        new.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return new
 
     @property
     def _n_features_out(self) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, ClassVar, Literal
 
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
@@ -13,6 +13,7 @@ from .plan import Activation, Auto, Init, Network, Plan, RandomState
 from .problems import (
     NOISES,
     Problem,
+    check_level,
     corruption_of,
     reconstruction_problem,
 )
@@ -274,6 +275,9 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         "noise": [StrOptions(set(NOISES)), callable],
         "noise_level": [Interval(Real, 0, None, closed="left")],
     }
+
+    def _check(self, X: NDArray[Any]) -> None:  # noqa: ARG002
+        check_level(self.noise, self.noise_level)
 
     def _problem(self, data: Rows, plan: Plan) -> Problem:
         return reconstruction_problem(

@@ -314,6 +314,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
         self.latent_prior = latent_prior
         self.n_importance_samples = n_importance_samples
 
+    def _check(self, X: NDArray[Any]) -> None:
+        check_range(X, self.likelihood)
+
     def _problem(self, data: Rows, plan: Plan) -> Problem:
         return variational_problem(self, data, plan)
 

@@ -1,14 +1,18 @@
 """Callbacks of skorch: what they see, and what stops or changes the training."""
 
+import copy
 import os
 import pickle
 import threading
 from contextlib import nullcontext
+from unittest import mock
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import (
     Callback,
     Checkpoint,
@@ -297,3 +301,50 @@ def test_the_net_predicts_the_datasets_that_callbacks_see(digits):
     model = Autoencoder(3, callbacks=[Predicts()], **QUICK).fit(digits)
     (callback,) = (c for _, c in model.net_.callbacks_ if isinstance(c, Predicts))
     assert callback.shapes == [(1617, 64), (180, 64)]
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize("make", [lambda c: [c], lambda c: (("mine", c),)])
+@pytest.mark.parametrize("cls", [Autoencoder, VariationalAutoencoder])
+def test_estimators_with_a_callback_that_cannot_be_copied(digits, cls, make, fitted):
+    locked = Locked()
+    model = cls(4, callbacks=make(locked), ordered=True, random_state=0)
+    model.set_params(hidden_layer_sizes=(8,), max_iter=2, early_stopping=False)
+    if fitted:
+        model.fit(digits[:200])
+        small = model.truncate(2)
+        assert_array_equal(small.transform(digits), model.transform(digits)[:, :2])
+    for other in (copy.deepcopy(model), clone(model)):
+        (callback,) = other.callbacks
+        assert type(other.callbacks) is type(model.callbacks)
+        assert (callback[1] if isinstance(callback, tuple) else callback) is locked
+    if fitted:
+        copied = copy.deepcopy(model)
+        assert_array_equal(copied.transform(digits), model.transform(digits))
+        assert copied.net_.module_ is not model.net_.module_
+    search = GridSearchCV(model, {"n_components": [1, 2]}, cv=2).fit(digits[:200])
+    assert search.best_estimator_.n_components_ == search.best_params_["n_components"]
+
+
+def test_a_copy_of_an_estimator_shares_no_callback_that_can_be_copied(digits):
+    watches = Weights()
+    model = Autoencoder(2, callbacks=[watches], early_stopping=False, **QUICK)
+    for other in (copy.deepcopy(model), clone(model), copy.deepcopy(model.fit(digits))):
+        assert type(other.callbacks[0]) is Weights
+        assert other.callbacks[0] is not watches
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_callbacks_that_need_held_out_rows_are_refused_before_training(digits, named):
+    stops = EarlyStopping(monitor="valid_loss", sink=lambda _: None)
+    watches = Weights()
+    callbacks = [watches, ("stops", stops) if named else stops]
+    model = Autoencoder(2, callbacks=callbacks, **QUICK)
+    with (
+        mock.patch("sklatent.training._train.Search", side_effect=AssertionError),
+        pytest.raises(ValueError, match="asks for validation figures .*early_stopping"),
+    ):
+        model.fit(digits[:300])
+    model.set_params(early_stopping=True).fit(digits[:300])
+    linear = Autoencoder(2, hidden_layer_sizes=(), callbacks=callbacks)
+    linear.fit(digits[:300])  # there is no training

@@ -4,13 +4,16 @@ import ast
 import subprocess
 import sys
 import tomllib
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
+from unittest import mock
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.decomposition import PCA
+from torch import nn
 
 import sklatent
 from sklatent import (
@@ -20,6 +23,7 @@ from sklatent import (
     LatentSizeDisplay,
     VariationalAutoencoder,
     _doc_link,
+    problems,
 )
 
 ALL = [Autoencoder, DenoisingAutoencoder, VariationalAutoencoder]
@@ -182,3 +186,46 @@ def test_types_and_checks_allow_the_same_strings(cls):
         ]
         typed = {value for part in parts for value in get_args(part)}
         assert typed == checked, name
+
+
+@pytest.mark.parametrize("cls", ALL)
+@pytest.mark.parametrize("factor", [1e150, 1e160, 1e300])
+def test_scores_of_rows_that_are_far_away_are_numbers(cls, factor):
+    model = cls(2, **QUICK).fit(X)
+    assert not np.isnan(model.score(X * factor))
+    assert not np.isnan(model.score_samples(X * factor)).any()
+    assert model.score(X * 1e160) < model.score(X)
+
+
+def small(p, k):
+    return nn.Linear(p, k + 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (VariationalAutoencoder(0.5, likelihood="bernoulli"), "requires them in"),
+        (VariationalAutoencoder(0.5, likelihood="poisson"), "requires non-negative"),
+        (VariationalAutoencoder(2, beta=-1), "'beta' parameter"),
+        (
+            VariationalAutoencoder(2, noise_variance="some"),
+            "'noise_variance' parameter",
+        ),
+        (VariationalAutoencoder(2, encoder=small), "encoder maps an input"),
+        (VariationalAutoencoder(2, decoder=small), "decoder failed on an input"),
+        (Autoencoder(2, encoder=small), "encoder maps an input"),
+        (DenoisingAutoencoder(0.5, noise="swap", noise_level=2.0), "share of cells"),
+    ],
+)
+def test_parameters_are_refused_before_anything_is_computed(model, message):
+    used = ("pca_start", "factor_analysis_start", "choose_noise", "denoiser_start")
+    with ExitStack() as stack:
+        for name in used:
+            for file in ("_reconstruction", "_variational"):
+                target = f"sklatent.problems.{file}.{name}"
+                if hasattr(getattr(problems, file), name):
+                    stack.enter_context(mock.patch(target, side_effect=AssertionError))
+        target = "sklatent.plan._plan.pca_errors"
+        stack.enter_context(mock.patch(target, side_effect=AssertionError))
+        with pytest.raises(ValueError, match=message):
+            model.fit(X)

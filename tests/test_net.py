@@ -407,3 +407,12 @@ def test_settings_of_the_net_are_kept(digits):
     for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
         assert other.net_.max_epochs == 77
         assert other.net_.criterion is nn.L1Loss
+
+
+def test_what_is_set_of_the_optimiser_is_pickled(digits):
+    model = Autoencoder(2, **QUICK).fit(digits)
+    model.net_.set_params(optimizer__weight_decay=0.5, lr=0.25, max_epochs=3)
+    net = pickle.loads(pickle.dumps(model)).net_
+    (group,) = net.optimizer_.param_groups
+    assert (group["weight_decay"], group["lr"], net.max_epochs) == (0.5, 0.25, 3)
+    assert copy.deepcopy(model).net_.optimizer_.param_groups[0]["weight_decay"] == 0.5

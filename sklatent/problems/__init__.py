@@ -1,6 +1,6 @@
 """What a fit is of: start, module, loss, held-out score and reading, composed."""
 
-from ._denoising import NOISES, corruption_of
+from ._denoising import NOISES, check_level, corruption_of
 from ._held_out import ExplainedVariance, HeldOutScore, LogLikelihood
 from ._networks import Networks, share_unused
 from ._problem import Problem, Reading

@@ -36,20 +36,19 @@ def corruption_of(
         As `DenoisingAutoencoder` has it.
     rows : Rows
         All training rows.
-
-    Raises
-    ------
-    ValueError
-        If the level is a share of cells, and above 1.
     """
     if callable(noise):
         return CustomNoise(noise, _mean(rows), rows.scale.scale)
-    if noise != "gaussian" and level > 1:
+    return NOISES[noise](rows, float(level))
+
+
+def check_level(noise: str | Callable[[Tensor], Any], level: float) -> None:
+    """Raise ValueError if the level is a share of cells, and above 1."""
+    if not callable(noise) and noise != "gaussian" and level > 1:
         raise ValueError(
             f"noise_level={level!r} with noise={noise!r}: it is the share of cells, "
             "which must be in [0, 1]."
         )
-    return NOISES[noise](rows, float(level))
 
 
 def _mean(rows: Rows) -> Tensor:

@@ -120,6 +120,19 @@ class Networks:
         return network
 
 
+def check_networks(plan: Plan, n_codes: int = 1) -> None:
+    """Raise where a network of the user's is not as required, before any computing."""
+    if plan.previous is not None:
+        return
+    networks = Networks(plan, zero=False, n_codes=n_codes)
+    for name, given, widths in (
+        ("encoder", plan.encoder, networks.encoder_widths),
+        ("decoder", plan.decoder, networks.decoder_widths),
+    ):
+        if given is not None:
+            networks._users(name, given, widths)
+
+
 def share_unused(plan: Plan, low: int = 0, high: int | None = None) -> Array:
     """Return how often each latent is not used, at sizes above low up to high.
 

@@ -26,7 +26,7 @@ from ..plan import Plan
 from ..rows import CorruptedInputs, NestedDropout, Rows
 from ..starts import LinearStart, denoiser_start, pca_start
 from ._held_out import ExplainedVariance, HeldOutScore
-from ._networks import Networks, share_unused
+from ._networks import Networks, check_networks, share_unused
 from ._problem import Problem
 
 
@@ -53,6 +53,7 @@ def reconstruction_problem(
     held_out_score : callable
         What errors of this loss say, as in `Problem`.
     """
+    check_networks(plan)
 
     def start(rows: Rows) -> LinearStart | None:
         if not plan.linear_start:

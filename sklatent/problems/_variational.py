@@ -36,6 +36,7 @@ from ..starts import (
     ppca_start,
 )
 from ._held_out import LogLikelihood
+from ._networks import check_networks
 from ._problem import Problem
 from ._reconstruction import nested_dropout
 from ._variational_model import variational_model
@@ -58,7 +59,7 @@ def variational_problem(given: Any, data: Rows, plan: Plan) -> Problem:
     plan : Plan
         What the parameters mean for them.
     """
-    check_range(data.in_units(), given.likelihood)
+    check_networks(plan, n_codes=2)
     n_features = data.shape[1]
     likelihood = likelihood_of(given.likelihood, data)
     noise = _noise(given, data, plan)

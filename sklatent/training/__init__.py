@@ -2,4 +2,5 @@
 
 from ._judge import Judge, standard_error
 from ._net import check_callbacks, load_net, save_net, skorch_net
+from ._run import copied
 from ._train import Trained, train

@@ -132,11 +132,7 @@ class TrainingNet(NeuralNet):
         except (KeyError, SkorchException) as error:
             if "valid" not in str(error) or self.train_split is not None:
                 raise
-            raise ValueError(
-                f"A callback asks for validation figures ({error}), and no rows are "
-                "held out of the training of the final model; early_stopping=True "
-                "holds some out."
-            ) from error
+            raise _no_held_out_rows(str(error)) from error
         return True
 
     def on_batch_begin(
@@ -281,18 +277,44 @@ def save_net(net: NeuralNet) -> dict[str, Any]:
             for name, value in vars(net).items()
             if name in _SETTINGS or name.split("__")[0] in ("optimizer", "criterion")
         },
+        # Where set_params leaves what it sets of an optimiser.
+        "groups": [
+            {name: value for name, value in group.items() if name != "params"}
+            for group in net.optimizer_.param_groups
+        ],
     }
 
 
 def load_net(saved: dict[str, Any]) -> NeuralNet:
     """Return the net that `save_net` was given."""
-    return skorch_net(load_module(saved["model"]), saved["log"], saved["settings"])
+    net = skorch_net(load_module(saved["model"]), saved["log"], saved["settings"])
+    for group, settings in zip(
+        net.optimizer_.param_groups, saved["groups"], strict=False
+    ):
+        group.update(settings)
+    return net
 
 
 def _is_of_a_callback(frame: FrameType) -> bool:
     """Return whether a function was called on a callback, as its first argument."""
     names = frame.f_code.co_varnames[: frame.f_code.co_argcount]
     return bool(names) and isinstance(frame.f_locals.get(names[0]), Callback)
+
+
+def check_monitors(callbacks: Sequence[Any] | None) -> None:
+    """Raise ValueError if callbacks wait for rows held out of the final training."""
+    for item in callbacks or []:
+        callback = item[1] if isinstance(item, tuple | list) else item
+        monitor = getattr(callback, "monitor", None)
+        if isinstance(monitor, str) and monitor.startswith("valid"):
+            raise _no_held_out_rows(f"monitor={monitor!r}")
+
+
+def _no_held_out_rows(asked: str) -> ValueError:
+    return ValueError(
+        f"A callback asks for validation figures ({asked}), and no rows are held out "
+        "of the training of the final model; early_stopping=True holds some out."
+    )
 
 
 def check_callbacks(callbacks: Sequence[Any] | None) -> None:

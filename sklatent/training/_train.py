@@ -13,7 +13,7 @@ from ..problems import Problem
 from ..rows import Indices, Rows
 from ._decoding import solve_decoder
 from ._loop import EpochLoop
-from ._net import Log
+from ._net import Log, check_monitors
 from ._run import Run
 from ._search import Search
 
@@ -64,6 +64,8 @@ def train(problem: Problem, plan: Plan, data: Rows) -> Trained:
         If the training loss becomes non-finite and there are no held-out rows to say
         which earlier state was good.
     """
+    if plan.splits.refit:
+        check_monitors(plan.callbacks)
     if plan.flops_of_a_step:
         runtime.choose_threads(plan.flops_of_a_step)
     search = Search(problem, plan, data) if plan.splits.pairs else None
