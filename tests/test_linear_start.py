@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.datasets import make_low_rank_matrix
 from sklearn.decomposition import PCA
 
+from sklatent import Autoencoder
 from sklatent.starts import pca_start
 
 
@@ -43,6 +45,32 @@ def test_many_rows_are_solved_exactly():
     start = pca_start(X, 5, seed=0)
     exact = PCA(5, svd_solver="full").fit(X)
     assert_allclose(start.latent_scale**2, exact.explained_variance_)
+
+
+@pytest.mark.parametrize("n_rows", [150, 600, 2000])
+def test_small_variances_are_found(n_rows):
+    rng = np.random.default_rng(0)
+    axes, _ = np.linalg.qr(rng.normal(size=(100, 100)))
+    latents = rng.normal(size=(n_rows, 100))
+    latents, _ = np.linalg.qr(latents - latents.mean(axis=0))
+    singular_values = np.logspace(0, -12, 100)
+    X = (latents * singular_values) @ axes.T
+    found = Autoencoder(hidden_layer_sizes=()).fit(X).singular_values_
+    assert_allclose(found, singular_values, rtol=0.01)
+
+
+def test_singular_values_to_14_digits():
+    # As scikit-learn's test_singular_values of its incremental PCA has it.
+    X = make_low_rank_matrix(
+        100, 110, tail_strength=0.0, effective_rank=3, random_state=0
+    )
+    model = Autoencoder(3, hidden_layer_sizes=()).fit(X)
+    Z = model.transform(X)
+    assert_allclose(np.sum(model.singular_values_**2), np.sum(Z**2), atol=1e-14)
+    expected = np.array([3.142, 2.718, 1.0])
+    Z *= expected / np.sqrt(np.sum(Z**2, axis=0))
+    found = model.fit(Z @ model.components_).singular_values_
+    assert_allclose(found, expected, rtol=0, atol=1e-14)
 
 
 def test_constant_data():

@@ -182,6 +182,17 @@ class LatentModel(nn.Module):
         """By what differences of rows that `expected` gave are in the data's units."""
         return float(self.scaling.scale) if self.gives_scaled_rows else 1.0
 
+    @property
+    def constant_jacobian(self) -> Tensor | None:
+        """The decoder's Jacobian, scaled, if it is linear; as `components_` in shape."""
+        decoder = self.decoder
+        if not isinstance(decoder, ResidualMap) or decoder.network is not None:
+            return None
+        if not self.gives_scaled_rows:
+            return None
+        assert decoder.weight is not None
+        return self.frame.inverse.double() @ decoder.weight.double()
+
     # Changes --------------------------------------------------------------------
 
     def truncate(self, size: int) -> None:

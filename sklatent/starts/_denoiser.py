@@ -5,7 +5,13 @@ import torch
 
 from ..nn import Corruption
 from ..rows import Array, Rows, as_rows
-from ._pca import LinearStart, PrincipalAxes, never_zero, principal_axes
+from ._pca import (
+    LinearStart,
+    PrincipalAxes,
+    axes_of_covariance,
+    never_zero,
+    principal_axes,
+)
 
 
 def denoiser_start(
@@ -84,10 +90,13 @@ def denoiser_start(
 
 def _all_axes(rows: Rows, n_components: int, seed: int) -> PrincipalAxes:
     """Return all principal axes that can be had."""
+    n_samples, n_features = rows.shape
+    if n_features <= min(n_samples, 3000):
+        return axes_of_covariance(rows, n_features)  # any complete basis will do
     rank = min(rows.shape)
     if rank > 3000:
         rank = min(rank, max(500, n_components))
-    return principal_axes(rows, rank, seed, max_features=3000)
+    return principal_axes(rows, rank, seed)
 
 
 def _sampled_moments(

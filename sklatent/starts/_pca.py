@@ -3,10 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import eigh, svd
 from sklearn.decomposition import PCA
 
 from ..rows import Array, Rows, as_rows
+
+#: Where the least variance asked for is below this share of the largest, rounding in a
+#: covariance is seen in its direction.
+SMALL_VARIANCE = 1e-4
+#: Up to how many numbers rows may be copied for that: twice 80 MB.
+MAX_COPIED = 10**7
 
 
 @dataclass(frozen=True)
@@ -100,10 +106,12 @@ class PrincipalAxes:
     left_over: float
 
 
-def principal_axes(
-    rows: Rows, rank: int, seed: int, max_features: int = 1000
-) -> PrincipalAxes:
+def principal_axes(rows: Rows, rank: int, seed: int) -> PrincipalAxes:
     """Find the first principal axes.
+
+    Tall data are solved by their covariance, which needs no copy of all rows, but in
+    which variances below 1e-16 of the largest drown. Where such small ones are asked
+    for, a QR decomposition keeps standard deviations down to that share.
 
     Parameters
     ----------
@@ -113,33 +121,61 @@ def principal_axes(
         How many, at most ``min(rows.shape)``.
     seed : int
         For PCA's randomised solver.
-    max_features : int, default=1000
-        Features up to which tall data are solved by their covariance, which needs no
-        copy of all rows.
     """
     n_samples, n_features = rows.shape
     if rank == 0:
         total = float(rows.variance().sum()) * n_samples / (n_samples - 1)
         return PrincipalAxes(rows.mean(), np.zeros((0, n_features)), np.zeros(0), total)
-    if n_samples <= max(500, n_features) or n_features > max_features:
-        with np.errstate(invalid="ignore", divide="ignore"):  # constant X
-            pca = PCA(rank, svd_solver="auto", random_state=seed).fit(rows.dense())
-        # PCA's noise variance is the mean of the variances that it leaves out.
-        left_over = pca.noise_variance_ * (min(rows.shape) - rank)
-        return PrincipalAxes(
-            pca.mean_, pca.components_, pca.explained_variance_, max(left_over, 0.0)
-        )
+    if n_samples < n_features or n_features > 1000:
+        return _axes_by_pca(rows, rank, seed)
+    axes = axes_of_covariance(rows, rank)
+    if n_samples * n_features > MAX_COPIED or (
+        axes.variance[-1] > SMALL_VARIANCE * axes.variance[0]
+    ):
+        return axes
+    return _axes_by_qr(rows, rank)
+
+
+def axes_of_covariance(rows: Rows, rank: int) -> PrincipalAxes:
+    """Find the first principal axes as eigenvectors of the covariance."""
+    n_samples, n_features = rows.shape
     mean, covariance = rows.covariance()
     covariance *= n_samples / (n_samples - 1)
     total = float(np.trace(covariance))
     variance, vectors = eigh(
         covariance, subset_by_index=(n_features - rank, n_features - 1)
     )
-    variance, components = variance[::-1].clip(min=0), vectors.T[::-1]
-    largest = np.abs(components).argmax(axis=1)
-    signs = np.sign(components[np.arange(rank), largest])
+    variance = variance[::-1].clip(min=0)
     left_over = max(total - float(variance.sum()), 0.0)
-    return PrincipalAxes(mean, components * signs[:, None], variance, left_over)
+    return PrincipalAxes(mean, _signed(vectors.T[::-1]), variance, left_over)
+
+
+def _axes_by_qr(rows: Rows, rank: int) -> PrincipalAxes:
+    """Find the first principal axes as right singular vectors of the centred rows."""
+    centred, mean = rows.dense(), rows.mean()
+    centred -= mean
+    _, singular_values, axes = svd(np.linalg.qr(centred, mode="r"))
+    variance = np.square(singular_values) / (len(rows) - 1)
+    left_over = float(variance[rank:].sum())
+    return PrincipalAxes(mean, _signed(axes[:rank]), variance[:rank], left_over)
+
+
+def _axes_by_pca(rows: Rows, rank: int, seed: int) -> PrincipalAxes:
+    """Find the first principal axes as scikit-learn does."""
+    with np.errstate(invalid="ignore", divide="ignore"):  # constant X
+        pca = PCA(rank, svd_solver="auto", random_state=seed).fit(rows.dense())
+    # PCA's noise variance is the mean of the variances that it leaves out.
+    left_over = pca.noise_variance_ * (min(rows.shape) - rank)
+    return PrincipalAxes(
+        pca.mean_, pca.components_, pca.explained_variance_, max(left_over, 0.0)
+    )
+
+
+def _signed(components: Array) -> Array:
+    """Return components with the largest loading of each positive, as PCA has it."""
+    largest = np.abs(components).argmax(axis=1)
+    signs: Array = np.sign(components[np.arange(len(components)), largest])
+    return signs[:, None] * components
 
 
 def never_zero(scale: Array) -> Array:
