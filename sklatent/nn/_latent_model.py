@@ -184,7 +184,7 @@ class LatentModel(nn.Module):
 
     @property
     def constant_jacobian(self) -> Tensor | None:
-        """The decoder's Jacobian, scaled, if it is linear; as `components_` in shape."""
+        """The decoder's Jacobian (n_components, n_features), scaled, if constant."""
         decoder = self.decoder
         if not isinstance(decoder, ResidualMap) or decoder.network is not None:
             return None
