@@ -40,11 +40,11 @@ class Likelihood(nn.Module):
 
         Parameters
         ----------
-        location : Tensor of shape (n, n_features)
+        location : Tensor of shape (n, n_features), or (..., n_features)
             The decoder's output.
         log_variance : Tensor of shape (n_features,) or (1,), or one such for each row
             Of the noise, where there is such a parameter.
-        x : Tensor of shape (n, n_features)
+        x : Tensor of shape (n, n_features), or that broadcasts with `location`
             The rows, scaled.
         """
 
@@ -75,8 +75,8 @@ class Gaussian(Likelihood):
 
     def nll(self, location: Tensor, log_variance: Tensor, x: Tensor) -> Tensor:
         squares = (x - location).square() * torch.exp(-log_variance)
-        terms = (squares + log_variance).sum(dim=1)
-        return 0.5 * (terms + x.shape[1] * math.log(2 * math.pi))
+        constants = log_variance.mean(dim=-1) + math.log(2 * math.pi)
+        return 0.5 * (squares.sum(dim=-1) + x.shape[-1] * constants)
 
     def gradient(
         self, location: Tensor, log_variance: Tensor, x: Tensor
@@ -147,7 +147,7 @@ class Bernoulli(_OfTheData):
         return mean * (1 - mean)
 
     def nll(self, location: Tensor, log_variance: Tensor, x: Tensor) -> Tensor:  # noqa: ARG002
-        return (softplus(location) - self.rows(x) * location).sum(dim=1)
+        return (softplus(location) - self.rows(x) * location).sum(dim=-1)
 
     def sample(
         self,
@@ -185,7 +185,7 @@ class Poisson(_OfTheData):
         counts = self.rows(x).clamp(min=0)
         eta = location.clamp(max=_LARGEST_LOG_RATE)
         terms = torch.exp(eta) - counts * eta + torch.lgamma(counts + 1)
-        return terms.sum(dim=1)
+        return terms.sum(dim=-1)
 
     def sample(
         self,

@@ -251,9 +251,8 @@ class VariationalModel(LatentModel):
         draws = pad(draws, (0, mean.shape[1] - draws.shape[1]))
         deviation = torch.exp(0.5 * log_variance)[:, None] * draws
         u = mean[:, None] + deviation
-        location = self.decoder(u.flatten(0, 1))
-        repeated = x.repeat_interleave(len(draws), dim=0)
-        nll = self.likelihood.nll(location, self.noise(), repeated).view(len(x), -1)
+        location = self.decoder(u.flatten(0, 1)).view(len(x), len(draws), -1)
+        nll = self.likelihood.nll(location, self.noise(), x[:, None])
         prior = 0.5 * (draws.square() - u.square()).sum(dim=2)
         weights = prior - nll + 0.5 * log_variance.sum(dim=1, keepdim=True)
         n_draws = torch.full((), len(draws), dtype=x.dtype, device=x.device)
