@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..nn import LatentFrame, LatentModel, Loss, Moments, copy_module
+from ..plan import Plan
 from ..rows import Inputs, Rows
 from ._held_out import ExplainedVariance, HeldOutScore
 
@@ -71,6 +72,9 @@ class Problem:
         What the network is shown of the rows; none is the rows themselves.
     held_out_score : callable
         Makes the `HeldOutScore` of held-out rows, from tensors of them.
+    in_coordinates : callable or None
+        Where only squared distances count: makes the same problem of the same rows in
+        another orthogonal basis, and their plan.
     """
 
     start: Callable[[Rows], Any]
@@ -79,6 +83,7 @@ class Problem:
     reading: Reading
     inputs: tuple[Inputs, ...] = ()
     held_out_score: Callable[..., HeldOutScore] = ExplainedVariance.of
+    in_coordinates: Callable[[Rows, Plan], "Problem"] | None = None
 
     def build(self, rows: Rows) -> LatentModel:
         """Return the model before training, as these rows give it, in float64."""
@@ -90,4 +95,5 @@ class Problem:
             self,
             start=lambda _: None,
             module=lambda *_: copy_module(previous),
+            in_coordinates=None,
         )

@@ -62,6 +62,8 @@ def reconstruction_problem(
             return pca_start(rows, plan.n_components, plan.seed)
         return denoiser_start(rows, plan.n_components, corruption(rows), plan.seed)
 
+    own = plan.encoder is None and plan.decoder is None
+    turns = own and plan.linear_start and plan.prefixes is None
     corrupted = () if corruption is None else (CorruptedInputs(corruption(data)),)
     return Problem(
         start=start,
@@ -72,6 +74,11 @@ def reconstruction_problem(
         reading=ReconstructionReading(
             ordered=plan.prefixes is not None,
             start_is_in_frame=plan.linear_start and corruption is None,
+        ),
+        in_coordinates=(
+            reconstruction_problem
+            if turns and corruption is None and loss is None
+            else None
         ),
     )
 

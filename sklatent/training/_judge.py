@@ -65,6 +65,11 @@ class Judge:
         """Whether the start leaves nothing to gain."""
         return self.score.is_exact(float(self.errors[0].mean()))
 
+    @property
+    def has_gained(self) -> bool:
+        """Whether an epoch gained more than `tol`."""
+        return self._last_gain > 0
+
     def update(self, errors: Array) -> bool:
         """Take in the errors after one more epoch; return whether they are the best."""
         error = float(errors.mean())

@@ -14,6 +14,7 @@ from ..rows import Indices, Rows
 from ._decoding import solve_decoder
 from ._loop import EpochLoop
 from ._net import Log, check_monitors
+from ._row_space import search_in_row_space
 from ._run import Run
 from ._search import Search
 
@@ -68,8 +69,13 @@ def train(problem: Problem, plan: Plan, data: Rows) -> Trained:
         check_monitors(plan.callbacks)
     if plan.flops_of_a_step:
         runtime.choose_threads(plan.flops_of_a_step)
-    search = Search(problem, plan, data) if plan.splits.pairs else None
-    if search is not None and not plan.splits.refit:
+    search, runs = None, []  # no runs where no network of all features was trained
+    if plan.splits.pairs:
+        search = search_in_row_space(problem, plan, data)
+        if search is None or search.epoch:
+            search = Search(problem, plan, data)
+            runs = search.runs
+    if search is not None and runs and not plan.splits.refit:
         final = Final(search.runs[0], search.epoch, search.loss_curve)
     else:
         final = train_on_all(problem, plan, data, search)
@@ -82,7 +88,7 @@ def train(problem: Problem, plan: Plan, data: Rows) -> Trained:
     if search is not None:
         trained.loss_curve = search.loss_curve
         trained.validation_scores = search.judge.scores
-        pairs = zip(search.runs, plan.splits.pairs, strict=True)
+        pairs = zip(runs, plan.splits.pairs, strict=False)
         trained.judged = [(run.model, held_out) for run, (_, held_out) in pairs]
     return trained
 

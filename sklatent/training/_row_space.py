@@ -1,0 +1,55 @@
+"""A search in few coordinates, to see whether networks gain anything on wide data."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from .. import runtime
+from ..plan import Plan
+from ..problems import Problem
+from ..rows import Array, Rows, rows_of
+from ._search import Search
+
+#: How many times more features than rows there are in wide data, and how many at least.
+MIN_RATIO, MIN_FEATURES = 8, 2000
+
+
+def search_in_row_space(problem: Problem, plan: Plan, data: Rows) -> Search | None:
+    """Search as `Search` does, with rows given by their coordinates in their own span.
+
+    There are at most as many of these as rows, so it costs little, and squared errors
+    are the same. The networks are not: they take smaller steps, and gain less. But
+    where they gain nothing, those of all features have not been seen to gain either,
+    for many times the cost.
+
+    Returns
+    -------
+    search : Search or None
+        Of epoch 0 where no epoch gained as much as `tol`. None where rows are not so
+        wide, or more than squared errors counts.
+    """
+    n_samples, n_features = data.shape
+    wide = n_features >= max(MIN_RATIO * n_samples, MIN_FEATURES)
+    in_coordinates = problem.in_coordinates
+    if not wide or in_coordinates is None or plan.callbacks is not None:
+        return None
+    rows = rows_of(coordinates(data))
+    widths = (rows.shape[1], *plan.hidden, plan.n_components)
+    flops = 12.0 * plan.batch_size * sum(a * b for a, b in pairwise(widths))
+    narrow = replace(plan, n_features=rows.shape[1], flops_of_a_step=flops)
+    with runtime.threads_kept():
+        runtime.choose_threads(flops)
+        search = Search(in_coordinates(rows, narrow), narrow, rows)
+    if not search.judge.has_gained:
+        search.epoch = 0
+    return search
+
+
+def coordinates(data: Rows) -> Array:
+    """Return rows in the principal axes of their span, (n_samples, rank)."""
+    x = data.dense()
+    squared, vectors = np.linalg.eigh(x @ x.T)
+    # Of the centred rows the last is a sum of the others; rounding leaves some of it.
+    known = squared > 1e-12 * squared[-1]
+    return np.asarray(vectors[:, known] * np.sqrt(squared[known]))
