@@ -17,8 +17,9 @@ from ..rows import row_slices
 
 #: Rows that are computed at once, at least.
 MIN_BLOCK = 64
-#: Copies of models in another dtype or on another device, and what they were made of.
-_copies: WeakKeyDictionary[nn.Module, dict[Any, tuple[Any, Any]]] = WeakKeyDictionary()
+#: Copies of models in another dtype or on another device: what they were made of, the
+#: copy, and the tensors of both.
+_copies: WeakKeyDictionary[nn.Module, dict[Any, Any]] = WeakKeyDictionary()
 
 
 class Inference:
@@ -129,9 +130,11 @@ class Inference:
         found = known.get((dtype, device))
         if found is None or found[0] != structure:
             made = copy_module(self.model).to(device, dtype)
-            found = known[dtype, device] = structure, made
+            pairs = list(zip(_tensors(self.model), _tensors(made), strict=True))
+            found = known[dtype, device] = structure, made, pairs
         else:
-            _copy_tensors(self.model, found[1])
+            for value, target in found[2]:
+                target.copy_(value)
         return found[1]
 
     # Derivatives ----------------------------------------------------------------
@@ -228,12 +231,5 @@ def _structure_of(module: nn.Module) -> tuple[Any, ...]:
     return id(module), type(module), plain, hooks, tensors
 
 
-def _copy_tensors(model: nn.Module, copied: nn.Module) -> None:
-    """Set the weights of a copy to what the model's are."""
-    pairs = zip(
-        [*model.parameters(), *model.buffers()],
-        [*copied.parameters(), *copied.buffers()],
-        strict=True,
-    )
-    for value, target in pairs:
-        target.copy_(value)
+def _tensors(model: nn.Module) -> list[Tensor]:
+    return [*model.parameters(), *model.buffers()]
