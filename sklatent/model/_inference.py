@@ -147,13 +147,13 @@ class Inference:
         jacobians : ndarray of shape (n, n_components, n_features)
             In units of the data per unit of the latents, in the dtype of `Z`.
         """
+        constant = self.model.constant_jacobian
+        if constant is not None:
+            one = constant.numpy() * self.model.unit
+            return np.repeat(one[None].astype(Z.dtype), len(Z), axis=0)
         shape = (*Z.shape, len(self.model.scaling.mean))
         results = np.empty(shape, Z.dtype)
         if not results.size:
-            return results
-        constant = self.model.constant_jacobian
-        if constant is not None:
-            results[:] = constant.numpy() * self.model.unit
             return results
         step = self.model.derivative_step
         with self._decoding(len(Z)) as decode:
@@ -171,11 +171,11 @@ class Inference:
         """
         if not Z.shape[1]:
             return np.zeros((0, len(self.model.scaling.mean)))
-        mean = self.model.constant_jacobian
-        if mean is None:  # then by differences, which ask nothing of a network
-            with self._decoding(len(Z)) as decode:
-                step = self.model.derivative_step
-                mean = mean_jacobian(decode, _in_float64(Z), step)
+        constant = self.model.constant_jacobian
+        if constant is not None:
+            return constant.numpy() * self.model.unit
+        with self._decoding(len(Z)) as decode:
+            mean = mean_jacobian(decode, _in_float64(Z), self.model.derivative_step)
         return mean.numpy() * self.model.unit
 
     @contextmanager
