@@ -3,11 +3,13 @@
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from scipy.stats import rankdata
 from sklearn.base import (
     BaseEstimator,
@@ -19,17 +21,35 @@ from sklearn.base import (
 from sklearn.decomposition import PCA
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    _raise_for_params,
+    _routing_enabled,
+    process_routing,
+)
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_method_params,
+    check_array,
+    check_is_fitted,
+    has_fit_parameter,
+    validate_data,
+)
 
-from ._base import FLOATS, fit_context
+from ._base import FLOATS, all_or_nothing, fit_context
 from ._doc_link import DocLinkMixin
+from .model import HiddenCells
 
-#: With n_components='auto', the share of variance beyond which PCA's sizes end.
+#: With n_components='auto', the share of variance beyond which PCA's sizes end,
 MAX_EXPLAINED = 0.99
+#: but not below this size,
+MIN_LARGEST = 8
+#: nor above this one if the rows are sparse: all components would take long.
+MAX_SPARSE = 128
 
 Rule = Literal["best", "one_standard_error"] | Callable[[dict[str, Any]], int]
 
@@ -58,17 +78,26 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
         ``method='exact'`` any transformer with a parameter `n_components`.
     n_components : array-like of int, int or 'auto', default='auto'
         The sizes to choose from, or the only one. 'auto' is 1, 2, 4 and so on, up to
-        the first with which PCA explains 99% of the variance of `X`.
+        the first from 8 on with which PCA explains 99% of the variance of `X` (for
+        sparse `X` 128 at most).
     cv : int, cross-validation generator or iterable, default=None
         The folds, as in ``GridSearchCV``. None is five; they are stratified if
         `final_estimator` is a classifier.
-    scoring : str, callable or None, default=None
-        A scorer, as in ``GridSearchCV``, of `final_estimator` where there is one, else
-        of `estimator`. None is their own ``score``.
-    rule : {'best', 'one_standard_error'} or callable, default='best'
+    scoring : {'hidden_cells', 'score'}, other str, callable or None, default=None
+        'hidden_cells': in held-out rows one of eight groups of features after another
+        is hidden and filled by the model from the others; the score is the share of
+        variance so explained, 0 for the training rows' means [1]_ [2]_. Unlike that of
+        whole rows it has a highest value at some size. 'score' is the ``score`` of
+        `final_estimator` where there is one, else of `estimator`; others are scorers of
+        them, as in ``GridSearchCV``. None is 'hidden_cells' where rows are all that is
+        modelled, and 'score' with a `final_estimator` or where `estimator` has
+        ``sample`` (`VariationalAutoencoder`, whose score is a likelihood) or
+        ``predict``, or no ``inverse_transform``.
+    rule : {'best', 'one_standard_error'} or callable, default='one_standard_error'
         Which size to choose: that with the highest mean score; the smallest whose mean
-        is within one standard error of it [1]_; or what a callable says, which takes
-        ``cv_results_`` and returns an index.
+        is within one standard error of it [3]_; or what a callable says, which takes
+        ``cv_results_`` and returns an index. If no size fills hidden cells better than
+        their means do, it is the smallest.
     method : {'ordered', 'exact'}, default='ordered'
         'ordered' fits the largest size with ordered latents, once for each fold, and
         scores their prefixes. 'exact' fits each size by itself.
@@ -100,6 +129,8 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
         Fitted to all rows, if `refit`.
     final_estimator_ : estimator
         Fitted to its latents of all rows, if `refit` and where there is one.
+    scoring_ : str or callable
+        What has been scored: `scoring`, or what None was taken for.
     linear_scores_ : ndarray of shape (n_sizes, n_splits) or None
         Scores of the linear start (for `Autoencoder`, PCA) on the same folds, with
         ``method='ordered'`` of the first latents of the largest; None where `estimator`
@@ -117,7 +148,12 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
 
     References
     ----------
-    .. [1] L. Breiman, J. Friedman, R. Olshen and C. Stone (1984). Classification and
+    .. [1] S. Wold (1978). Cross-validatory estimation of the number of components in
+       factor and principal components models. Technometrics 20.
+    .. [2] R. Bro, K. Kjeldahl, A. K. Smilde and H. A. L. Kiers (2008). Cross-validation
+       of component models: a critical look at current methods. Analytical and
+       Bioanalytical Chemistry 390.
+    .. [3] L. Breiman, J. Friedman, R. Olshen and C. Stone (1984). Classification and
        Regression Trees. Section 3.4.3.
 
     Examples
@@ -157,7 +193,7 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
         *,
         cv: Any = None,
         scoring: Any = None,
-        rule: Rule = "best",
+        rule: Rule = "one_standard_error",
         method: Literal["ordered", "exact"] = "ordered",
         final_estimator: Any = None,
         refit: bool = True,
@@ -177,17 +213,21 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
 
     # The estimators that are tried are fitted, and checked, one by one.
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: ArrayLike, y: Any = None, *, groups: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, **params: Any) -> Self:
         """Choose the size, and fit the estimator with it.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The training data.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            The training data; sparse if `estimator` takes that.
         y : array-like of shape (n_samples,) or None, default=None
-            For `final_estimator`; without one it is ignored, but given to `cv`.
-        groups : array-like of shape (n_samples,) or None, default=None
-            Given to `cv`, for splitters that keep groups together.
+            For `final_estimator`; without one it is only given to `cv`, `estimator` and
+            the scorer.
+        **params : dict
+            As in ``GridSearchCV``: `groups` for `cv`, and also for ``estimator.fit``
+            where it takes them; all others for ``estimator.fit``. With metadata routing
+            enabled, what `estimator`, `final_estimator`, the scorer and `cv` request.
+            Of what has an entry for each row, each fold gets those of its rows.
 
         Returns
         -------
@@ -200,30 +240,29 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
             If a parameter or `X` is not as required, `y` is missing, or `cv` gives no
             split.
         """
-        before = dict(vars(self))
-        try:
-            self._fit(X, y, groups)
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
+        with all_or_nothing(self):
+            self._fit(X, y, params)
         return self
 
-    def _fit(self, X: ArrayLike, y: Any, groups: Any) -> None:
-        valid = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
+    def _fit(self, X: ArrayLike, y: Any, params: dict[str, Any]) -> None:
+        valid = self._validate(X, ensure_min_samples=2)
         self._check(y)
+        scorer = self._scorer()
+        routed = self._route(_check_method_params(valid, params))
         final = self.final_estimator
         stratified = final is not None and is_classifier(final)
         cv = check_cv(self.cv, y, classifier=stratified)
-        splits = list(cv.split(X, y, groups))
+        splits = list(cv.split(X, y, **routed.pop("splitter")))
         if not splits:
             raise ValueError(f"cv={self.cv!r} gives no split; is it used up?")
         sizes = self._sizes(valid, min(len(train) for train, _ in splits))
         # Frames keep their names, all else is the checked array.
         frame = hasattr(X, "iloc") or hasattr(X, "select")
         rows, y = indexable(X if frame else valid, y)
+        # A model of a frame is asked about arrays where cells are hidden.
+        data = Given(valid if scorer is None else rows, y, routed)
         scored = Parallel(n_jobs=self.n_jobs)(
-            delayed(self._fold)(rows, y, split, sizes, f"{i + 1}/{len(splits)}")
+            delayed(self._fold)(data, scorer, split, sizes, f"{i + 1}/{len(splits)}")
             for i, split in enumerate(splits)
         )
         scores, fit_times, score_times = (
@@ -231,9 +270,12 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
         )
         linear = [fold[3] for fold in scored]
         self.n_splits_ = len(splits)
+        self.scoring_ = self._scoring()
         self.linear_scores_ = None if None in linear else np.array(linear).T
         self.cv_results_ = _results(sizes, scores, fit_times, score_times)
-        self.best_index_ = _choose(self.rule, self.cv_results_, scores)
+        # What fills cells no better than their means is no better than no latents.
+        least = 0.0 if scorer is None else -np.inf
+        self.best_index_ = _choose(self.rule, self.cv_results_, scores, least)
         self.best_n_components_ = int(sizes[self.best_index_])
         self.best_params_ = {"n_components": self.best_n_components_}
         self.best_score_ = float(self.cv_results_["mean_test_score"][self.best_index_])
@@ -241,10 +283,79 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
             self.__dict__.pop(name, None)
         if self.refit:
             best = clone(self.estimator).set_params(**self.best_params_)
-            self.best_estimator_ = best.fit(rows, y)
-            if self.final_estimator is not None:
-                latents = self.best_estimator_.transform(rows)
-                self.final_estimator_ = clone(self.final_estimator).fit(latents, y)
+            self.best_estimator_ = Given(rows, y, routed).fit(best)
+            if final is not None:
+                latents = Given(best.transform(rows), y, routed)
+                self.final_estimator_ = latents.fit(clone(final), "final_estimator")
+            if scorer is None:
+                self._hidden_cells = HiddenCells.of(best, valid)
+
+    def _scoring(self) -> Any:
+        """Return what is scored: `scoring`, or what None is taken for."""
+        if self.scoring is not None:
+            return self.scoring
+        model = self.estimator
+        of_rows = hasattr(model, "inverse_transform") and self.final_estimator is None
+        has_own = hasattr(model, "sample") or hasattr(model, "predict")
+        return "hidden_cells" if of_rows and not has_own else "score"
+
+    def _scorer(self) -> Any:
+        """Return the scorer; None where cells are hidden."""
+        scoring = self._scoring()
+        if isinstance(scoring, str) and scoring == "hidden_cells":
+            return None
+        final = self.final_estimator
+        scored = self.estimator if final is None else final
+        own = isinstance(scoring, str) and scoring == "score"
+        return check_scoring(scored, None if own else scoring)
+
+    def _validate(self, X: Any, **kwargs: Any) -> Any:
+        """Return checked rows, sparse ones as CSR if the estimator takes them."""
+        sparse = "csr" if get_tags(self.estimator).input_tags.sparse else False
+        return validate_data(self, X, dtype=FLOATS, accept_sparse=sparse, **kwargs)
+
+    def _route(self, params: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """Return the parameters of `fit` by who gets them."""
+        if _routing_enabled():
+            routed = process_routing(self, "fit", **params)
+            methods = {
+                "estimator": "fit",
+                "final_estimator": "fit",
+                "scorer": "score",
+                "splitter": "split",
+            }
+            return {name: dict(routed[name][call]) for name, call in methods.items()}
+        groups = {"groups": params.pop("groups", None)}
+        if groups["groups"] is not None and has_fit_parameter(self.estimator, "groups"):
+            params |= groups
+        return {
+            "estimator": params,
+            "final_estimator": {},
+            "scorer": {},
+            "splitter": groups,
+        }
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return who gets which metadata, as ``GridSearchCV`` does.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            Of `estimator`, `final_estimator`, the scorer and `cv`.
+        """
+        fit = MethodMapping().add(caller="fit", callee="fit")
+        score = MethodMapping().add(caller="fit", callee="score")
+        split = MethodMapping().add(caller="fit", callee="split")
+        return (
+            MetadataRouter(owner=self)
+            .add(estimator=self.estimator, method_mapping=fit)
+            .add(final_estimator=self.final_estimator, method_mapping=fit)
+            .add(
+                scorer=self._scorer(),
+                method_mapping=score.add(caller="score", callee="score"),
+            )
+            .add(splitter=self.cv, method_mapping=split)
+        )
 
     def _check(self, y: Any) -> None:
         """Raise ValueError where parameters do not go together."""
@@ -257,25 +368,27 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
                 f"method='ordered' requires an estimator with ordered latents, which "
                 f"{name} has not; method='exact' fits each size by itself."
             )
+        if isinstance(self.scoring, str) and self.scoring == "hidden_cells":
+            if self.final_estimator is not None:
+                raise ValueError(
+                    "scoring='hidden_cells' scores estimator, so it requires "
+                    "final_estimator=None."
+                )
+            if not hasattr(self.estimator, "inverse_transform"):
+                raise ValueError(
+                    "scoring='hidden_cells' requires an estimator with "
+                    f"inverse_transform, which {name} has not."
+                )
         if self.final_estimator is not None and y is None:
             raise ValueError(
                 "final_estimator="
                 f"{type(self.final_estimator).__name__} requires y, and y is None."
             )
 
-    def _sizes(self, X: NDArray[Any], n_train: int) -> NDArray[np.intp]:
+    def _sizes(self, X: Any, n_train: int) -> NDArray[np.intp]:
         """Return the sizes to try, ascending; all rows, and those of a fold."""
         if isinstance(self.n_components, str):
-            with np.errstate(invalid="ignore", divide="ignore"):  # constant X
-                pca = PCA(random_state=0).fit(X.astype(np.float64))
-            explained = np.cumsum(pca.explained_variance_ratio_)
-            needed = 1 + int(np.searchsorted(explained, MAX_EXPLAINED))
-            limit = min(n_train, *X.shape)
-            largest = min(needed, limit)
-            powers = 2 ** np.arange(int(largest).bit_length() + 1)
-            # The last is the first power that is enough, if there are as many.
-            sizes = powers[powers < 2 * largest]
-            return np.unique(np.minimum(sizes, limit))
+            return _automatic_sizes(X, min(n_train, *X.shape))
         sizes = np.unique(np.asarray(self.n_components))
         whole = np.issubdtype(sizes.dtype, np.integer)
         if not whole or not len(sizes) or sizes[0] < 1:
@@ -286,22 +399,21 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
         return np.asarray(sizes)
 
     def _fold(
-        self, X: Any, y: Any, split: Any, sizes: NDArray[np.intp], label: str
+        self,
+        data: "Given",
+        scorer: Any,
+        split: Any,
+        sizes: NDArray[np.intp],
+        label: str,
     ) -> tuple[list[float], list[float], list[float], list[float] | None]:
         """Return a fold's scores, seconds to fit and to score, and linear scores."""
-        train, test = (
-            (_safe_indexing(X, rows), None if y is None else _safe_indexing(y, rows))
-            for rows in split
-        )
+        train, test = (data.part(rows) for rows in split)
         start = time.perf_counter()
-        if self.method == "ordered":
-            models = _prefixes(clone(self.estimator), sizes, train)
-        else:
-            models = _one_by_one(clone(self.estimator), sizes, train)
+        models = {"ordered": _prefixes, "exact": _one_by_one}[self.method]
         scores, fit_times, score_times = [], [], []
-        for model in models:
+        for model in models(self.estimator, sizes, train):
             fitted = time.perf_counter()
-            scores.append(self._score(model, train, test))
+            scores.append(self._score(model, scorer, train, test))
             fit_times.append(fitted - start)
             score_times.append(time.perf_counter() - fitted)
             if self.method == "exact":
@@ -313,9 +425,10 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
             start_only = clone(self.estimator).set_params(
                 hidden_layer_sizes=(), init="pca", encoder=None, decoder=None
             )
-            ways = {"ordered": _prefixes, "exact": _one_by_one}
-            models = ways[self.method](start_only, sizes, train)
-            linear = [self._score(model, train, test) for model in models]
+            linear = [
+                self._score(model, scorer, train, test)
+                for model in models(start_only, sizes, train)
+            ]
         if self.verbose:
             best = int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))
             seconds = sum(fit_times) / (len(sizes) if self.method == "ordered" else 1)
@@ -327,14 +440,15 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
             )
         return scores, fit_times, score_times, linear
 
-    def _score(self, model: Any, train: Any, test: Any) -> float:
+    def _score(self, model: Any, scorer: Any, train: "Given", test: "Given") -> float:
         """Score a fitted estimator, or the final estimator on its latents."""
-        if self.final_estimator is None:
-            scorer = check_scoring(model, self.scoring)
-            return float(scorer(model, *test))
-        final = clone(self.final_estimator).fit(model.transform(train[0]), train[1])
-        scorer = check_scoring(final, self.scoring)
-        return float(scorer(final, model.transform(test[0]), test[1]))
+        if scorer is None:
+            return HiddenCells.of(model, train.X).score(model, test.X)
+        if self.final_estimator is not None:
+            latents = replace(train, X=model.transform(train.X))
+            test = replace(test, X=model.transform(test.X))
+            model = latents.fit(clone(self.final_estimator), "final_estimator")
+        return float(scorer(model, test.X, test.y, **test.params["scorer"]))
 
     # Using the fitted search ----------------------------------------------------
 
@@ -351,7 +465,9 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
         Z : ndarray of shape (n_samples, n_components)
             The latents.
         """
-        Z: NDArray[Any] = self._best(X).transform(X)
+        best = self._best()
+        self._validate(X, reset=False)
+        Z: NDArray[Any] = best.transform(X)
         return Z
 
     @available_if(_has("inverse_transform"))
@@ -379,26 +495,34 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
         rows: NDArray[Any] = best.inverse_transform(latents)
         return rows
 
-    def score(self, X: ArrayLike, y: Any = None) -> float:
+    def score(self, X: ArrayLike, y: Any = None, **params: Any) -> float:
         """Return the score of `best_estimator_`, or of `final_estimator_`.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows on the scale of the training data.
         y : array-like of shape (n_samples,) or None, default=None
             For the final estimator.
+        **params : dict
+            For the scorer, with metadata routing enabled.
 
         Returns
         -------
         score : float
-            By `scoring`; higher is better.
+            By `scoring_`; higher is better.
         """
-        best = self._best(X)
+        best = self._best()
+        valid = self._validate(X, reset=False)
+        _raise_for_params(params, self, "score")
+        scorer = self._scorer()
+        if scorer is None:
+            return self._hidden_cells.score(best, valid)
+        if _routing_enabled():
+            params = process_routing(self, "score", **params)["scorer"]["score"]
         if self.final_estimator is None:
-            return float(check_scoring(best, self.scoring)(best, X, y))
-        scorer = check_scoring(self.final_estimator_, self.scoring)
-        return float(scorer(self.final_estimator_, best.transform(X), y))
+            return float(scorer(best, X, y, **params))
+        return float(scorer(self.final_estimator_, best.transform(X), y, **params))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Return the names of the latents, as `best_estimator_` does.
@@ -416,40 +540,92 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
         names: NDArray[Any] = self._best().get_feature_names_out(input_features)
         return names
 
-    def _best(self, X: Any = None) -> Any:
-        """Return the fitted estimator, after a check of rows given."""
+    def _best(self) -> Any:
+        """Return the fitted estimator."""
         check_is_fitted(self)
         if not hasattr(self, "best_estimator_"):
             raise AttributeError(
                 f"{type(self).__name__} was fitted with refit=False: it has no "
                 "best_estimator_."
             )
-        if X is not None:
-            validate_data(self, X, dtype=FLOATS, reset=False)
         return self.best_estimator_
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.sparse = get_tags(self.estimator).input_tags.sparse
         return tags
 
 
-def _prefixes(estimator: Any, sizes: NDArray[np.intp], train: Any) -> Any:
+@dataclass(frozen=True)
+class Given:
+    """Rows, and what goes with them.
+
+    Attributes
+    ----------
+    X, y : rows and labels
+    params : dict of str to dict
+        Metadata for 'estimator', 'final_estimator' and 'scorer'.
+    """
+
+    X: Any
+    y: Any
+    params: dict[str, dict[str, Any]]
+
+    def part(self, rows: Any) -> "Given":
+        """Return some of the rows, with what goes with these."""
+        return Given(
+            _safe_indexing(self.X, rows),
+            None if self.y is None else _safe_indexing(self.y, rows),
+            {
+                name: _check_method_params(self.X, given, rows)
+                for name, given in self.params.items()
+            },
+        )
+
+    def fit(self, model: Any, name: str = "estimator") -> Any:
+        """Fit a model, and return it."""
+        return model.fit(self.X, self.y, **self.params[name])
+
+
+def _automatic_sizes(X: Any, limit: int) -> NDArray[np.intp]:
+    """Return 1, 2, 4, ... up to the first power that is enough, or the limit."""
+    largest = min(max(_n_needed(X), MIN_LARGEST), limit)
+    powers = 2 ** np.arange(largest.bit_length() + 1)
+    return np.unique(np.minimum(powers[powers < 2 * largest], limit))
+
+
+def _n_needed(X: Any) -> int:
+    """Return how many components PCA needs for most of the variance."""
+    if issparse(X):
+        most = min(MAX_SPARSE, min(X.shape) - 1)
+        if most < 1:
+            return 1
+        pca = PCA(most, svd_solver="arpack", random_state=0)
+    else:
+        pca, X = PCA(random_state=0), X.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):  # constant X
+        explained = np.cumsum(pca.fit(X).explained_variance_ratio_)
+    return min(1 + int(np.searchsorted(explained, MAX_EXPLAINED)), len(explained))
+
+
+def _prefixes(estimator: Any, sizes: NDArray[np.intp], train: Given) -> Any:
     """Fit once, for all sizes; yield the model of each."""
-    largest = int(sizes[-1])
-    estimator.set_params(n_components=largest, ordered=sizes.tolist()).fit(*train)
+    largest = clone(estimator)
+    largest.set_params(n_components=int(sizes[-1]), ordered=sizes.tolist())
+    train.fit(largest)
     for size in sizes:
-        yield estimator.truncate(int(size))
+        yield largest.truncate(int(size))
 
 
-def _one_by_one(estimator: Any, sizes: NDArray[np.intp], train: Any) -> Any:
+def _one_by_one(estimator: Any, sizes: NDArray[np.intp], train: Given) -> Any:
     """Fit each size by itself; yield the model of each.
 
     Each starts from its linear start, of which that of the size before is a part.
     Networks started from those of the next smaller or larger size ended lower.
     """
     for size in sizes:
-        yield clone(estimator).set_params(n_components=int(size)).fit(*train)
+        yield train.fit(clone(estimator).set_params(n_components=int(size)))
 
 
 def _results(
@@ -481,8 +657,10 @@ def _results(
     return results
 
 
-def _choose(rule: Rule, results: dict[str, Any], scores: NDArray[Any]) -> int:
-    """Return the index of the size that the rule chooses."""
+def _choose(
+    rule: Rule, results: dict[str, Any], scores: NDArray[Any], least: float
+) -> int:
+    """Return the index of the size that the rule chooses, with a floor for scores."""
     if callable(rule):
         index: Any = rule(results)
         if not isinstance(index, int | np.integer) or not 0 <= index < len(scores):
@@ -490,8 +668,8 @@ def _choose(rule: Rule, results: dict[str, Any], scores: NDArray[Any]) -> int:
                 f"rule must return an index from 0 to {len(scores) - 1}; got {index!r}."
             )
         return int(index)
-    mean = np.nan_to_num(results["mean_test_score"], nan=-np.inf)
-    best = int(results["rank_test_score"].argmin())
+    mean = np.nan_to_num(results["mean_test_score"], nan=-np.inf).clip(min=least)
+    best = int(mean.argmax())
     if rule == "best":
         return best
     n_splits = scores.shape[1]

@@ -108,6 +108,9 @@ class LatentSizeDisplay:
         final = search.final_estimator
         last = getattr(final, "steps", [("", final)])[-1][1]  # of a pipeline
         scored = "" if final is None else f" of {type(last).__name__}"
+        what = f"cross-validated score{scored}"
+        if isinstance(search.scoring_, str) and search.scoring_ == "hidden_cells":
+            what = "variance of hidden cells explained, cross-validated"
         names = {"Autoencoder": "PCA", "DenoisingAutoencoder": "linear denoiser"}
         name = type(search.estimator).__name__
         display = cls(
@@ -117,7 +120,7 @@ class LatentSizeDisplay:
             linear_scores=search.linear_scores_,
             name=name,
             linear_name=names.get(name, "linear model"),
-            score_name=f"cross-validated score{scored}",
+            score_name=what,
         )
         return display.plot(ax=ax)
 

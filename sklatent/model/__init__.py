@@ -7,5 +7,6 @@ from ._density import (
     log_likelihood_bound,
     normal_draws,
 )
+from ._hidden_cells import HiddenCells
 from ._inference import Inference
 from ._summary import Summary, summarise
