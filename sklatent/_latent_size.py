@@ -50,6 +50,8 @@ MAX_EXPLAINED = 0.99
 MIN_LARGEST = 8
 #: nor above this one if the rows are sparse: all components would take long.
 MAX_SPARSE = 128
+#: The share of hidden cells' variance that counts as none.
+NO_GAIN = 1e-6
 
 Rule = Literal["best", "one_standard_error"] | Callable[[dict[str, Any]], int]
 
@@ -274,7 +276,7 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
         self.linear_scores_ = None if None in linear else np.array(linear).T
         self.cv_results_ = _results(sizes, scores, fit_times, score_times)
         # What fills cells no better than their means is no better than no latents.
-        least = 0.0 if scorer is None else -np.inf
+        least = NO_GAIN if scorer is None else -np.inf
         self.best_index_ = _choose(self.rule, self.cv_results_, scores, least)
         self.best_n_components_ = int(sizes[self.best_index_])
         self.best_params_ = {"n_components": self.best_n_components_}

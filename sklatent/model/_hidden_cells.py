@@ -99,7 +99,7 @@ class HiddenCells:
     mean, low, high : ndarray of shape (p,)
         Of each feature.
     offset, loadings : ndarray of shape (p,) and (k, p)
-        The linear approximation of the decoder.
+        The linear approximation of the decoder, by regression.
 
     References
     ----------
@@ -130,11 +130,13 @@ class HiddenCells:
         n, p = X.shape
         most = min(MAX_ROWS, max(64, 2**24 // p))
         Z, X_hat = reconstruct(model, X[:: -(-n // most)])
-        design = np.column_stack([np.ones(len(Z)), Z])
-        coefficients = np.linalg.lstsq(design, X_hat.astype(np.float64), rcond=None)[0]
+        offset = X_hat.mean(axis=0, dtype=np.float64)
+        latents = Z - Z.mean(axis=0, dtype=np.float64)
+        latents /= _lengths(latents.T).T
+        loadings = np.linalg.lstsq(latents, X_hat - offset, rcond=None)[0]
         mean = np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
         low, high = (_dense(end).ravel() for end in (X.min(axis=0), X.max(axis=0)))
-        return cls(mean, low, high, coefficients[0], coefficients[1:])
+        return cls(mean, low, high, offset, loadings)
 
     def fill(self, model: Any, x: NDArray[Any]) -> NDArray[Any]:
         """Return what fills each cell of rows (n, p) while its group is hidden."""
