@@ -103,6 +103,26 @@ def test_the_start_with_a_variance_for_each_feature_is_factor_analysis(data, k):
     )
 
 
+def test_nearly_dependent_features_are_as_likely_as_in_factor_analysis():
+    """The noise's floor must not be above what such features leave."""
+    X = standardised("wine")
+    noise = 1e-5 * np.random.default_rng(0).normal(size=len(X))
+    X = StandardScaler().fit_transform(np.column_stack([X, X[:, 0] + X[:, 1] + noise]))
+    model = linear(5, random_state=0).fit(X)
+    assert model.score(X) > FactorAnalysis(5).fit(X).score(X) - 0.01 * X.shape[1]
+    assert (model.noise_variance_ / X.var(axis=0)).min() < 1e-9
+
+
+@pytest.mark.parametrize("k", [2, 5])
+def test_factor_analysis_is_the_same_in_all_units(k):
+    X = standardised("cancer")
+    units = 10.0 ** np.linspace(-4, 4, X.shape[1])
+    params = {"noise_variance": "feature", "random_state": 0}
+    one, other = linear(k, **params).fit(X), linear(k, **params).fit(X * units)
+    expected = one.score(X) - np.log(units).sum()
+    assert other.score(X * units) == pytest.approx(expected, abs=0.05)
+
+
 @pytest.mark.parametrize("noise_variance", GAUSSIANS)
 def test_the_elbo_of_the_start_is_its_likelihood(noise_variance):
     """No importance weighting: the mean over many draws of the bound itself."""

@@ -12,9 +12,10 @@ from ..rows import Array, Rows, as_rows
 from ._pca import pca_start
 
 #: The noise's variance does not fall below this share of the variance: of all features
-#: together where they share it, and of each feature's own where each has one.
+#: together where they share it, and of each feature's own where each has one (that of
+#: `FactorAnalysis` is the same for standardised features).
 SHARED_FLOOR = 1e-10
-FEATURE_FLOOR = 1e-6
+FEATURE_FLOOR = 1e-12
 #: Nor, with one for each feature, below one of these shares of all features' mean
 #: variance; held-out rows say which.
 FLOORS = (0.0, 1e-5, 1e-4, 1e-3, 1e-2)
@@ -71,10 +72,10 @@ class Noise:
         """Return the least variance, (n_features,) or (1,), from that of the data."""
         if self.shared:
             return np.array([SHARED_FLOOR])
-        # A constant feature has no variance to take a share of.
         mean = max(float(variance.mean()), 1e-3)
-        own = FEATURE_FLOOR * np.maximum(variance, FEATURE_FLOOR * mean)
-        floor: Array = np.maximum(own, self.least * mean)
+        # A constant feature has no variance to take a share of.
+        own = np.where(variance > 1e-20 * mean, variance, mean)
+        floor: Array = np.maximum(FEATURE_FLOOR * own, self.least * mean)
         return floor
 
 
@@ -144,22 +145,34 @@ def factor_analysis_start(
 
 
 def _factor_analysis(rows: Rows, n_components: int, seed: int) -> tuple[Array, Array]:
-    """Return the loadings (k, p) and noise variances (p,) of factor analysis."""
+    """Return the loadings (k, p) and noise variances (p,) of factor analysis.
+
+    They are those of standardised features, in the features' units: the model is the
+    same in any units, and scikit-learn's search for it is not.
+    """
     n_samples, n_features = rows.shape
     if n_samples > 2 * n_features and n_samples * n_features > 2**20:
         # It depends on the covariance only, which these fewer rows have as well.
-        variance, axes = np.linalg.eigh(rows.covariance()[1])
+        covariance = rows.covariance()[1]
+        unit = _units(covariance.diagonal())
+        variance, axes = np.linalg.eigh(covariance / np.outer(unit, unit))
         root = np.sqrt(n_features * variance.clip(min=0))[:, None] * axes.T
         X = np.concatenate([root, -root])
     else:
-        X = rows.dense()
+        unit = _units(rows.variance())
+        X = rows.dense() / unit
     rank = min(n_components, n_samples, n_features)
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
         warnings.simplefilter("ignore", ConvergenceWarning)  # it is a start
         model = FactorAnalysis(rank, random_state=seed).fit(X)
     loadings = np.zeros((n_components, n_features))
-    loadings[:rank] = model.components_
-    return loadings, model.noise_variance_
+    loadings[:rank] = model.components_ * unit
+    return loadings, model.noise_variance_ * np.square(unit)
+
+
+def _units(variance: Array) -> Array:
+    """Return standard deviations, 1 for a feature that is constant."""
+    return np.sqrt(np.where(variance > 0, variance, 1.0))
 
 
 def _with_diagonal_posterior(
