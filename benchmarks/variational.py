@@ -161,9 +161,7 @@ def sample(seeds):
             ours = partial(VariationalAutoencoder, k, random_state=seed)
             makers = {
                 "VariationalAutoencoder": ours,
-                "  latent_prior='gaussian_mixture'": partial(
-                    ours, latent_prior="gaussian_mixture"
-                ),
+                "  latent_prior='standard'": partial(ours, latent_prior="standard"),
                 "GaussianMixture": partial(
                     GaussianMixture, 3, reg_covar=1e-2, random_state=seed
                 ),
@@ -334,13 +332,8 @@ def picture():
     X = (mnist_data()[0] / 255).astype(np.float32)
     figure = plt.figure(figsize=(9, 4.8), layout="constrained")
     left, right = figure.subfigures(1, 2)
-    left.suptitle("Samples, k=16, latent_prior='gaussian_mixture'")
-    model = VariationalAutoencoder(
-        16,
-        likelihood="bernoulli",
-        latent_prior="gaussian_mixture",
-        random_state=0,
-    ).fit(X)
+    left.suptitle("Samples, k=16")
+    model = VariationalAutoencoder(16, likelihood="bernoulli", random_state=0).fit(X)
     images = model.sample(100, random_state=0, noise=False)
     left.subplots().imshow(tiled(images), cmap="gray_r")
     right.suptitle("The latent plane, k=2, decoded")

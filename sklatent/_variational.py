@@ -54,9 +54,10 @@ class VariationalAutoencoder(BaseLatentEncoder):
         The share of the training steps over which that weight rises from 0.
     free_bits : float, default=0.0
         Nats for each latent, in the mean of a batch, that cost nothing.
-    latent_prior : {'standard', 'gaussian_mixture'}, default='standard'
-        What `sample` draws latents from: N(0, I), or a ``GaussianMixture`` fitted to
-        the latents of the training rows, its size chosen by BIC.
+    latent_prior : {'gaussian_mixture', 'standard'}, default='gaussian_mixture'
+        What `sample` draws latents from: a ``GaussianMixture`` fitted to draws from the
+        posteriors of the training rows, its size chosen by BIC; or N(0, I), as which
+        these need not be distributed. Nothing else depends on it.
     n_importance_samples : int, default=64
         Draws from the posterior in `score_samples`. They are fixed quasi-random
         numbers, the same for all rows.
@@ -154,7 +155,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
     noise_variance_ : float or ndarray of shape (n_features,)
         Variance of the noise in squared units of `X`, for the Gaussian likelihood.
     latent_prior_ : GaussianMixture
-        With ``latent_prior='gaussian_mixture'``: the distribution of the latents.
+        With ``latent_prior='gaussian_mixture'``: the distribution that `sample` draws
+        latents from, as `transform` gives them.
     n_components_ : int
         Number of latents.
     mean_ : ndarray of shape (n_features,)
@@ -260,7 +262,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
         beta: float = 1.0,
         kl_warmup: float = 0.0,
         free_bits: float = 0.0,
-        latent_prior: Literal["standard", "gaussian_mixture"] = "standard",
+        latent_prior: Literal["standard", "gaussian_mixture"] = "gaussian_mixture",
         n_importance_samples: int = 64,
         hidden_layer_sizes: ArrayLike = (256, 256),
         activation: Activation = "silu",
@@ -334,8 +336,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
         -------
         scores : ndarray of shape (n_samples,)
             In nats, on the scale of `X`, comparable with ``score_samples`` of ``PCA``,
-            ``FactorAnalysis`` and ``GaussianMixture``. The prior is N(0, I), whatever
-            `latent_prior` is. Low scores point to outliers.
+            ``FactorAnalysis`` and ``GaussianMixture``. The prior is N(0, I), for which
+            the model is trained, whatever `latent_prior` is. Low scores point to
+            outliers.
 
         Raises
         ------

@@ -72,7 +72,7 @@ ESTIMATORS = [
     VariationalAutoencoder(n_components=1, init="random", **QUICK),
     VariationalAutoencoder(n_components=1, early_stopping=False, whiten=True, **QUICK),
     VariationalAutoencoder(n_components=1, encoder=Encoder, max_iter=5),
-    VariationalAutoencoder(latent_prior="gaussian_mixture", n_components=1, **QUICK),
+    VariationalAutoencoder(latent_prior="standard", n_components=1, **QUICK),
     Autoencoder(n_components=2, ordered=True, **QUICK),
     Autoencoder(n_components=2, ordered=True, encoder=Encoder, max_iter=5),
     Autoencoder(n_components=0.8, early_stopping=False, **QUICK),

@@ -514,7 +514,7 @@ def test_rows_that_a_likelihood_cannot_have(likelihood, X, message):
 @pytest.mark.parametrize("noise_variance", GAUSSIANS)
 def test_samples_of_a_linear_model_have_its_covariance(noise_variance):
     X = standardised("wine")
-    model = linear(3, noise_variance=noise_variance).fit(X)
+    model = linear(3, noise_variance=noise_variance, latent_prior="standard").fit(X)
     sample = model.sample(40_000, random_state=0)
     classic = PCA(3) if noise_variance == "shared" else FactorAnalysis(3)
     assert_allclose(sample.mean(0), X.mean(0), atol=0.05)
@@ -553,6 +553,30 @@ def test_a_mixture_as_the_prior():
         return np.linalg.norm(sample[:, None] - centres, axis=2).min(axis=1).mean()
 
     assert distance(mixture) < 0.7 * distance(standard)
+
+
+def test_samples_are_distributed_as_the_rows(digits):
+    """The mean within 0.1 standard deviations, and these within 15%."""
+    X = digits[:600, digits[:600].std(axis=0) > 1]
+    model = quick(2, max_iter=30).fit(X)
+
+    def worst(model):
+        drawn, std = model.sample(20_000, random_state=0), X.std(axis=0)
+        shift = np.abs(drawn.mean(axis=0) - X.mean(axis=0)) / std
+        return shift.max(), np.abs(drawn.std(axis=0) / std - 1).max()
+
+    assert (np.array(worst(model)) < [0.1, 0.15]).all()
+    model.set_params(latent_prior="standard").fit(X)
+    assert (np.array(worst(model)) > [0.1, 0.15]).any()
+
+
+def test_the_mixture_is_of_the_posteriors_and_not_of_their_means():
+    X = np.random.default_rng(0).normal(size=(900, 6))
+    X[:, 0] *= 1.3  # says little of a row: the posterior is wide
+    model = linear(1, noise_variance="shared", random_state=0).fit(X)
+    assert model.transform(X).var() < 0.7
+    drawn = model.latent_prior_.sample(20_000)[0]
+    assert drawn.var() == pytest.approx(1, abs=0.05)
 
 
 def test_a_refit_with_another_prior_forgets_the_first(digits):

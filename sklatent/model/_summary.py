@@ -152,7 +152,7 @@ def summarise(problem: Problem, trained: Trained, data: Rows, plan: Plan) -> Sum
     summary = _read(moments, frame, data, plan, reading)
     summary = summary.split_by(lengths)
     model.frame = _whitened(frame, summary).to(model.dtype)
-    summary = replace(summary, latent_prior=reading.latent_prior(summary.codes))
+    summary = replace(summary, latent_prior=reading.latent_prior(model, data))
     if plan.prefixes is None:
         return summary
     judged = trained.judged or [(model, np.arange(len(data)))]

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ..nn import LatentFrame, LatentModel, Loss, Moments, copy_module
@@ -50,8 +49,16 @@ class Reading(Protocol):
             What is known of it already.
         """
 
-    def latent_prior(self, codes: NDArray[Any]) -> Any:
-        """Return a distribution of the latents (n, n_components), or None."""
+    def latent_prior(self, model: LatentModel, data: Rows) -> Any:
+        """Return a distribution of the latents of the training rows, or None.
+
+        Parameters
+        ----------
+        model : LatentModel
+            The trained model, in its frame.
+        data : Rows
+            The training rows.
+        """
 
 
 @dataclass(frozen=True)

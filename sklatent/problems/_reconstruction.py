@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ..nn import (
@@ -174,6 +173,6 @@ class ReconstructionReading:
         """Return the variance in the directions that have no latent, as in PCA."""
         return {"noise_variance_": fitted.left_out_variance}
 
-    def latent_prior(self, codes: NDArray[Any]) -> Any:  # noqa: ARG002
+    def latent_prior(self, model: LatentModel, data: Rows) -> Any:  # noqa: ARG002
         """Return None: rows are not drawn from such a model."""
         return None

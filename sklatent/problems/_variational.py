@@ -43,6 +43,8 @@ from ._variational_model import variational_model
 
 #: Above this a count is past where the logarithm of a rate is cut off.
 LARGEST_COUNT = 1e12
+#: Rows to whose latents a mixture is fitted, about; more take longer than they tell.
+MAX_ROWS_OF_MIXTURE = 4000
 #: Nats above which a latent says something of the rows.
 MIN_ACTIVE_NATS = 0.01
 
@@ -223,10 +225,35 @@ class VariationalReading:
         shared = float(variance[0]) if self.shared_noise else variance
         return found | {"noise_variance_": shared}
 
-    def latent_prior(self, codes: NDArray[Any]) -> Any:
+    def latent_prior(self, model: LatentModel, data: Rows) -> Any:
         """Return a Gaussian mixture of the latents, if one is asked for."""
-        fits = self.fits_mixture and codes.shape[1] > 0
-        return fit_mixture(codes, self.seed) if fits else None
+        if not self.fits_mixture or not self.n_components:
+            return None
+        some = data.subsample(MAX_ROWS_OF_MIXTURE)
+        return fit_mixture(
+            posterior_draws(model, some, self.seed), len(some), self.seed
+        )
+
+
+def posterior_draws(model: Any, rows: Rows, seed: int) -> NDArray[Any]:
+    """Return two draws from each row's posterior, in the model's frame.
+
+    They lie on both sides of its mean, so that over all rows their mean is exact.
+
+    Returns
+    -------
+    Z : ndarray of shape (2 * n_rows, n_components)
+    """
+    generator, draws = torch.Generator().manual_seed(seed), []
+    with torch.inference_mode():
+        for block in rows.blocks():
+            mean, log_variance = model.posterior(
+                torch.from_numpy(block).to(model.dtype)
+            )
+            noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
+            step = torch.exp(0.5 * log_variance) * noise
+            draws += [model.frame(mean + step), model.frame(mean - step)]
+    return torch.cat(draws).numpy()
 
 
 def _warn_of_collapse() -> None:

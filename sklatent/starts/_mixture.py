@@ -1,24 +1,52 @@
 """A Gaussian mixture as the distribution of latents."""
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
 
 
-def fit_mixture(Z: NDArray[Any], seed: int) -> "GaussianMixture":
-    """Fit a Gaussian mixture whose size has the least BIC."""
+def fit_mixture(Z: NDArray[Any], n_rows: int, seed: int) -> "GaussianMixture":
+    """Fit a Gaussian mixture; its size doubles as long as BIC falls.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_draws, n_features)
+        Draws from the latents of rows.
+    n_rows : int
+        How many rows they are of: several draws of a row say no more than one.
+    seed : int
+        For the first responsibilities.
+    """
     # Its import brings all of sklearn.cluster, which nothing else needs.
     from sklearn.mixture import GaussianMixture
 
-    limit = min(len(np.unique(Z, axis=0)), len(Z) // (2 * Z.shape[1]))
-    sizes = [n for n in (1, 2, 4, 8, 16, 32) if n <= max(1, limit)]
     Z = Z.astype(np.float64)
-    fits = [GaussianMixture(n, random_state=seed).fit(Z) for n in sizes]
-    return min(fits, key=lambda mixture: mixture.bic(Z))
+    limit = max(1, min(len(np.unique(Z, axis=0)), n_rows // (2 * Z.shape[1])))
+    best: Any = None
+    least = np.inf
+    for size in (1, 2, 4, 8, 16, 32):
+        # KMeans, the default start, has not the same bits with several threads.
+        mixture = GaussianMixture(size, init_params="k-means++", random_state=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            mixture.fit(Z)
+        bic = _n_parameters(mixture) * np.log(n_rows) - 2 * n_rows * mixture.score(Z)
+        if best is None or bic < least:
+            best, least = mixture, bic
+        if best is not mixture or 2 * size > limit:
+            break
+    return best
+
+
+def _n_parameters(mixture: "GaussianMixture") -> int:
+    size, k = mixture.means_.shape
+    return int(size * (k + k * (k + 1) // 2) + size - 1)
 
 
 def marginal(mixture: "GaussianMixture", size: int) -> "GaussianMixture":
