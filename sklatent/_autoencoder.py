@@ -74,7 +74,7 @@ class Autoencoder(BaseLatentEncoder):
         and keeps their best state. 'auto' does the same from 800 rows on; below,
         cross-validation over five folds chooses the number of epochs (none, perhaps),
         and all rows are trained on for as many. Either way the linear start stays
-        unless the gain exceeds 1.645 standard errors. False trains on all rows for
+        unless the gain passes a t-test at the 1% level. False trains on all rows for
         `max_iter` epochs, and keeps the last state.
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
@@ -158,6 +158,12 @@ class Autoencoder(BaseLatentEncoder):
         None if no rows were held out.
     best_validation_score_ : float or None
         That of the state that was kept.
+    held_out_scores_ : ndarray of shape (n_samples,)
+        The score, as `score_samples` gives it, of each training row that was held out,
+        by a model whose networks have not seen it: what new rows score. NaN for others.
+        Up to 800 rows, which are held out in folds, all have one.
+    verdict_ : str
+        What was kept, the linear start or an epoch, and why. ``verbose=1`` prints it.
     net_ : skorch.NeuralNet
         The trained net. Its ``module_`` maps rows in the units of `X` to their
         reconstruction, so ``net_.predict(X)`` of an array is ``reconstruct(X)`` up to

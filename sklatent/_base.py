@@ -141,7 +141,8 @@ class BaseLatentEncoder(
             check_callbacks(self.callbacks)
             self._check(valid)
             previous, scale = self._previous(valid.shape[1])
-            data = rows_of(valid, scale)
+            own = self.encoder is not None or self.decoder is not None
+            data = rows_of(valid, scale, keeps_constant=own)
             plan = resolve(self, data, previous, y=y, groups=groups)
             foreign = plan.uses_global_generator
             with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
@@ -151,6 +152,9 @@ class BaseLatentEncoder(
                 trained = train(problem, plan, data)
                 summary = summarise(problem, trained, data, plan)
                 self._publish(trained, summary, data, plan)
+                self.held_out_scores_ = self._held_out_scores(trained, valid)
+            if plan.verbose:
+                print(f"[{type(self).__name__}] {self.verdict_}", flush=True)
         return self
 
     def _publish(
@@ -171,8 +175,17 @@ class BaseLatentEncoder(
         self.best_validation_score_ = (
             None if scores is None else scores[trained.best_iteration]
         )
+        self.verdict_ = trained.verdict
         self._fitted_with = self._structure()
         self._describe(summary)
+
+    def _held_out_scores(self, trained: Trained, X: NDArray[Any]) -> NDArray[Any]:
+        """Return the score of each row by a model that has not seen it, or NaN."""
+        scores = np.full(len(X), np.nan, X.dtype)
+        for model, held_out in trained.judged:
+            model.cpu()
+            scores[held_out] = self._score_rows(Inference(model), X[held_out])
+        return scores
 
     def _describe(self, summary: Summary) -> None:
         """Set the attributes that describe the latents."""
@@ -305,9 +318,12 @@ class BaseLatentEncoder(
             Minus the squared distance between the row and its reconstruction, in
             squared units of `X`. Low scores point to outliers.
         """
-        valid = self._validate(X)
-        errors = self._inference.squared_errors(valid)
-        unit = errors.dtype.type(self._summary.unit)
+        return self._score_rows(self._inference, self._validate(X))
+
+    def _score_rows(self, inference: Inference, X: NDArray[Any]) -> NDArray[Any]:
+        """Return the score of each row by a model; as `score_samples`."""
+        errors = inference.squared_errors(X)
+        unit = errors.dtype.type(float(inference.model.scaling.scale))
         with np.errstate(over="ignore", under="ignore"):  # -inf and 0 are right
             scores: NDArray[Any] = -(errors * unit) * unit
         return scores
@@ -409,6 +425,7 @@ class BaseLatentEncoder(
             truncated.net_.module_.make_contiguous()
             truncated.net_.initialize_optimizer()
         truncated._describe(truncated._summary.first(size))
+        truncated.held_out_scores_ = np.full_like(self.held_out_scores_, np.nan)
         truncated.n_components = size
         if not np.ndim(truncated.ordered):
             truncated.ordered = True  # as a share of variance had it

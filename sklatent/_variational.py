@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseLatentEncoder
-from .model import covariance, draw_latents, draw_rows, log_likelihood_bound
+from .model import Inference, covariance, draw_latents, draw_rows, log_likelihood_bound
 from .plan import Activation, Auto, Init, Network, Plan, RandomState
 from .problems import Problem, check_range, variational_problem
 from .rows import Rows
@@ -104,7 +104,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
         and keeps their best state. 'auto' does the same from 800 rows on; below,
         cross-validation over five folds chooses the number of epochs (none, perhaps),
         and all rows are trained on for as many. Either way the linear start stays
-        unless the gain exceeds 1.645 standard errors. False trains on all rows for
+        unless the gain passes a t-test at the 1% level. False trains on all rows for
         `max_iter` epochs, and keeps the last state.
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
@@ -195,6 +195,12 @@ class VariationalAutoencoder(BaseLatentEncoder):
         None if no rows were held out.
     best_validation_score_ : float or None
         That of the state that was kept.
+    held_out_scores_ : ndarray of shape (n_samples,)
+        The score, as `score_samples` gives it, of each training row that was held out,
+        by a model whose networks have not seen it: what new rows score. NaN for others.
+        Up to 800 rows, which are held out in folds, all have one.
+    verdict_ : str
+        What was kept, the linear start or an epoch, and why. ``verbose=1`` prints it.
     net_ : skorch.NeuralNet
         The trained net. Its ``module_`` maps rows in the units of `X` to their
         reconstruction, so ``net_.predict(X)`` of an array is ``reconstruct(X)`` up to
@@ -336,9 +342,10 @@ class VariationalAutoencoder(BaseLatentEncoder):
         -------
         scores : ndarray of shape (n_samples,)
             In nats, on the scale of `X`, comparable with ``score_samples`` of ``PCA``,
-            ``FactorAnalysis`` and ``GaussianMixture``. The prior is N(0, I), for which
-            the model is trained, whatever `latent_prior` is. Low scores point to
-            outliers.
+            ``FactorAnalysis`` and ``GaussianMixture``. Features that were constant in
+            training are no part of the model and do not count. The prior is N(0, I),
+            for which the model is trained, whatever `latent_prior` is. Low scores point
+            to outliers.
 
         Raises
         ------
@@ -348,7 +355,10 @@ class VariationalAutoencoder(BaseLatentEncoder):
         """
         valid = self._validate(X)
         check_range(valid, self._fitted_with["likelihood"])
-        return log_likelihood_bound(self._inference, valid, self.n_importance_samples)
+        return self._score_rows(self._inference, valid)
+
+    def _score_rows(self, inference: Inference, X: NDArray[Any]) -> NDArray[Any]:
+        return log_likelihood_bound(inference, X, self.n_importance_samples)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:  # noqa: ARG002
         """Return the mean of `score_samples`.
@@ -387,9 +397,14 @@ class VariationalAutoencoder(BaseLatentEncoder):
         Returns
         -------
         precision : ndarray of shape (n_features, n_features)
-            In units of `X`, to the power of -2.
+            In units of `X`, to the power of -2; the pseudo-inverse, 0 for features
+            that were constant in training.
         """
-        return np.linalg.inv(self.get_covariance())
+        precision = covariance = self.get_covariance()
+        varies = np.flatnonzero(covariance.diagonal() > 0)
+        block = np.ix_(varies, varies)
+        precision[block] = np.linalg.inv(covariance[block])
+        return precision
 
     def sample(
         self,

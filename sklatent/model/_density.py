@@ -35,8 +35,9 @@ def covariance(inference: Inference) -> NDArray[np.float64]:
         inner = np.zeros((len(u), len(model.frame.mean)))
         inner[:, :k] = u
         location = model.decoder(torch.from_numpy(inner).to(device))
-        means = model.likelihood.mean(location).cpu().numpy()
+        means = model.scaling.widen(model.likelihood.mean(location)).cpu().numpy()
         around = model.likelihood.variance(location, model.noise()).mean(dim=0)
+        around = model.scaling.widen(around)
     design = np.column_stack([np.ones(len(u)), u])
     loadings = np.linalg.lstsq(design, means)[0]
     rest = means - design @ loadings

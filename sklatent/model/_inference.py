@@ -94,7 +94,7 @@ class Inference:
         """Return the sum of the squares of all scaled rows."""
 
         def squares(model: LatentModel, x: Tensor) -> Tensor:
-            return model.scaling.to_scaled(x).to(torch.float64).square().sum()
+            return model.squared_norms(x.to(torch.float64)).sum()
 
         return sum(float(part) for part in self.blocks(X, squares))
 
@@ -184,8 +184,9 @@ class Inference:
         with self.running(np.dtype(np.float64), n_rows) as (model, device):
 
             def decode(z: Tensor) -> Tensor:
-                rows: Tensor = model.decode_expected(z.to(device)).cpu()
-                return rows
+                rows = model.decode_expected(z.to(device))
+                wide: Tensor = model.scaling.widen(rows).cpu()
+                return wide
 
             yield decode
 

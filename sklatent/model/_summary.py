@@ -209,7 +209,7 @@ def _read(
     order = frame.matrix.abs().argmax(dim=0) if len(frame.mean) else slice(0)
     return Summary(
         n_samples=moments.n,
-        n_features=data.shape[1],
+        n_features=len(data.scale.mean),
         unit=data.scale.scale,
         total_variance=moments.squares / (moments.n - 1),
         share=1 - left / total if total > 0 else 1.0,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ._scaling import Scaling
+
 
 @dataclass(frozen=True)
 class CellMoments:
@@ -162,31 +164,30 @@ class CustomNoise(Corruption):
     function : callable
         Maps (n, n_features) to (n, n_features). It may draw from PyTorch's global
         generator.
-    mean : Tensor of shape (n_features,)
-    scale : float
-        Rows in the units of the data are ``x * scale + mean``.
+    scaling : Scaling
+        Of the rows.
     """
 
     function: Callable[[Tensor], Tensor]
-    mean: Tensor
-    scale: float
+    scaling: Scaling
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
-        given = x * self.scale + self.mean.to(x)
+        given = self.scaling.to(x.device).to_units(x)
         result = self.function(given.clone())
         if not isinstance(result, Tensor):
             raise TypeError(
                 f"noise must return a tensor; it returned a {type(result).__name__}."
             )
-        if result.shape != x.shape:
+        if result.shape != given.shape:
             raise ValueError(
-                f"noise must map a tensor of shape {tuple(x.shape)} to one of the same "
-                f"shape; it returned {tuple(result.shape)}."
+                f"noise must map a tensor of shape {tuple(given.shape)} to one of the "
+                f"same shape; it returned {tuple(result.shape)}."
             )
         if not torch.isfinite(result).all():
             raise ValueError("noise returned values that are not finite.")
         # Only the noise goes through the units of the data, whose offset may be large.
-        return x + ((result - given) / self.scale).to(x)
+        away = result - given + self.scaling.mean.to(given)
+        return x + self.scaling.to_scaled(away).to(x)
 
     def moments(self, mean: Tensor, variance: Tensor) -> None:  # noqa: ARG002
         return None

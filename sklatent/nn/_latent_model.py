@@ -76,8 +76,8 @@ class LatentModel(nn.Module):
     def _runs_in_float64(self) -> bool:
         encoder, decoder = copy_module(nn.ModuleList([self.encoder, self.decoder]))
         rows, u = (
-            torch.zeros(2, len(mean), dtype=torch.float64)
-            for mean in (self.scaling.mean, self.frame.mean)
+            torch.zeros(2, width, dtype=torch.float64)
+            for width in (self.scaling.n_scaled, len(self.frame.mean))
         )
         try:
             encoder.double().eval()(rows)
@@ -165,17 +165,25 @@ class LatentModel(nn.Module):
     def squared_errors(self, x: Tensor) -> Tensor:
         """Return each row's squared error of reconstruction, scaled, shape (n,)."""
         expected = self.decode_expected(self.encode(x)).to(x.dtype)
-        return (
-            (self.to_scaled(expected) - self.scaling.to_scaled(x)).square().sum(dim=1)
-        )
+        left = self.to_scaled(expected) - self.scaling.to_scaled(x)
+        return left.square().sum(dim=1) + self.scaling.squares_of_constants(x)
+
+    def squared_norms(self, x: Tensor) -> Tensor:
+        """Return the square of each row's scaled distance from the mean, shape (n,)."""
+        squares = self.scaling.to_scaled(x).square().sum(dim=1)
+        return squares + self.scaling.squares_of_constants(x)
 
     def to_units(self, rows: Tensor) -> Tensor:
         """Return rows that `expected` gave, in the units of the data."""
-        return self.scaling.to_units(rows) if self.gives_scaled_rows else rows
+        if self.gives_scaled_rows:
+            return self.scaling.to_units(rows)
+        return self.scaling.with_constants(rows)
 
     def to_scaled(self, rows: Tensor) -> Tensor:
         """Return rows that `expected` gave, scaled."""
-        return rows if self.gives_scaled_rows else self.scaling.to_scaled(rows)
+        if self.gives_scaled_rows:
+            return rows
+        return self.scaling.to_scaled_values(rows)
 
     @property
     def unit(self) -> float:
@@ -191,7 +199,7 @@ class LatentModel(nn.Module):
         if not self.gives_scaled_rows:
             return None
         assert decoder.weight is not None
-        return self.frame.inverse.double() @ decoder.weight.double()
+        return self.scaling.widen(self.frame.inverse.double() @ decoder.weight.double())
 
     # Changes --------------------------------------------------------------------
 

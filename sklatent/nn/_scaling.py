@@ -14,36 +14,105 @@ class Scaling(nn.Module):
     whatever dtype the module around them is cast to: rows whose mean is far from zero
     are centred before any rounding.
 
+    Scaled rows have the features that vary, and on the way back the others get the one
+    value that they had in training.
+
     Parameters
     ----------
     mean : Tensor of shape (n_features,), float64
     scale : Tensor of shape (), float64
         One number for all features.
+    varying : Tensor of int or None, default=None
+        The features that vary; None is all.
+    keeps_constant : bool, default=False
+        Whether scaled rows have the other features as well, for networks that require
+        as many as there are.
     """
 
     mean: Tensor
     scale: Tensor
+    varies: Tensor | None
+    varying: Tensor | None
+    place: Tensor | None
 
-    def __init__(self, mean: Tensor, scale: Tensor) -> None:
+    def __init__(
+        self,
+        mean: Tensor,
+        scale: Tensor,
+        varying: Tensor | None = None,
+        *,
+        keeps_constant: bool = False,
+    ) -> None:
         super().__init__()
+        varies = place = None
+        if varying is not None:
+            varies = torch.zeros_like(mean)
+            varies[varying] = 1.0
+            place = torch.zeros(len(mean), dtype=torch.int64, device="cpu")
+            place[varying] = torch.arange(len(varying), device="cpu")
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
+        self.register_buffer("varies", varies)
+        self.register_buffer("varying", None if keeps_constant else varying)
+        #: Where each feature stands in a scaled row.
+        self.register_buffer("place", None if keeps_constant else place)
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:  # noqa: ARG002
         """Follow the module to another device, but not to another dtype."""
         device = fn(torch.empty(0, dtype=torch.float32, device=self.mean.device)).device
         for name, value in self._buffers.items():
-            assert value is not None
-            if device.type == "mps":  # it has no float64
+            if value is None:
+                continue
+            if not value.is_floating_point():
+                self._buffers[name] = value.to(device)
+            elif device.type == "mps":  # it has no float64
                 self._buffers[name] = value.float().to(device)
             else:
                 self._buffers[name] = value.to(device).double()
         return self
 
+    @property
+    def n_scaled(self) -> int:
+        """The number of features of scaled rows."""
+        return len(self.mean if self.varying is None else self.varying)
+
+    @property
+    def center(self) -> Tensor:
+        """The mean of these."""
+        return self.mean if self.varying is None else self.mean[self.varying]
+
     def to_scaled(self, x: Tensor) -> Tensor:
-        """Centre and scale rows (n, n_features)."""
-        return (x - self.mean.to(x.dtype)) / self.scale.to(x.dtype)
+        """Centre and scale rows (n, n_features); return (n, n_scaled)."""
+        if self.varying is not None:
+            x = x.index_select(1, self.varying)
+        return self.to_scaled_values(x)
+
+    def to_scaled_values(self, x: Tensor) -> Tensor:
+        """Centre and scale rows of the features that scaled ones have."""
+        return (x - self.center.to(x.dtype)) / self.scale.to(x.dtype)
 
     def to_units(self, x: Tensor) -> Tensor:
-        """Map scaled rows (n, n_features) to the units of the data."""
-        return x * self.scale.to(x.dtype) + self.mean.to(x.dtype)
+        """Map scaled rows (n, n_scaled) to the units of the data."""
+        if self.varies is None:
+            return x * self.scale.to(x.dtype) + self.mean.to(x.dtype)
+        return self.widen(x) * self.scale.to(x.dtype) + self.mean.to(x.dtype)
+
+    def with_constants(self, x: Tensor) -> Tensor:
+        """Give rows in the units of the data the features that do not vary."""
+        if self.varies is None:
+            return x
+        return self.widen(x) + (self.mean * (1 - self.varies)).to(x.dtype)
+
+    def widen(self, x: Tensor) -> Tensor:
+        """Return values (..., n_scaled) as (..., n_features), 0 where constant."""
+        if self.varies is None:
+            return x
+        wide = x if self.place is None else x.index_select(-1, self.place)
+        return wide * self.varies.to(x.dtype)
+
+    def squares_of_constants(self, x: Tensor) -> Tensor | float:
+        """Return how far rows (n, n_features) are from the constants, squared."""
+        if self.varies is None or self.place is None:
+            return 0.0
+        away = (x - self.mean.to(x.dtype)) / self.scale.to(x.dtype)
+        return (away * (1 - self.varies.to(x.dtype))).square().sum(dim=1)

@@ -263,7 +263,7 @@ class VariationalModel(LatentModel):
         """What scaling adds to the log-likelihood of a row."""
         if not self.gives_scaled_rows:
             return 0.0
-        return -len(self.scaling.mean) * float(self.scaling.scale.log())
+        return -self.scaling.n_scaled * float(self.scaling.scale.log())
 
 
 def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:

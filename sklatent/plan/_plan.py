@@ -241,7 +241,7 @@ def _splits(
 
 def _n_latents(given: Any, data: Rows, splits: Splits, seed: int) -> int:
     """Return how many latents to train."""
-    limit = min(data.shape)
+    limit = min(len(data), len(data.scale.mean))  # as in PCA
     share = share_of(given.n_components)
     if share is None:
         return limit if given.n_components is None else int(given.n_components)

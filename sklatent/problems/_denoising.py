@@ -38,7 +38,7 @@ def corruption_of(
         All training rows.
     """
     if callable(noise):
-        return CustomNoise(noise, _mean(rows), rows.scale.scale)
+        return CustomNoise(noise, rows.scale.module())
     return NOISES[noise](rows, float(level))
 
 
@@ -52,4 +52,4 @@ def check_level(noise: str | Callable[[Tensor], Any], level: float) -> None:
 
 
 def _mean(rows: Rows) -> Tensor:
-    return torch.from_numpy(rows.scale.mean.astype(np.float64))
+    return torch.from_numpy(rows.scale.center.astype(np.float64))

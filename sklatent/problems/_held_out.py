@@ -22,8 +22,8 @@ class HeldOutScore(Protocol):
     def is_exact(self, error: float) -> bool:
         """Return whether there is nothing left to gain."""
 
-    def gains(self, before: Array, after: Array) -> Array:
-        """Return what each row has gained, for the paired test."""
+    def gains(self, before: Array, after: Array) -> tuple[Array, ...]:
+        """Return what each row has gained, for paired tests that must all agree."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,9 @@ class ExplainedVariance:
     def is_exact(self, error: float) -> bool:
         return error <= 1e-10 * self.total
 
-    def gains(self, before: Array, after: Array) -> Array:
-        return before - after
+    def gains(self, before: Array, after: Array) -> tuple[Array, ...]:
+        # In the sum, which is what is promised, and of most rows.
+        return before - after, winsorised(before - after)
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,14 @@ class LogLikelihood:
     def is_exact(self, error: float) -> bool:  # noqa: ARG002
         return False
 
-    def gains(self, before: Array, after: Array) -> Array:
+    def gains(self, before: Array, after: Array) -> tuple[Array, ...]:
         # A single outlier can lose hundreds of nats, and then no gain of all other rows
-        # is significant; so the outer twentieths are clipped (Winsor's mean).
-        gain = before - after
-        low, high = np.quantile(gain, [0.05, 0.95])
-        return np.clip(gain, low, high)
+        # is significant.
+        return (winsorised(before - after),)
+
+
+def winsorised(values: Array) -> Array:
+    """Return values with the outer twentieths clipped, which no single one can move."""
+    low, high = np.quantile(values, [0.05, 0.95])
+    clipped: Array = np.clip(values, low, high)
+    return clipped

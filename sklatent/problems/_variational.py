@@ -117,7 +117,7 @@ def likelihood_of(name: str, rows: Rows) -> Likelihood:
     if name == "gaussian":
         return Gaussian()
     kind = {"bernoulli": Bernoulli, "poisson": Poisson}[name]
-    mean = torch.from_numpy(rows.scale.mean.astype(np.float64))
+    mean = torch.from_numpy(rows.scale.center.astype(np.float64))
     return kind(mean, torch.tensor(rows.scale.scale, dtype=torch.float64))
 
 
@@ -131,7 +131,7 @@ def _start(rows: Rows, likelihood: str, noise: Noise, plan: Plan) -> Probabilist
     some = rows.subsample(100_000).dense()
     x = torch.from_numpy(some)
     features = likelihood_of(likelihood, rows).features(x).numpy()
-    data = (some * rows.scale.scale + rows.scale.mean).clip(min=0)
+    data = (some * rows.scale.scale + rows.scale.center).clip(min=0)
     return exponential_start(features, data, k, likelihood, seed)
 
 
@@ -221,9 +221,10 @@ class VariationalReading:
             return found
         unit = float(model.scaling.scale)
         with np.errstate(over="ignore", under="ignore"):
-            variance = scaled.detach().double().numpy() * unit * unit
-        shared = float(variance[0]) if self.shared_noise else variance
-        return found | {"noise_variance_": shared}
+            variance = scaled.detach().double() * unit * unit
+        if self.shared_noise:
+            return found | {"noise_variance_": float(variance[0])}
+        return found | {"noise_variance_": model.scaling.widen(variance).numpy()}
 
     def latent_prior(self, model: LatentModel, data: Rows) -> Any:
         """Return a Gaussian mixture of the latents, if one is asked for."""

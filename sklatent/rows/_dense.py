@@ -38,7 +38,7 @@ class DenseRows(Rows):
     def shape(self) -> tuple[int, int]:
         """Number of rows and of features."""
         n_rows = len(self._X) if self._index is None else len(self._index)
-        return n_rows, self._X.shape[1]
+        return n_rows, len(self.scale.center)
 
     def __getitem__(self, part: Part) -> Self:
         """Return some of the rows, by indices or a slice, without a copy."""
@@ -79,7 +79,9 @@ class DenseRows(Rows):
         return rows
 
 
-def rows_of(X: NDArray[Any], scale: Scale | None = None) -> Rows:
+def rows_of(
+    X: NDArray[Any], scale: Scale | None = None, *, keeps_constant: bool = False
+) -> Rows:
     """Return the rows of validated data in the storage they have.
 
     Parameters
@@ -88,8 +90,12 @@ def rows_of(X: NDArray[Any], scale: Scale | None = None) -> Rows:
         The data.
     scale : Scale or None, default=None
         What to scale by; None is their own mean and spread.
+    keeps_constant : bool, default=False
+        Whether scaled rows have the constant features as well.
     """
-    return DenseRows(X, Scale.of(X) if scale is None else scale)
+    if scale is None:
+        scale = Scale.of(X, keeps_constant=keeps_constant)
+    return DenseRows(X, scale)
 
 
 def as_rows(X: Array | Rows) -> Rows:

@@ -29,13 +29,19 @@ class Scale:
         In the dtype of the rows.
     scale : float
         One number for all features.
+    varying : ndarray of int or None
+        The features that are not constant, where some are.
+    keeps_constant : bool
+        Whether scaled rows have the constant features as well.
     """
 
     mean: NDArray[Any]
     scale: float
+    varying: NDArray[np.intp] | None = None
+    keeps_constant: bool = False
 
     @classmethod
-    def of(cls, X: NDArray[Any]) -> Self:
+    def of(cls, X: NDArray[Any], *, keeps_constant: bool = False) -> Self:
         """Return the mean of rows, and the root mean square of what it leaves.
 
         The scale is 1 if all rows are equal.
@@ -50,21 +56,31 @@ class Scale:
         largest = float(np.abs(ends).max())
         if largest == 0:
             return cls(mean, 1.0)
+        varying = np.flatnonzero(~constant) if constant.any() else None
         # Division first: the squares of very small or large numbers leave the floats.
         first, squares = cls(mean, largest), 0.0
         for rows in row_slices(*X.shape):
             x = first.apply(X[rows])
             squares += float(np.vdot(x, x))
-        return cls(mean, largest * float(np.sqrt(squares / X.size)))
+        scale = largest * float(np.sqrt(squares / X.size))
+        return cls(mean, scale, varying, keeps_constant)
 
     @classmethod
     def identity(cls, X: NDArray[Any]) -> Self:
         """Return the scale of rows that are scaled already."""
         return cls(np.zeros(X.shape[1], X.dtype), 1.0)
 
+    @property
+    def center(self) -> NDArray[Any]:
+        """The mean of the features that scaled rows have."""
+        chosen = None if self.keeps_constant else self.varying
+        return self.mean if chosen is None else self.mean[chosen]
+
     def apply(self, X: NDArray[Any], dtype: DTypeLike = np.float64) -> NDArray[Any]:
         """Return ``(X - mean) / scale`` as a new array in `dtype`, C-ordered."""
-        mean = self.mean.astype(dtype)
+        mean = self.center.astype(dtype)
+        if len(mean) < X.shape[1]:
+            X = X[:, self.varying]
         result: NDArray[Any] = np.subtract(X, mean, dtype=dtype, order="C")
         result /= self.scale
         return result
@@ -72,4 +88,6 @@ class Scale:
     def module(self) -> Scaling:
         """Return the same for tensors."""
         mean = torch.from_numpy(self.mean.astype(np.float64))
-        return Scaling(mean, torch.tensor(self.scale, dtype=torch.float64))
+        scale = torch.tensor(self.scale, dtype=torch.float64)
+        varying = None if self.varying is None else torch.from_numpy(self.varying)
+        return Scaling(mean, scale, varying, keeps_constant=self.keeps_constant)

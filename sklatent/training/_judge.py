@@ -3,12 +3,13 @@
 import math
 
 import numpy as np
+from scipy.stats import t as student
 
 from ..problems import HeldOutScore
 from ..rows import Array, Indices
 
-#: How many standard errors a gain must exceed: a one-sided test at the 5% level.
-MARGIN = 1.645
+#: The level of the one-sided test of a gain: 2.33 standard errors where rows are many.
+LEVEL = 0.01
 
 
 class Judge:
@@ -97,8 +98,8 @@ class Judge:
     def epoch_to_keep(self) -> int:
         """Return the best epoch if it is clearly better than the start, and 0 if not.
 
-        That is, if its gain exceeds ``MARGIN`` standard errors of the paired
-        differences between the rows' errors.
+        That is, if a t-test of the paired differences between the rows' errors says so
+        at the level ``LEVEL``.
         """
         return self.best_epoch if self.is_gain(self.best_epoch) else 0
 
@@ -120,9 +121,35 @@ class Judge:
         return True
 
     def _clearly_less(self, before: Array, after: Array) -> bool:
-        gain = self.score.gains(before, after)
-        mean = float(gain.mean())
-        return mean > MARGIN * standard_error(gain, self.units)
+        return all(
+            float(gain.mean()) > least_gain(gain, self.units)
+            for gain in self.score.gains(before, after)
+        )
+
+    def verdict(self) -> str:
+        """Return in words what was kept, and why."""
+        if self.is_exact:
+            return "the start is kept: it is exact"
+        if not self.best_epoch:
+            return "the start is kept: no epoch is better on held-out rows"
+        best = self.best_epoch
+        gain = self.errors[0] - self.errors[best]
+        change = self.score.score(0.0) - self.score.score(1.0)  # by one of an error
+        words = (
+            f"held-out rows gain {change * gain.mean():.3g} by epoch {best} (standard "
+            f"error {change * standard_error(gain, self.units):.2g})"
+        )
+        if self.epoch_to_keep():
+            return f"epoch {best} is kept: {words}"
+        return f"the start is kept: {words}, which a t-test at the 1% level doubts"
+
+
+def least_gain(gains: Array, units: Indices | None = None) -> float:
+    """Return what the mean of gains must exceed to be clearly positive."""
+    n_units = len(gains) if units is None else len(np.unique(units))
+    if n_units < 2:
+        return math.inf
+    return float(student.ppf(1 - LEVEL, n_units - 1)) * standard_error(gains, units)
 
 
 def standard_error(values: Array, units: Indices | None = None) -> float:

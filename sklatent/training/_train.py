@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sklearn.exceptions import ConvergenceWarning
@@ -37,6 +38,8 @@ class Trained:
         The held-out rows' score, before training and after each epoch.
     judged : list of (LatentModel, indices)
         Models in the state of that epoch, and the rows held out of their training.
+    verdict : str
+        What was kept, and why.
     """
 
     model: LatentModel
@@ -45,6 +48,7 @@ class Trained:
     loss_curve: list[float]
     validation_scores: list[float] | None = None
     judged: list[tuple[LatentModel, Indices]] = field(default_factory=list)
+    verdict: str = ""
 
 
 def train(problem: Problem, plan: Plan, data: Rows) -> Trained:
@@ -88,9 +92,34 @@ def train(problem: Problem, plan: Plan, data: Rows) -> Trained:
     if search is not None:
         trained.loss_curve = search.loss_curve
         trained.validation_scores = search.judge.scores
-        pairs = zip(runs, plan.splits.pairs, strict=False)
-        trained.judged = [(run.model, held_out) for run, (_, held_out) in pairs]
+        trained.judged = _judged(problem, plan, data, runs if final.epoch else [])
+    trained.verdict = _verdict(search, final, plan)
     return trained
+
+
+def _judged(
+    problem: Problem, plan: Plan, data: Rows, runs: Sequence[Run]
+) -> list[tuple[LatentModel, Indices]]:
+    """Return a model for each split, and the rows held out of its training.
+
+    Without runs they are the starts.
+    """
+    pairs = plan.splits.pairs
+    models = [run.model for run in runs]
+    models = models or [problem.build(data[train]) for train, _ in pairs]
+    held_out = [held_out for _, held_out in pairs]
+    return list(zip(models, held_out, strict=True))
+
+
+def _verdict(search: Search | None, final: "Final", plan: Plan) -> str:
+    """Return in words what was kept, and why."""
+    if search is None:
+        kept = f"epoch {final.epoch}" if final.epoch else "the start"
+        return f"{kept} is kept: {plan.splits.how}"
+    if final.epoch != search.epoch:
+        kept = f"epoch {final.epoch}" if final.epoch else "the start"
+        return f"{kept} is kept: callbacks left the training there"
+    return f"{search.judge.verdict()} ({plan.splits.how})"
 
 
 @dataclass(frozen=True)
