@@ -35,7 +35,7 @@ from .plan import (
     share_of,
 )
 from .problems import Problem
-from .rows import Rows, Scale, rows_of
+from .rows import Rows, rows_of
 from .training import (
     Trained,
     check_callbacks,
@@ -78,7 +78,12 @@ class BaseLatentEncoder(
     #: is a share of variance.
     _extra_latents: ClassVar[float] = 0.1
     #: Parameters that a warm start cannot change, besides the layers and `ordered`.
-    _structural: ClassVar[tuple[str, ...]] = ("activation", "init")
+    _structural: ClassVar[tuple[str, ...]] = (
+        "activation",
+        "init",
+        "encoder",
+        "decoder",
+    )
 
     n_components: int | float | None
     hidden_layer_sizes: ArrayLike
@@ -140,9 +145,9 @@ class BaseLatentEncoder(
             valid = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
             check_callbacks(self.callbacks)
             self._check(valid)
-            previous, scale = self._previous(valid.shape[1])
+            previous = self._previous(valid.shape[1])
             own = self.encoder is not None or self.decoder is not None
-            data = rows_of(valid, scale, keeps_constant=own)
+            data = rows_of(valid, keeps_constant=own)
             plan = resolve(self, data, previous, y=y, groups=groups)
             foreign = plan.uses_global_generator
             with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
@@ -195,10 +200,10 @@ class BaseLatentEncoder(
         self._summary = summary
         self._components: NDArray[Any] | None = None
 
-    def _previous(self, n_features: int) -> tuple[LatentModel | None, Scale | None]:
-        """Return the model that `warm_start` continues, and the scale of its rows."""
+    def _previous(self, n_features: int) -> LatentModel | None:
+        """Return the model that `warm_start` continues."""
         if not self.warm_start or not hasattr(self, "net_"):
-            return None, None
+            return None
         model: LatentModel = self.net_.module_
         size = self.n_components if share_of(self.n_components) is None else None
         fitted = {"n_components": model.n_components, **self._fitted_with}
@@ -215,9 +220,7 @@ class BaseLatentEncoder(
                 f"X has {n_features} features, but the fitted model that "
                 f"warm_start=True continues was fitted on {len(self.mean_)}."
             )
-        if is_linear(self):
-            return None, None  # solved anew: there is nothing to continue
-        return model, Scale(self.mean_, float(model.scaling.scale))
+        return None if is_linear(self) else model  # solved anew, if it is linear
 
     def _structure(self) -> dict[str, Any]:
         """Return the parameters that a fitted model's structure follows."""

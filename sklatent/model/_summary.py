@@ -142,7 +142,7 @@ def summarise(problem: Problem, trained: Trained, data: Rows, plan: Plan) -> Sum
     """
     model, reading = trained.model, problem.reading
     exact = model if model.dtype == torch.float64 else copy.deepcopy(model).double()
-    untouched = trained.best_iteration == 0 and plan.previous is None
+    untouched = trained.best_iteration == 0
     # What training rounded to float32 need not be looked at with more.
     moments = _moments(exact if untouched else model, data)
     keep = untouched and (reading.start_is_in_frame or not plan.n_components)

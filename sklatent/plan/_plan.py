@@ -152,13 +152,15 @@ def resolve(
     seed, share = seed_of(given.random_state), share_of(given.n_components)
     by = SplitBy(given.early_stopping, given.validation_fraction, given.cv, y, groups)
     splits = _splits(given, data, by, seed, previous)
-    if previous is None:
+    if previous is None or share is not None:
         k = _n_latents(given, data, splits, seed)
     else:
         k = previous.n_components
     by_share = share is not None and not np.any(given.ordered)
     prefixes = prefix_probabilities(True if by_share else given.ordered, k)
     schedule = _schedule(given, len(data), ordered=prefixes is not None)
+    if previous is not None and given.learning_rate == "auto":
+        schedule["learning_rate"] *= SHARE_OF_THE_RATE
     own = given.encoder is None and given.decoder is None
     flops = _flops_of_a_row(given, data.shape[1], hidden, k)
     n_rows = schedule["max_iter"] * len(data)
@@ -183,6 +185,9 @@ def resolve(
     )
 
 
+#: Of the learning rate 'auto', with which a fitted model goes on: what it has learnt is
+#: not to be undone.
+SHARE_OF_THE_RATE = 0.2
 #: Parameters in which there is no 'auto'.
 _AS_GIVEN = (
     "activation",

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
-from ..nn import LatentFrame, LatentModel, Loss, Moments, copy_module
+from ..nn import LatentFrame, LatentModel, Loss, Moments
 from ..plan import Plan
 from ..rows import Inputs, Rows
+from ._continued import State, taken_over
 from ._held_out import ExplainedVariance, HeldOutScore
 
 
@@ -82,6 +84,8 @@ class Problem:
     in_coordinates : callable or None
         Where only squared distances count: makes the same problem of the same rows in
         another orthogonal basis, and their plan.
+    previous : LatentModel or None
+        A fitted model whose networks go on.
     """
 
     start: Callable[[Rows], Any]
@@ -91,6 +95,7 @@ class Problem:
     inputs: tuple[Inputs, ...] = ()
     held_out_score: Callable[..., HeldOutScore] = ExplainedVariance.of
     in_coordinates: Callable[[Rows, Plan], "Problem"] | None = None
+    previous: LatentModel | None = None
 
     def build(self, rows: Rows) -> LatentModel:
         """Return the model before training, as these rows give it, in float64."""
@@ -98,9 +103,11 @@ class Problem:
 
     def continued_from(self, previous: LatentModel) -> "Problem":
         """Return the problem of training a fitted model further."""
-        return replace(
-            self,
-            start=lambda _: None,
-            module=lambda *_: copy_module(previous),
-            in_coordinates=None,
-        )
+        return replace(self, previous=previous, in_coordinates=None)
+
+    def taken_over(self, model: LatentModel, rows: Rows) -> list[State]:
+        """Return states of a model just built in which it is the fitted one."""
+        if self.previous is None:
+            return []
+        some = torch.from_numpy(rows.subsample(1000).dense())
+        return taken_over(self.previous, model, some)

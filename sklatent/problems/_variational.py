@@ -84,12 +84,11 @@ def variational_problem(given: Any, data: Rows, plan: Plan) -> Problem:
     )
     volume = -n_features * float(np.log(data.scale.scale))
     score = LogLikelihood(n_features, volume if likelihood.gives_scaled_rows else 0.0)
-    k = plan.n_components if plan.previous is None else len(plan.previous.frame.mean)
     return Problem(
         start=start,
         module=module,
         loss=bound,
-        inputs=(LatentNoise(k), *nested_dropout(plan)),
+        inputs=(LatentNoise(plan.n_components), *nested_dropout(plan)),
         held_out_score=lambda *_: score,
         reading=VariationalReading(
             ordered=plan.prefixes is not None,

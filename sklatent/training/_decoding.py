@@ -16,7 +16,7 @@ PENALTIES = (math.inf, LINEAR, 100.0, 10.0, 1.0, 0.1, 1e-2, 1e-3)
 #: Standard errors by which the others must beat the better of the first two: the
 #: smallest error of several is likely to be small by chance, the more so where a few
 #: rows have most of a feature's variance.
-MARGIN_OF_A_GAIN = 3.0
+MARGIN_OF_A_GAIN = 2.0
 #: Shares of the encoder's network to choose from.
 SHARES = (1.0, 0.5, 0.0)
 #: What a feature may lose against the start: a share of its variance, or so many

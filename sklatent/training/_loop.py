@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -13,6 +14,9 @@ from ._judge import Judge
 from ._run import Run
 
 State = dict[str, Tensor]
+
+#: With which the decoder of a model is solved that goes on with other rows.
+PENALTY = 0.1
 
 
 class EpochLoop:
@@ -62,10 +66,48 @@ class EpochLoop:
         self.fingerprints = [runs[0].fingerprint()]
         self._watched = any(run.watched for run in runs)
 
+    def take_over(self, choice: int | None = None) -> int | None:
+        """Put the runs in a state of the fitted model that goes on, as a first epoch.
+
+        Parameters
+        ----------
+        choice : int or None
+            Which state, of those that there are; None is the best.
+
+        Returns
+        -------
+        choice : int or None
+            The state; None if there is none.
+        """
+        n_states = min(len(run.taken_over) for run in self.runs)
+        if n_states == 0:
+            return None
+        if choice is None:
+            errors = []
+            for i in range(n_states):
+                self._load_taken_over(i)
+                errors.append(sum(run.mean_error_now() for run in self.runs))
+            choice = int(np.argmin(errors))
+        self._load_taken_over(choice)
+        self.loss_curve.append(float(np.mean([run.loss_now() for run in self.runs])))
+        if self.judge is not None:
+            for run in self.runs:
+                run.errors_now()
+        self._keep(1)
+        return choice
+
+    def _load_taken_over(self, i: int) -> None:
+        for run in self.runs:
+            run.load(run.taken_over[i])
+            if i == 0 and run.can_solve_decoder:  # it follows the linear map
+                layer = run.last_layer()
+                run.set_decoder(layer, torch.full_like(layer.squares, PENALTY))
+
     def run(self) -> None:
         """Train until held-out rows gain no more, a callback stops, or all is done."""
+        first = len(self.loss_curve) + 1
         with _progress(self.label, self.n_epochs, self.plan) as show:
-            for epoch in range(1, self.n_epochs + 1):
+            for epoch in range(first, self.n_epochs + 1):
                 go_on = [run.epoch() for run in self.runs]
                 if not all(run.finished for run in self.runs):
                     break  # a part of an epoch: the states kept are those before it

@@ -58,6 +58,9 @@ class Run:
         model = problem.build(start)
         #: Training rounds what it does not change to float32; these are exact.
         self._exact = [model.fixed_state()]
+        #: Of the fitted model that goes on, if there is one.
+        self.taken_over = problem.taken_over(model, start)
+        self._exact += self.taken_over
         self.n_units = n_units
         #: Rows are shown with other noise each time; so they are shown more often.
         self._n_passes = -(-MIN_NOISY_ROWS // len(rows)) if problem.inputs else 1
@@ -98,7 +101,8 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether the last epoch went to its end; a callback may stop within one."""
-        return "train_loss" in self.net.history[-1]
+        history = self.net.history
+        return not history or "train_loss" in history[-1]
 
     @property
     def train_loss(self) -> float:
@@ -167,6 +171,12 @@ class Run:
                 for batch in self.held_out_batches()
             ]
 
+    def mean_error_now(self) -> float:
+        """Return the mean error of the held-out rows, or else of some it trains on."""
+        if self.held_out is None:
+            return self.loss_now()
+        return float(self.errors_now().mean())
+
     def errors_now(self) -> Array:
         """Return each held-out row's error now."""
         self.net.row_errors_ = []
@@ -204,7 +214,7 @@ class Run:
         now = dict(model.named_buffers())
         for exact in self._exact:
             for name, value in exact.items():
-                if torch.equal(now[name].float(), value.float()):
+                if name in now and torch.equal(now[name].float(), value.float()):
                     now[name].copy_(value)
         return model
 

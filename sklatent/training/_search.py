@@ -28,6 +28,8 @@ class Search:
         What it said.
     epoch : int
         The epoch to keep; 0 is the start.
+    taken_over : int or None
+        Which state of the fitted model, if one goes on, was the first epoch.
     decoding : Decoding or None
         How the decoder was solved after that epoch.
     """
@@ -47,6 +49,7 @@ class Search:
             units=np.concatenate(list(held_out_units(plan.splits))),
         )
         self.epoch = 0
+        self.taken_over: int | None = None
         self.decoding: Decoding | None = None
         self.loss_curve: list[float] = []
         if not self.judge.is_exact:
@@ -56,13 +59,14 @@ class Search:
         judge = self.judge
         loop = EpochLoop(
             self.runs,
-            self.plan.max_iter,
+            self.plan.max_iter + bool(self.runs[0].taken_over),
             self.plan,
             "choosing epochs" if self.plan.splits.refit else "training",
             lambda loss: judge.score.score(loss * n_features),
             judge,
         )
         with _all_training(self.runs):
+            self.taken_over = loop.take_over()
             loop.run()
             # Callbacks see the model that is kept when training ends.
             self.loss_curve = loop.loss_curve

@@ -152,11 +152,16 @@ def train_on_all(
         n_epochs = 0
     run = Run(problem, plan, data, data, None, n_epochs, watched=True)
     if n_epochs == 0:
+        if search is None and run.taken_over:  # the fitted model, as it was
+            run.load(run.taken_over[-1])
+            return Final(run, 1, [run.loss_now()])
         return Final(run, 0, [])
+    n_epochs += search is None and bool(run.taken_over)
     score, p = problem.held_out_score(run.probe.target), data.shape[1]
     loop = EpochLoop([run], n_epochs, plan, "training", lambda x: score.score(x * p))
     before = run.loss_now()
     with run.training():
+        loop.take_over(None if search is None else search.taken_over)
         loop.run()
         _check_losses(loop.loss_curve, plan)
         loop.go_back_to_last_epoch()

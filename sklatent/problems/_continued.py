@@ -1,0 +1,169 @@
+"""A fitted model, taken over to other rows."""
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor, nn
+
+from ..nn import MLP, Gate, LatentModel, ResidualMap, VariationalModel, copy_module
+
+State = dict[str, Tensor]
+
+
+def taken_over(previous: LatentModel, new: LatentModel, x: Tensor) -> list[State]:
+    """Return states of a new model in which it has the networks of a fitted one.
+
+    In the first, mean, scale and linear maps are those of the new rows, and the
+    networks go on from there: where all rows have been moved or stretched, nothing is
+    lost. In the second the model is the fitted one, as it was, in the new scale.
+
+    Parameters
+    ----------
+    previous : LatentModel
+        The fitted model.
+    new : LatentModel
+        One with the same parts, as the new rows start it, in float64.
+    x : Tensor of shape (n, n_features), float64
+        Some of the new rows, scaled.
+
+    Returns
+    -------
+    states : list of dict
+        In float64. Empty where the models have not the same parts.
+    """
+    old = copy_module(previous).double().eval()
+    same_size = len(old.frame.mean) == len(new.frame.mean) == previous.n_components
+    if not same_size or not _same_features(old, new):
+        return []
+    new = copy_module(new)  # states share nothing with it
+    old.scaling = new.scaling
+    if isinstance(old, VariationalModel) and isinstance(new, VariationalModel):
+        old.likelihood = new.likelihood  # of rows that are not scaled
+    kept = copy_module(old)
+    for ours, theirs in zip(_networks(old), _networks(new), strict=True):
+        _match_gain(ours, theirs)
+    followed = _with_linear_maps(old, new, x)
+    if not _rescale(kept, previous, new):
+        return [followed.state_dict()]
+    for ours, theirs in zip(_networks(kept), _networks(new), strict=True):
+        _match_gain(ours, theirs)
+    return [followed.state_dict(), kept.state_dict()]
+
+
+def _same_features(old: LatentModel, new: LatentModel) -> bool:
+    before, now = old.scaling.varies, new.scaling.varies
+    if before is None or now is None:
+        return before is now
+    return torch.equal(before, now)
+
+
+def _parts(model: LatentModel) -> list[ResidualMap]:
+    """Return the encoder and all decoders."""
+    decoder: Any = model.decoder
+    decoders = [decoder] if isinstance(decoder, ResidualMap) else list(decoder.parts)
+    encoder: Any = model.encoder
+    return [encoder, *decoders]
+
+
+def _networks(model: LatentModel) -> list[nn.Module | None]:
+    return [part.network for part in _parts(model)]
+
+
+@torch.no_grad()
+def _match_gain(network: Any, other: Any) -> None:
+    """Have a network of ours give the same with the gain of another."""
+    if isinstance(network, MLP | Gate) and network.gain != other.gain:
+        for tensor in _last_tensors(network):
+            tensor.mul_(network.gain / other.gain)
+        network.gain = other.gain
+
+
+def _last_tensors(network: MLP | Gate) -> Iterator[Tensor]:
+    last = network if isinstance(network, Gate) else network[-1]
+    return last.parameters(recurse=False)
+
+
+@torch.no_grad()
+def _with_linear_maps(old: LatentModel, new: LatentModel, x: Tensor) -> LatentModel:
+    """Give the fitted networks the new linear maps, turned to the fitted latents."""
+    encoder: Any
+    start: Any
+    encoder, *decoders = _parts(old)
+    start, *starts = _parts(new)
+    for decoder, first in zip(decoders, starts, strict=True):
+        decoder.units = first.units
+    if encoder.weight is None:
+        return old
+    k = len(old.frame.mean)
+    before = (x @ encoder.weight + encoder.bias)[:, :k]
+    turn = _turn((x @ start.weight + start.bias)[:, :k], before, old)
+    for code in range(0, start.weight.shape[1], k):  # means, and log-variances
+        part, by = slice(code, code + k), turn.abs() if code else turn
+        encoder.weight[:, part] = start.weight[:, part] @ by
+        encoder.bias[part] = start.bias[part] @ by
+    for decoder, first in zip(decoders, starts, strict=True):
+        assert decoder.weight is not None
+        assert first.weight is not None
+        decoder.weight.copy_(turn.mT @ first.weight)
+        decoder.bias = first.bias
+    return old
+
+
+def _turn(u: Tensor, before: Tensor, model: LatentModel) -> Tensor:
+    """Return the orthogonal matrix by which new latents come closest to the fitted.
+
+    Of ordered latents only signs may change, and of those whose posterior is diagonal
+    also their order; others may be rotated (Procrustes).
+    """
+    cross = (u - u.mean(dim=0)).mT @ (before - before.mean(dim=0))
+    if not isinstance(model.decoder, ResidualMap):
+        return torch.diag(torch.where(cross.diagonal() < 0, -1.0, 1.0).to(cross))
+    if isinstance(model, VariationalModel):
+        rows, columns = linear_sum_assignment(-cross.abs().numpy())
+        turn = torch.zeros_like(cross)
+        turn[rows, columns] = torch.where(cross[rows, columns] < 0, -1.0, 1.0).to(cross)
+        return turn
+    left, _, right = torch.linalg.svd(cross)
+    rotation: Tensor = left @ right
+    return rotation
+
+
+@torch.no_grad()
+def _rescale(model: LatentModel, previous: LatentModel, new: LatentModel) -> bool:
+    """Have a model of rows in one scale be the same of rows in another, if it can be.
+
+    With the old scale :math:`(x - m) / s` and the new one :math:`(x - m') / s'`, rows
+    in the old one are :math:`r x + d` of the new.
+    """
+    if not model.gives_scaled_rows:
+        return False  # its likelihood and its encoder see rows as they are
+    encoder, *decoders = _parts(model)
+    if not all(isinstance(n, MLP | None) for n in chain(_networks(model))):
+        return False
+    before, now = previous.scaling, new.scaling
+    ratio = float(now.scale / before.scale)
+    shift = (now.center - before.center) / before.scale
+    if encoder.network is not None:
+        first: Any = encoder.network[0]  # type: ignore[index]
+        first.bias.add_(first.weight @ shift)
+        first.weight.mul_(ratio)
+    if encoder.weight is not None and encoder.bias is not None:
+        encoder.bias.add_(shift @ encoder.weight)
+        encoder.weight.mul_(ratio)
+    for decoder in decoders:
+        if decoder.weight is not None and decoder.bias is not None:
+            decoder.weight.div_(ratio)
+            decoder.bias.sub_(shift).div_(ratio)
+        if decoder.network is not None:
+            last: Any = decoder.network[-1]  # type: ignore[index]
+            last.weight.div_(ratio)
+            last.bias.div_(ratio)
+            if decoder.weight is None:
+                last.bias.sub_(shift / (ratio * decoder.network.gain))  # type: ignore[operator]
+    if isinstance(model, VariationalModel):
+        for name in ("start", "log_floor"):
+            getattr(model.noise, name).sub_(2 * torch.tensor(ratio).log())
+    return True
