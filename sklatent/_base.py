@@ -451,13 +451,16 @@ class BaseLatentEncoder(
 
         Encoder and decoder may share weights, and callbacks hold a file or a lock.
         """
+        given = ("encoder", "decoder", "callbacks")
+        found = {name: vars(self).get(name) for name in given}
+        apart = {name: value for name, value in found.items() if value is not None}
         rest = object.__new__(type(self))
-        rest.__dict__.update(vars(self), encoder=None, decoder=None, callbacks=None)
+        rest.__dict__.update(vars(self), **dict.fromkeys(apart))
         cloned: Self = super(BaseLatentEncoder, rest).__sklearn_clone__()
-        both = copy.deepcopy((self.encoder, self.decoder))
-        cloned.encoder, cloned.decoder = both
-        if self.callbacks is not None:
-            cloned.callbacks = type(self.callbacks)(copied(self.callbacks))  # type: ignore[call-arg]
+        callbacks = apart.pop("callbacks", None)
+        cloned.__dict__.update(copy.deepcopy(apart))
+        if callbacks is not None:
+            cloned.callbacks = type(callbacks)(copied(callbacks))
         return cloned
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
