@@ -47,7 +47,7 @@ def curved():
 
 
 def test_coordinates_keep_distances(linear):
-    rows = coordinates(rows_of(linear))
+    rows = coordinates(rows_of(linear), seed=0)
     assert rows.shape == (60, 59)
     scaled = rows_of(linear).dense()
     assert_allclose(pdist(rows), pdist(scaled))
@@ -74,6 +74,14 @@ def test_where_something_is_gained_the_search_is_of_all_features(curved, searche
     assert model.n_features_in_ == 2000
     start = model.validation_scores_[0]
     assert model.best_validation_score_ > start + 0.1
+
+
+def test_the_row_space_shows_small_gains(digits, searches):
+    images = digits[::30].reshape(-1, 8, 8).repeat(6, axis=1).repeat(6, axis=2)
+    X = images.reshape(len(images), -1)
+    model = Autoencoder(4, max_iter=30, random_state=0).fit(X)
+    assert searches[0].epoch > 0
+    assert model.best_iteration_ > 0
 
 
 def test_where_more_than_distances_counts_there_is_no_row_space(linear, searches):

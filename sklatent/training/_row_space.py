@@ -19,9 +19,8 @@ def search_in_row_space(problem: Problem, plan: Plan, data: Rows) -> Search | No
     """Search as `Search` does, with rows given by their coordinates in their own span.
 
     There are at most as many of these as rows, so it costs little, and squared errors
-    are the same. The networks are not: they take smaller steps, and gain less. But
-    where they gain nothing, those of all features have not been seen to gain either,
-    for many times the cost.
+    are the same. The networks are not, but they gain nearly as much as those of all
+    features, and where they gain nothing these need not be trained.
 
     Returns
     -------
@@ -34,7 +33,7 @@ def search_in_row_space(problem: Problem, plan: Plan, data: Rows) -> Search | No
     in_coordinates = problem.in_coordinates
     if not wide or in_coordinates is None or plan.callbacks is not None:
         return None
-    rows = rows_of(coordinates(data))
+    rows = rows_of(coordinates(data, plan.seed))
     widths = (rows.shape[1], *plan.hidden, plan.n_components)
     flops = 12.0 * plan.batch_size * sum(a * b for a, b in pairwise(widths))
     narrow = replace(plan, n_features=rows.shape[1], flops_of_a_step=flops)
@@ -46,10 +45,17 @@ def search_in_row_space(problem: Problem, plan: Plan, data: Rows) -> Search | No
     return search
 
 
-def coordinates(data: Rows) -> Array:
-    """Return rows in the principal axes of their span, (n_samples, rank)."""
+def coordinates(data: Rows, seed: int) -> Array:
+    """Return rows in a random orthonormal basis of their span, (n_samples, rank).
+
+    In such a basis coordinates have like variances, as features have, and AdamW trains
+    like on these. In the principal axes it does not: it steps as far along the least as
+    along the first.
+    """
     x = data.dense()
     squared, vectors = np.linalg.eigh(x @ x.T)
-    # Of the centred rows the last is a sum of the others; rounding leaves some of it.
+    # Of centred rows the last is a sum of the others; rounding leaves some of it.
     known = squared > 1e-12 * squared[-1]
-    return np.asarray(vectors[:, known] * np.sqrt(squared[known]))
+    scores = vectors[:, known] * np.sqrt(squared[known])
+    random = np.random.RandomState(seed).standard_normal(2 * scores.shape[1:])
+    return np.asarray(scores @ np.linalg.qr(random)[0])
