@@ -76,6 +76,21 @@ def test_where_something_is_gained_the_search_is_of_all_features(curved, searche
     assert model.best_validation_score_ > start + 0.1
 
 
+def test_one_split_and_equal_rows(linear, searches):
+    params = {"hidden_layer_sizes": (16,), "max_iter": 5, "random_state": 0}
+    model = Autoencoder(5, early_stopping=True, **params).fit(linear)
+    assert model.best_iteration_ == 0
+    assert_allclose(
+        np.abs(model.transform(linear)),
+        np.abs(PCA(5, random_state=0).fit_transform(linear)),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+    same = np.full((20, 2000), 3.0)
+    assert_allclose(Autoencoder(2, **params).fit(same).reconstruct(same), same)
+    assert [search.epoch for search in searches] == [0, 0]
+
+
 def test_the_row_space_shows_small_gains(digits, searches):
     images = digits[::30].reshape(-1, 8, 8).repeat(6, axis=1).repeat(6, axis=2)
     X = images.reshape(len(images), -1)

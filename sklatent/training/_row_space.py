@@ -55,7 +55,8 @@ def coordinates(data: Rows, seed: int) -> Array:
     x = data.dense()
     squared, vectors = np.linalg.eigh(x @ x.T)
     # Of centred rows the last is a sum of the others; rounding leaves some of it.
-    known = squared > 1e-12 * squared[-1]
-    scores = vectors[:, known] * np.sqrt(squared[known])
+    known = squared >= max(1e-12 * squared[-1], 1e-300)
+    known[-1] = True  # of equal rows, too
+    scores = vectors[:, known] * np.sqrt(squared[known].clip(min=0))
     random = np.random.RandomState(seed).standard_normal(2 * scores.shape[1:])
     return np.asarray(scores @ np.linalg.qr(random)[0])
