@@ -147,7 +147,8 @@ class BaseLatentEncoder(
             self._check(valid)
             previous = self._previous(valid.shape[1])
             own = self.encoder is not None or self.decoder is not None
-            data = rows_of(valid, keeps_constant=own)
+            known = None if previous is None else previous.scaling.varying_features()
+            data = rows_of(valid, keeps_constant=own, known=known)
             plan = resolve(self, data, previous, y=y, groups=groups)
             foreign = plan.uses_global_generator
             with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):

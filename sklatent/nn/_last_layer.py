@@ -42,8 +42,6 @@ class LastLayer:
         size = self.n_linear + self.last.in_features
         self.gram = torch.zeros(size, size, dtype=torch.float64)
         self.cross = torch.zeros(size, self.last.out_features, dtype=torch.float64)
-        #: Mean square of each feature, once all rows are in.
-        self.squares = torch.zeros(self.last.out_features, dtype=torch.float64)
         self.before = [t.detach().clone() for t in self._tensors]
 
     @property
@@ -82,9 +80,7 @@ class LastLayer:
         """Take in rows."""
         design = self.design(batch)
         self.gram += design.mT @ design
-        target = batch.target.cpu().double()
-        self.cross += design.mT @ target
-        self.squares += target.square().sum(dim=0)
+        self.cross += design.mT @ batch.target.cpu().double()
 
     def factorise(self) -> None:
         """Prepare for any penalty, when all rows are in.
@@ -93,7 +89,6 @@ class LastLayer:
         what is left of `h` is turned to its principal axes.
         """
         m = self.n_linear
-        self.squares /= self.gram[0, 0]
         inverse = torch.linalg.pinv(self.gram[:m, :m], hermitian=True)
         self._linear = inverse @ torch.cat([self.cross[:m], self.gram[:m, m:]], dim=1)
         self._to_hidden = self._linear[:, self.cross.shape[1] :]

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 
@@ -70,6 +72,12 @@ class Scaling(nn.Module):
             else:
                 self._buffers[name] = value.to(device).double()
         return self
+
+    def varying_features(self) -> NDArray[np.bool_]:
+        """Return whether each feature varies, (n_features,)."""
+        if self.varies is None:
+            return np.ones(len(self.mean), bool)
+        return self.varies.cpu().numpy() > 0
 
     @property
     def n_scaled(self) -> int:

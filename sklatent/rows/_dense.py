@@ -80,7 +80,10 @@ class DenseRows(Rows):
 
 
 def rows_of(
-    X: NDArray[Any], scale: Scale | None = None, *, keeps_constant: bool = False
+    X: NDArray[Any],
+    *,
+    keeps_constant: bool = False,
+    known: NDArray[np.bool_] | None = None,
 ) -> Rows:
     """Return the rows of validated data in the storage they have.
 
@@ -88,14 +91,12 @@ def rows_of(
     ----------
     X : ndarray of shape (n_samples, n_features)
         The data.
-    scale : Scale or None, default=None
-        What to scale by; None is their own mean and spread.
     keeps_constant : bool, default=False
         Whether scaled rows have the constant features as well.
+    known : ndarray of bool of shape (n_features,) or None, default=None
+        Features that are known to vary, if not here.
     """
-    if scale is None:
-        scale = Scale.of(X, keeps_constant=keeps_constant)
-    return DenseRows(X, scale)
+    return DenseRows(X, Scale.of(X, keeps_constant=keeps_constant, known=known))
 
 
 def as_rows(X: Array | Rows) -> Rows:

@@ -41,10 +41,17 @@ class Scale:
     keeps_constant: bool = False
 
     @classmethod
-    def of(cls, X: NDArray[Any], *, keeps_constant: bool = False) -> Self:
+    def of(
+        cls,
+        X: NDArray[Any],
+        *,
+        keeps_constant: bool = False,
+        known: NDArray[np.bool_] | None = None,
+    ) -> Self:
         """Return the mean of rows, and the root mean square of what it leaves.
 
-        The scale is 1 if all rows are equal.
+        The scale is 1 if all rows are equal. Features that are `known` to vary count as
+        such.
         """
         mean: NDArray[Any] = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
         low, high = X.min(axis=0), X.max(axis=0)
@@ -56,7 +63,8 @@ class Scale:
         largest = float(np.abs(ends).max())
         if largest == 0:
             return cls(mean, 1.0)
-        varying = np.flatnonzero(~constant) if constant.any() else None
+        varies = ~constant if known is None else ~constant | known
+        varying = None if varies.all() else np.flatnonzero(varies)
         # Division first: the squares of very small or large numbers leave the floats.
         first, squares = cls(mean, largest), 0.0
         for rows in row_slices(*X.shape):

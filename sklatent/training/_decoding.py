@@ -25,6 +25,10 @@ MAX_LOSS = 0.01
 MARGIN_OF_A_LOSS = 2.0
 
 
+#: For each run and batch of held-out rows, of shape (n, n_features).
+Errors = Sequence[Sequence[Tensor]]
+
+
 @dataclass(frozen=True)
 class Decoding:
     """How to solve a decoder.
@@ -41,7 +45,7 @@ class Decoding:
     penalties: Tensor
 
 
-def solve_decoders(runs: Sequence[Run], start: Sequence[Sequence[Tensor]]) -> Decoding:
+def solve_decoders(runs: Sequence[Run], start: Errors) -> Decoding:
     """Solve the decoders of runs, so that no feature is worse than at the start.
 
     Each feature has the penalty that suits the held-out rows of all runs best; a linear
@@ -63,7 +67,8 @@ def solve_decoders(runs: Sequence[Run], start: Sequence[Sequence[Tensor]]) -> De
             run.scale_encoder(share)
         layers = [run.last_layer() for run in runs]
         penalties = _choose(runs, layers)
-        if share == shares[-1] or _loses_nothing(runs, layers, penalties, start):
+        now = _errors_with(runs, layers, penalties)
+        if share == shares[-1] or loses_nothing(runs, start, now):
             break
     for run, layer in zip(runs, layers, strict=True):
         run.set_decoder(layer, penalties)
@@ -126,21 +131,33 @@ def _choose(runs: Sequence[Run], layers: Sequence[LastLayer]) -> Tensor:
     return torch.tensor(PENALTIES, dtype=torch.float64)[best]
 
 
-def _loses_nothing(
-    runs: Sequence[Run],
-    layers: Sequence[LastLayer],
-    penalties: Tensor,
-    start: Sequence[Sequence[Tensor]],
-) -> bool:
-    """Return whether no feature is clearly worse than at the start."""
+def loses_nothing(runs: Sequence[Run], start: Errors, now: Errors) -> bool:
+    """Return whether no feature is clearly worse than at the start.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    start, now : sequence of sequence of Tensor
+        Squared errors, as `Run.feature_errors` gives them for each run.
+    """
     losses = _Differences(runs)
-    variance, seen = torch.zeros_like(penalties), torch.zeros_like(penalties)
-    for run, layer, before in zip(runs, layers, start, strict=True):
-        seen += len(run.held_out_rows) * layer.squares
-        for batch, errors in zip(run.held_out_batches(), before, strict=True):
-            losses.add(layer.errors_with(batch, penalties) - errors)
-            variance += batch.target.cpu().double().square().sum(dim=0)
+    variance, seen = torch.zeros(()), torch.zeros(())
+    for run, before, after in zip(runs, start, now, strict=True):
+        seen = seen + len(run.held_out_rows) * run.feature_variance
+        variance = variance + run.held_out_rows.cpu().double().square().sum(dim=0)
+        for a, b in zip(before, after, strict=True):
+            losses.add(b - a)
     # Few rows may have all of a feature's variance, and none of them be held out.
     allowed = MAX_LOSS * torch.maximum(variance, seen)
     allowed = torch.maximum(allowed, MARGIN_OF_A_LOSS * losses.error)
     return bool((losses.total <= allowed).all())
+
+
+def _errors_with(
+    runs: Sequence[Run], layers: Sequence[LastLayer], penalties: Tensor
+) -> list[list[Tensor]]:
+    """Return what `Run.feature_errors` would, with these penalties."""
+    return [
+        [layer.errors_with(batch, penalties) for batch in run.held_out_batches()]
+        for run, layer in zip(runs, layers, strict=True)
+    ]

@@ -101,7 +101,7 @@ class EpochLoop:
             run.load(run.taken_over[i])
             if i == 0 and run.can_solve_decoder:  # it follows the linear map
                 layer = run.last_layer()
-                run.set_decoder(layer, torch.full_like(layer.squares, PENALTY))
+                run.set_decoder(layer, torch.full_like(layer.cross[0], PENALTY))
 
     def run(self) -> None:
         """Train until held-out rows gain no more, a callback stops, or all is done."""

@@ -120,6 +120,11 @@ class Run:
         """Whether the decoder's end has a closed form."""
         return LastLayer.can_solve(self.model, self.loss)
 
+    @property
+    def feature_variance(self) -> Tensor:
+        """The mean square of each feature of the rows it trains on."""
+        return torch.from_numpy(self.rows.rows.variance() + self.rows.rows.mean() ** 2)
+
     def last_layer(self) -> LastLayer:
         """Return the decoder's end, ready to be solved for the rows."""
         layer = LastLayer(self.model)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from ..plan import Plan, held_out_units
 from ..problems import Problem
 from ..rows import Array, Rows
-from ._decoding import Decoding, solve_decoders
+from ._decoding import Decoding, loses_nothing, solve_decoders
 from ._judge import Judge
 from ._loop import EpochLoop
 from ._run import Run
@@ -82,16 +82,23 @@ class Search:
             _warn_of_divergence(self.loss_curve, self.epoch, self.plan)
 
     def _solve_decoders(self, loop: EpochLoop) -> None:
-        """Solve the decoders of the best epoch, and judge what that gives."""
+        """Solve the decoders of the best epoch, unless they are better as they are."""
+        best = self.judge.best_epoch
         if not all(run.can_solve_decoder for run in self.runs):
-            loop.load(self.judge.best_epoch)
+            loop.load(best)
             return
         loop.load(0)
         start = [run.feature_errors() for run in self.runs]
-        loop.load(self.judge.best_epoch)
+        loop.load(best)
+        now = [run.feature_errors() for run in self.runs]
+        trained_is_fine = loses_nothing(self.runs, start, now)
         self.decoding = solve_decoders(self.runs, start)
-        errors = np.concatenate([run.errors_now() for run in self.runs])
-        self.judge.replace_best(errors)
+        solved = np.concatenate([run.errors_now() for run in self.runs])
+        if trained_is_fine and solved.mean() > self.judge.errors[best].mean():
+            self.decoding = None
+            loop.load(best)
+        else:
+            self.judge.replace_best(solved)
 
     def _judge_what_a_callback_loaded(self, loop: EpochLoop) -> None:
         """Keep the state that a callback has loaded, or the start if that is better."""
