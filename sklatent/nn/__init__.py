@@ -14,7 +14,7 @@ from ._corruption import (
 from ._flat_adamw import FlatAdamW
 from ._frame import LatentFrame, ordered_frame, principal_frame, signs
 from ._jacobian import decoder_gram, jacobians, mean_jacobian
-from ._last_layer import LINEAR, LastLayer
+from ._last_layer import AS_TRAINED, LINEAR, LastLayer
 from ._latent_model import LatentModel
 from ._likelihoods import Bernoulli, Gaussian, Likelihood, Poisson
 from ._losses import Loss, SquaredError

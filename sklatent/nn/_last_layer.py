@@ -14,6 +14,8 @@ from ._residual import ResidualMap
 
 #: A penalty with which nothing of the last hidden layer is left.
 LINEAR = 1e12
+#: Stands for the weights as they were.
+AS_TRAINED = -1.0
 
 
 class LastLayer:
@@ -114,7 +116,17 @@ class LastLayer:
         weights = torch.cat([self._linear - self._to_hidden @ hidden, hidden])
         constant = torch.zeros_like(weights)
         constant[0] = self.cross[0] / self.gram[0, 0]
-        return torch.where(penalties.isinf(), constant, weights)
+        weights = torch.where(penalties.isinf(), constant, weights)
+        return torch.where(penalties == AS_TRAINED, self._trained(), weights)
+
+    def _trained(self) -> Tensor:
+        """Return b, W and V as they were."""
+        gain = self.decoder.network.gain
+        weight, bias, *linear = (t.cpu().double() for t in self.before)
+        parts = [gain * bias[None], gain * weight.mT]
+        if linear:
+            parts = [linear[1][None] + parts[0], linear[0], parts[1]]
+        return torch.cat(parts)
 
     def errors(self, batch: Batch, penalties: tuple[float, ...]) -> Iterator[Tensor]:
         """Yield the squared errors (n, n_features) of rows with each penalty."""

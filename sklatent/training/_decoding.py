@@ -5,24 +5,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from scipy.stats import t as student
 from torch import Tensor
 
-from ..nn import LINEAR, LastLayer
+from ..nn import AS_TRAINED, LINEAR, LastLayer
 from ._run import Run
 
 #: Penalties to choose from, for each feature: the mean of the rows, a linear decoder,
-#: and from there to nearly none.
-PENALTIES = (math.inf, LINEAR, 100.0, 10.0, 1.0, 0.1, 1e-2, 1e-3)
+#: from there to nearly none, and the weights as they were trained.
+PENALTIES = (math.inf, LINEAR, 100.0, 10.0, 1.0, 0.1, 1e-2, 1e-3, AS_TRAINED)
 #: Standard errors by which the others must beat the better of the first two: the
 #: smallest error of several is likely to be small by chance, the more so where a few
 #: rows have most of a feature's variance.
 MARGIN_OF_A_GAIN = 2.0
 #: Shares of the encoder's network to choose from.
 SHARES = (1.0, 0.5, 0.0)
-#: What a feature may lose against the start: a share of its variance, or so many
-#: standard errors of the loss.
+#: What a feature may lose against the start: a share of its variance, or what a t-test
+#: does not tell from no loss. This is the test's level for all features together.
 MAX_LOSS = 0.01
-MARGIN_OF_A_LOSS = 2.0
+LEVEL_OF_A_LOSS = 0.05
 
 
 #: For each run and batch of held-out rows, of shape (n, n_features).
@@ -97,7 +98,8 @@ class _Differences:
     def __init__(self, runs: Sequence[Run]) -> None:
         self.n = sum(len(run.held_out_rows) for run in runs)
         #: Rows of one unit are not independent, so that errors are larger.
-        self.inflation = self.n / sum(run.n_units for run in runs)
+        self.n_units = sum(run.n_units for run in runs)
+        self.inflation = self.n / self.n_units
         self.total = torch.zeros((), dtype=torch.float64)
         self.squares = torch.zeros((), dtype=torch.float64)
 
@@ -149,7 +151,9 @@ def loses_nothing(runs: Sequence[Run], start: Errors, now: Errors) -> bool:
             losses.add(b - a)
     # Few rows may have all of a feature's variance, and none of them be held out.
     allowed = MAX_LOSS * torch.maximum(variance, seen)
-    allowed = torch.maximum(allowed, MARGIN_OF_A_LOSS * losses.error)
+    level = LEVEL_OF_A_LOSS / len(losses.total)
+    margin = float(student.ppf(1 - level, max(losses.n_units - 1, 1)))
+    allowed = torch.maximum(allowed, margin * losses.error)
     return bool((losses.total <= allowed).all())
 
 
