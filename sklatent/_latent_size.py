@@ -390,7 +390,9 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
     def _sizes(self, X: Any, n_train: int) -> NDArray[np.intp]:
         """Return the sizes to try, ascending; all rows, and those of a fold."""
         if isinstance(self.n_components, str):
-            return _automatic_sizes(X, min(n_train, *X.shape))
+            limit = min(n_train, *X.shape)
+            # PCA finds all but one of the components of sparse rows.
+            return _automatic_sizes(X, max(1, limit - 1) if issparse(X) else limit)
         sizes = np.unique(np.asarray(self.n_components))
         whole = np.issubdtype(sizes.dtype, np.integer)
         if not whole or not len(sizes) or sizes[0] < 1:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
@@ -84,8 +85,10 @@ ESTIMATORS = [
         [1, 2],
         cv=2,
         method="exact",
-        rule="one_standard_error",
+        rule="best",
     ),
+    LatentSizeCV(TruncatedSVD(random_state=0), cv=2, method="exact"),
+    LatentSizeCV(PCA(random_state=0), cv=2, method="exact"),
 ]
 
 # Checks of scikit-learn's that check_estimator does not run.

@@ -187,10 +187,9 @@ def _lengths(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the length of each row, shape (k, 1); 1 for a row of zeros."""
     largest = np.abs(rows).max(axis=1, keepdims=True)
     largest[largest == 0] = 1  # whose square may leave the floats
-    lengths: NDArray[np.float64] = largest * np.linalg.norm(
-        rows / largest, axis=1, keepdims=True
-    ).clip(min=1)
-    return lengths
+    lengths = np.linalg.norm(rows / largest, axis=1, keepdims=True).clip(min=1)
+    result: NDArray[np.float64] = largest * lengths
+    return result
 
 
 def _dense(X: Any) -> NDArray[Any]:
