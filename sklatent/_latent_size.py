@@ -91,10 +91,9 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
         variance so explained, 0 for the training rows' means [1]_ [2]_. Unlike that of
         whole rows it has a highest value at some size. 'score' is the ``score`` of
         `final_estimator` where there is one, else of `estimator`; others are scorers of
-        them, as in ``GridSearchCV``. None is 'hidden_cells' where rows are all that is
-        modelled, and 'score' with a `final_estimator` or where `estimator` has
-        ``sample`` (`VariationalAutoencoder`, whose score is a likelihood) or
-        ``predict``, or no ``inverse_transform``.
+        them, as in ``GridSearchCV``. None is 'score' with a `final_estimator`, or if
+        `estimator` has ``sample`` (as `VariationalAutoencoder`, whose score is a
+        likelihood) or ``predict``, or no ``inverse_transform``; else 'hidden_cells'.
     rule : {'best', 'one_standard_error'} or callable, default='one_standard_error'
         Which size to choose: that with the highest mean score; the smallest whose mean
         is within one standard error of it [3]_; or what a callable says, which takes
