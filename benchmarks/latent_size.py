@@ -100,7 +100,7 @@ def compare(name, repeats, without=()):
 
 
 def low_rank(n, p, rank, *, equal, seed):
-    """Rows of a known rank plus noise of variance 1; factors are equal or fall to 0.4."""
+    """Rows of a known rank plus noise of variance 1; factors equal or falling."""
     rng = np.random.default_rng(seed)
     lengths = np.ones(rank) if equal else np.linspace(1, 0.4, rank)
     signal = (rng.standard_normal((n, rank)) * lengths) @ rng.standard_normal((rank, p))
