@@ -52,8 +52,9 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         float32 tensor of rows, in the units of `X`, to one of the same shape; what it
         draws from PyTorch's global generator is fixed by `random_state`.
     noise_level : float, default=0.5
-        For 'gaussian' the noise's standard deviation, as a share of each feature's own;
-        for a callable of no effect; otherwise the share of cells, at most 1.
+        For 'gaussian' the noise's standard deviation, as a share of each feature's own
+        (without extreme rows); for a callable of no effect; otherwise the share of
+        cells, at most 1.
     hidden_layer_sizes : array-like of int, default=(256, 256)
         Widths of the encoder's hidden layers; the decoder has them in reverse.
         ``()`` is a linear model, which with ``init='pca'`` is the linear start itself.

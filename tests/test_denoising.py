@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklatent import DenoisingAutoencoder
 from sklatent.nn import CustomNoise, GaussianNoise, Masking, SaltAndPepper, Swap
 from sklatent.problems import corruption_of
-from sklatent.rows import DenseRows, Scale
+from sklatent.rows import DenseRows, Scale, rows_of
 from sklatent.starts import denoiser_start
 
 QUICK = {"hidden_layer_sizes": (32,), "max_iter": 5, "random_state": 0}
@@ -310,3 +310,47 @@ def test_an_offset_is_no_noise():
         for o in (0.0, 1e8)
     ]
     assert scores[1] == pytest.approx(scores[0], abs=1e-3)
+
+
+# Bad rows ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factor", [1e2, 1e3, 1e4])
+def test_one_row_does_not_set_the_noise(digits, factor):
+    bad = digits.copy()
+    bad[3] *= factor
+    for X in (digits, bad):
+        rows = rows_of(X)
+        std = corruption_of("gaussian", 0.5, rows).std.numpy() * rows.scale.scale
+        assert_allclose(std, 0.5 * digits.std(axis=0), rtol=0.02, atol=0.01)
+        pepper = corruption_of("salt_and_pepper", 0.5, rows)
+        span = (pepper.high - pepper.low).numpy() * rows.scale.scale
+        assert_allclose(span, np.ptp(digits, axis=0), atol=4)
+
+
+def test_the_scale_is_that_of_the_rows_which_are_not_extreme(digits):
+    ordinary = np.sqrt(digits.var(axis=0).mean())
+    assert Scale.of(digits).scale == pytest.approx(ordinary, rel=1e-12)
+    bad = digits.copy()
+    bad[3] *= 1e4
+    bad[5] *= -1e3
+    assert Scale.of(bad).scale == pytest.approx(ordinary, rel=0.01)
+    assert_allclose(Scale.of(bad).mean, bad.mean(axis=0))
+    assert len(rows_of(bad).typical()) == len(bad) - 2
+    assert rows_of(digits).typical().shape == digits.shape
+
+
+@pytest.mark.filterwarnings("ignore:The training loss became")
+@pytest.mark.parametrize("factor", [10, 1e2, 1e4])
+def test_a_bad_row_makes_no_other_row_worse(digits, factor):
+    bad = digits[:900].copy()
+    bad[3] *= factor
+    X_noisy = digits[900:] + np.random.default_rng(0).normal(
+        size=(len(digits) - 900, 64)
+    )
+
+    def left(**params):
+        model = DenoisingAutoencoder(8, random_state=0, max_iter=10, **params).fit(bad)
+        return np.square(model.reconstruct(X_noisy) - digits[900:]).sum()
+
+    assert left(hidden_layer_sizes=(32,)) < 1.002 * left(hidden_layer_sizes=())

@@ -37,6 +37,7 @@ from sklatent.nn import (
     VariationalModel,
     kl_to_prior,
 )
+from sklatent.rows import as_rows
 from sklatent.starts import (
     Noise,
     choose_noise,
@@ -175,9 +176,42 @@ def test_each_kind_of_noise_is_chosen_where_it_is_true():
     assert choose_noise(signal + uneven, 2, "shared", 0).shared
 
 
-def test_features_that_are_rarely_lit_get_a_floor(digits):
-    assert choose_noise(digits / digits.std(), 2, "feature", 0).least > 0
+def test_features_that_are_rarely_lit_get_a_floor():
+    rng = np.random.default_rng(0)
+    lit = rng.uniform(size=(600, 60)) < np.where(np.arange(60) < 10, 0.5, 0.003)
+    assert choose_noise(lit * rng.normal(size=lit.shape), 2, "feature", 0).least > 0
     assert choose_noise(standardised("wine"), 2, "feature", 0).least == 0
+
+
+def test_a_few_bad_rows_do_not_choose_the_noise():
+    rng = np.random.default_rng(0)
+    uneven = rng.normal(size=(600, 12)) * np.geomspace(0.05, 3, 12)
+    X = uneven + rng.normal(size=(600, 2)) @ rng.normal(size=(2, 12))
+    noise = choose_noise(X, 2, "auto", 0)
+    assert noise == Noise(shared=False, least=0.0)
+    floor = noise.floor(as_rows(X))
+    for factor in (10, 1e4):
+        bad = X.copy()
+        bad[[5, 77]] *= factor
+        assert choose_noise(bad, 2, "auto", 0) == noise
+    assert_allclose(noise.floor(as_rows(bad)), floor, rtol=0.1)
+
+
+@pytest.mark.filterwarnings("ignore:The training loss became")
+@pytest.mark.parametrize("factor", [10, 1e2, 1e4])
+@pytest.mark.parametrize("noise_variance", ["auto", "shared"])
+def test_a_bad_row_makes_no_other_row_less_likely(factor, noise_variance):
+    X = standardised("cancer")
+    bad = X.copy()
+    bad[7] *= factor
+    params = {"noise_variance": noise_variance, "random_state": 0}
+    start = linear(5, **params).fit(bad).score(X)
+    model = quick(5, early_stopping="auto", max_iter=10, noise_variance=noise_variance)
+    assert model.fit(bad).score(X) > start - 0.01 * X.shape[1]
+    assert start > PCA(5).fit(bad).score(X) - 0.01 * X.shape[1]
+    if noise_variance == "auto":
+        assert start > FactorAnalysis(5).fit(bad).score(X) - 0.01 * X.shape[1]
+    assert np.abs(model.sample(1000, random_state=0)).max() < 100
 
 
 # Networks, likelihoods, gradients ------------------------------------------------

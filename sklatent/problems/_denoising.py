@@ -13,11 +13,11 @@ from ..rows import Rows
 #: What makes the corruption of scaled rows, from the rows and the level.
 NOISES: dict[str, Callable[[Rows, float], Corruption]] = {
     "gaussian": lambda rows, level: GaussianNoise(
-        level * torch.from_numpy(rows.variance()).sqrt()
+        level * torch.from_numpy(rows.typical().variance()).sqrt()
     ),
     "masking": lambda rows, level: Masking(level, -_mean(rows) / rows.scale.scale),
     "salt_and_pepper": lambda rows, level: SaltAndPepper(
-        level, *map(torch.from_numpy, rows.range())
+        level, *map(torch.from_numpy, rows.typical().range())
     ),
     "swap": lambda _, level: Swap(level),
 }

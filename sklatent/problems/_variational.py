@@ -24,7 +24,7 @@ from ..nn import (
     signs,
 )
 from ..plan import Plan
-from ..rows import LatentNoise, Rows
+from ..rows import LatentNoise, Rows, is_typical, squared_norms
 from ..starts import (
     Noise,
     ProbabilisticStart,
@@ -44,7 +44,7 @@ from ._variational_model import variational_model
 #: Above this a count is past where the logarithm of a rate is cut off.
 LARGEST_COUNT = 1e12
 #: Rows to whose latents a mixture is fitted, about; more take longer than they tell.
-MAX_ROWS_OF_MIXTURE = 4000
+MAX_ROWS_OF_MIXTURE = 2000
 #: Nats above which a latent says something of the rows.
 MIN_ACTIVE_NATS = 0.01
 
@@ -72,7 +72,7 @@ def variational_problem(given: Any, data: Rows, plan: Plan) -> Problem:
         return _start(rows, given.likelihood, noise, plan)
 
     def module(solved: ProbabilisticStart, rows: Rows) -> VariationalModel:
-        floor = noise.floor(rows.variance())
+        floor = noise.floor(rows)
         own = likelihood_of(given.likelihood, data)  # a module for each model
         return variational_model(plan, solved, own, floor, rows)
 
@@ -229,7 +229,7 @@ class VariationalReading:
         """Return a Gaussian mixture of the latents, if one is asked for."""
         if not self.fits_mixture or not self.n_components:
             return None
-        some = data.subsample(MAX_ROWS_OF_MIXTURE)
+        some = data.typical().subsample(MAX_ROWS_OF_MIXTURE)
         return fit_mixture(
             posterior_draws(model, some, self.seed), len(some), self.seed
         )
@@ -239,10 +239,11 @@ def posterior_draws(model: Any, rows: Rows, seed: int) -> NDArray[Any]:
     """Return two draws from each row's posterior, in the model's frame.
 
     They lie on both sides of its mean, so that over all rows their mean is exact.
+    Extreme ones are left out: networks may map a row that is far off anywhere.
 
     Returns
     -------
-    Z : ndarray of shape (2 * n_rows, n_components)
+    Z : ndarray of shape (n_draws, n_components)
     """
     generator, draws = torch.Generator().manual_seed(seed), []
     with torch.inference_mode():
@@ -253,7 +254,9 @@ def posterior_draws(model: Any, rows: Rows, seed: int) -> NDArray[Any]:
             noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
             step = torch.exp(0.5 * log_variance) * noise
             draws += [model.frame(mean + step), model.frame(mean - step)]
-    return torch.cat(draws).numpy()
+    Z = torch.cat(draws).double().numpy()
+    typical: NDArray[Any] = Z[is_typical(squared_norms(Z))]
+    return typical
 
 
 def _warn_of_collapse() -> None:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.linalg.blas import dsyrk
 
-from ._scale import Array, Scale, row_slices
+from ._scale import Array, Scale, is_typical, row_slices, squared_norms
 
 Indices = NDArray[np.intp]
 #: Rows of a part of the data.
@@ -76,6 +76,16 @@ class Rows(ABC):
             found[done : done + len(x)] = bits.sum(axis=1, dtype=np.uint64)
             done += len(x)
         return found
+
+    def typical(self) -> Self:
+        """Return the rows that are not extreme, which no measure of spread may follow.
+
+        These are all of them but for gross errors: see `is_typical`.
+        """
+        mean = self.mean()
+        squares = np.concatenate([squared_norms(x - mean) for x in self.blocks()])
+        typical = is_typical(squares)
+        return self if typical.all() else self[np.flatnonzero(typical)].typical()
 
     def mean(self) -> Array:
         """Return the mean of each feature."""

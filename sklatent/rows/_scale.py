@@ -19,6 +19,30 @@ def row_slices(n_rows: int, width: int, smallest: int = 64) -> Iterator[slice]:
     return (slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step))
 
 
+def squared_norms(x: Array) -> Array:
+    """Return the sum of squares of each row."""
+    norms: Array = np.einsum("ij,ij->i", x, x)
+    return norms
+
+
+#: How many times farther from the mean than others an extreme row is. Rows of skewed
+#: tables are up to ten times as far.
+EXTREME = 20.0
+
+
+def is_typical(squared_distances: Array) -> NDArray[np.bool_]:
+    """Return which rows are not extreme, by their squared distances from the mean.
+
+    An extreme row is `EXTREME` times farther than the nearest 95% of the rows, root
+    mean square.
+    """
+    n_far = max(1, len(squared_distances) // 20)
+    near = np.sort(squared_distances)[:-n_far]
+    limit = EXTREME**2 * (near.mean() if len(near) else 0.0)
+    typical: NDArray[np.bool_] = (squared_distances <= limit) | (limit == 0)
+    return typical
+
+
 @dataclass(frozen=True)
 class Scale:
     """What rows are centred by, and then divided by.
@@ -50,8 +74,9 @@ class Scale:
     ) -> Self:
         """Return the mean of rows, and the root mean square of what it leaves.
 
-        The scale is 1 if all rows are equal. Features that are `known` to vary count as
-        such.
+        The second is that of rows which are not extreme: a single one could make all
+        others very small. It is 1 if all rows are equal. Features that are `known` to
+        vary count as such.
         """
         mean: NDArray[Any] = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
         low, high = X.min(axis=0), X.max(axis=0)
@@ -66,11 +91,14 @@ class Scale:
         varies = ~constant if known is None else ~constant | known
         varying = None if varies.all() else np.flatnonzero(varies)
         # Division first: the squares of very small or large numbers leave the floats.
-        first, squares = cls(mean, largest), 0.0
+        first, squares = cls(mean, largest), np.empty(len(X))
         for rows in row_slices(*X.shape):
-            x = first.apply(X[rows])
-            squares += float(np.vdot(x, x))
-        scale = largest * float(np.sqrt(squares / X.size))
+            squares[rows] = squared_norms(first.apply(X[rows]))
+        typical = is_typical(squares)
+        if typical.all():
+            scale = largest * float(np.sqrt(squares.sum() / X.size))
+        else:
+            scale = cls.of(X[typical]).scale
         return cls(mean, scale, varying, keeps_constant)
 
     @classmethod

@@ -32,7 +32,8 @@ class Run:
     start : Rows
         The rows that the model's start is solved on.
     rows : Rows
-        Those it is trained on.
+        Those it is trained on, but for extreme ones: the gradient of one of them would
+        be larger than that of all others.
     held_out : Rows or None
         Those it is judged by.
     n_epochs : int
@@ -56,6 +57,7 @@ class Run:
         n_units: int = 0,
     ) -> None:
         model = problem.build(start)
+        rows = rows.typical()
         #: Training rounds what it does not change to float32; these are exact.
         self._exact = [model.fixed_state()]
         #: Of the fitted model that goes on, if there is one.
