@@ -11,7 +11,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseLatentEncoder
-from .model import Inference, covariance, draw_latents, draw_rows, log_likelihood_bound
+from .model import (
+    Inference,
+    covariance,
+    draw_latents,
+    draw_rows,
+    log_likelihood_bound,
+    match_training_rows,
+)
 from .plan import Activation, Auto, Init, Network, Plan, RandomState
 from .problems import Problem, check_range, variational_problem
 from .rows import Rows
@@ -415,6 +422,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
     ) -> NDArray[Any]:
         """Draw new rows.
 
+        Features of Gaussian rows whose mean or deviation would be unlike that of the
+        training rows are moved and scaled to these, unless ``latent_prior='standard'``.
+
         Parameters
         ----------
         n_samples : int, default=1
@@ -440,7 +450,10 @@ class VariationalAutoencoder(BaseLatentEncoder):
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         random = check_random_state(random_state)
         seed = int(random.randint(2**31 - 1))
-        prior = getattr(self, "latent_prior_", None)
-        Z = draw_latents(self._inference, prior, n_samples, random)
+        prior, inference = self._summary.latent_prior, self._inference
+        Z = draw_latents(inference, prior, n_samples, random)
         Z = Z.astype(self.mean_.dtype)
-        return draw_rows(self._inference, Z, seed if noise else None)
+        X = draw_rows(inference, Z, seed if noise else None)
+        if prior is None or self._fitted_with["likelihood"] != "gaussian":
+            return X
+        return match_training_rows(inference, prior, X)

@@ -37,7 +37,7 @@ from sklatent.nn import (
     VariationalModel,
     kl_to_prior,
 )
-from sklatent.rows import as_rows
+from sklatent.rows import as_rows, rows_of
 from sklatent.starts import (
     Noise,
     choose_noise,
@@ -602,6 +602,24 @@ def test_samples_are_distributed_as_the_rows(digits):
     assert (np.array(worst(model)) < [0.1, 0.15]).all()
     model.set_params(latent_prior="standard").fit(X)
     assert (np.array(worst(model)) > [0.1, 0.15]).any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_samples_of_features_with_long_tails_have_their_deviation(dtype):
+    rng = np.random.default_rng(0)
+    normal = rng.normal(size=(900, 3)) @ rng.normal(size=(3, 8)) / 2
+    X = np.exp(normal + 0.5 * rng.normal(size=normal.shape)).astype(dtype)
+    model = quick(3, max_iter=3, noise_variance="shared").fit(X)
+    drawn = model.sample(30_000, random_state=1)
+    assert drawn.dtype == dtype
+    typical = rows_of(X).typical()
+    mean = typical.in_units().mean(axis=0)
+    std = typical.in_units().std(axis=0)
+    assert (np.abs(drawn.mean(axis=0) - mean) < 0.1 * std).all()
+    assert_allclose(drawn.std(axis=0), std, rtol=0.15)
+    model.set_params(latent_prior="standard").fit(X)
+    drawn = model.sample(30_000, random_state=1)
+    assert (np.abs(drawn.std(axis=0) / std - 1) > 0.3).any()
 
 
 def test_the_mixture_is_of_the_posteriors_and_not_of_their_means():

@@ -5,6 +5,7 @@ from ._density import (
     draw_latents,
     draw_rows,
     log_likelihood_bound,
+    match_training_rows,
     normal_draws,
 )
 from ._hidden_cells import HiddenCells

@@ -8,8 +8,14 @@ from numpy.typing import NDArray
 from scipy.stats import norm, qmc
 from torch import Tensor
 
-from ..starts import draw
+from ..starts import LatentPrior, draw
 from ._inference import Inference
+
+#: Rows drawn to tell their means and deviations, and numbers in them, at most.
+N_DRAWS = 2**14
+MAX_DRAWN = 2**22
+#: How far these may be off, as a share of the training rows' deviations.
+TOLERANCE = 0.07
 
 
 def normal_draws(n: int, k: int) -> NDArray[np.float64]:
@@ -64,11 +70,14 @@ def log_likelihood_bound(
 
 
 def draw_latents(
-    inference: Inference, prior: Any, n: int, random: np.random.RandomState
+    inference: Inference,
+    prior: LatentPrior | None,
+    n: int,
+    random: np.random.RandomState,
 ) -> NDArray[Any]:
     """Draw latents, in the frame of `transform`, from a mixture or from N(0, I)."""
     if prior is not None:
-        return draw(prior, n, random)
+        return draw(prior.mixture, n, random)
     u = random.standard_normal((n, len(inference.model.frame.mean)))
     own = np.float32 if inference.model.dtype == torch.float32 else np.float64
     return inference.map_rows(u.astype(own), lambda model, u: model.frame(u))
@@ -78,3 +87,30 @@ def draw_rows(inference: Inference, Z: NDArray[Any], seed: int | None) -> NDArra
     """Draw rows given latents; without a seed they are the likelihood's means."""
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     return inference.map_rows(Z, lambda model, z: model.sample(z, generator))
+
+
+def match_training_rows(
+    inference: Inference, prior: LatentPrior, X: NDArray[Any]
+) -> NDArray[Any]:
+    """Return drawn rows, features that are unlike the training rows' moved and scaled.
+
+    That is where the mean or the deviation is off by more than `TOLERANCE`, as many
+    draws tell: where features have long tails, or training has not come to its end. Of
+    other features the dependence on each other is left as the model has it.
+    """
+    scaling = inference.model.scaling
+    centre, unit = scaling.mean.double().numpy(), float(scaling.scale)
+    n_draws = min(N_DRAWS, MAX_DRAWN // len(centre))
+    Z = draw_latents(inference, prior, n_draws, np.random.RandomState(0))
+    drawn = (draw_rows(inference, Z, 0) - centre) / unit
+    mean, deviation = drawn.mean(axis=0), drawn.std(axis=0)
+    # A feature that is constant has no deviation to go by.
+    alive = np.minimum(deviation, prior.deviation) > 1e-9 * prior.deviation.max()
+    ratio = np.divide(prior.deviation, deviation, where=alive, out=np.ones(len(mean)))
+    off = np.abs(ratio - 1) > TOLERANCE
+    off |= np.abs(mean - prior.mean) > TOLERANCE * prior.deviation
+    off &= alive
+    scaled = (X[:, off] - centre[off]) / unit - mean[off]
+    matched = X.copy()
+    matched[:, off] = (scaled * ratio[off] + prior.mean[off]) * unit + centre[off]
+    return matched

@@ -13,7 +13,7 @@ from ..nn import LatentFrame, LatentModel, Moments
 from ..plan import Plan
 from ..problems import Problem, Reading
 from ..rows import Rows
-from ..starts import marginal
+from ..starts import LatentPrior
 from ..training import Trained
 from ._inference import widest_layer
 from ._sizes import explained_by_size, smallest_size
@@ -54,7 +54,7 @@ class Summary:
         Whether the first few latents are a model of their own.
     reading : Reading
         What else is to be known.
-    latent_prior : GaussianMixture or None
+    latent_prior : LatentPrior or None
         The distribution of the latents, where it is modelled.
     """
 
@@ -70,14 +70,14 @@ class Summary:
     information: NDArray[np.float64]
     ordered: bool
     reading: Reading
-    latent_prior: Any = None
+    latent_prior: LatentPrior | None = None
 
     def first(self, size: int) -> Self:
         """Return the summary of the first latents alone."""
         prior = self.latent_prior
         return replace(
             self,
-            latent_prior=None if prior is None else marginal(prior, size),
+            latent_prior=None if prior is None else prior.first(size),
             share=float(self.shares[:size].sum()),
             deviations=self.deviations[:size],
             shares=self.shares[:size],

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..nn import LatentFrame, LatentModel, Loss, Moments
 from ..plan import Plan
 from ..rows import Inputs, Rows
+from ..starts import LatentPrior
 from ._continued import State, taken_over
 from ._held_out import ExplainedVariance, HeldOutScore
 
@@ -51,7 +52,7 @@ class Reading(Protocol):
             What is known of it already.
         """
 
-    def latent_prior(self, model: LatentModel, data: Rows) -> Any:
+    def latent_prior(self, model: LatentModel, data: Rows) -> LatentPrior | None:
         """Return a distribution of the latents of the training rows, or None.
 
         Parameters

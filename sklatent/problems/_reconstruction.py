@@ -173,6 +173,5 @@ class ReconstructionReading:
         """Return the variance in the directions that have no latent, as in PCA."""
         return {"noise_variance_": fitted.left_out_variance}
 
-    def latent_prior(self, model: LatentModel, data: Rows) -> Any:  # noqa: ARG002
+    def latent_prior(self, model: LatentModel, data: Rows) -> None:
         """Return None: rows are not drawn from such a model."""
-        return None

@@ -26,6 +26,7 @@ from ..nn import (
 from ..plan import Plan
 from ..rows import LatentNoise, Rows, is_typical, squared_norms
 from ..starts import (
+    LatentPrior,
     Noise,
     ProbabilisticStart,
     blank_start,
@@ -214,7 +215,7 @@ class VariationalReading:
             "n_active_components_": int((kl > MIN_ACTIVE_NATS).sum()),
         }
         if fitted.latent_prior is not None:
-            found["latent_prior_"] = fitted.latent_prior
+            found["latent_prior_"] = fitted.latent_prior.mixture
         scaled = model.noise_variance()
         if scaled is None:
             return found
@@ -225,14 +226,15 @@ class VariationalReading:
             return found | {"noise_variance_": float(variance[0])}
         return found | {"noise_variance_": model.scaling.widen(variance).numpy()}
 
-    def latent_prior(self, model: LatentModel, data: Rows) -> Any:
+    def latent_prior(self, model: LatentModel, data: Rows) -> LatentPrior | None:
         """Return a Gaussian mixture of the latents, if one is asked for."""
         if not self.fits_mixture or not self.n_components:
             return None
-        some = data.typical().subsample(MAX_ROWS_OF_MIXTURE)
-        return fit_mixture(
-            posterior_draws(model, some, self.seed), len(some), self.seed
-        )
+        typical = data.typical()
+        some = typical.subsample(MAX_ROWS_OF_MIXTURE)
+        draws = posterior_draws(model, some, self.seed)
+        mixture = fit_mixture(draws, len(some), self.seed)
+        return LatentPrior(mixture, typical.mean(), np.sqrt(typical.variance()))
 
 
 def posterior_draws(model: Any, rows: Rows, seed: int) -> NDArray[Any]:

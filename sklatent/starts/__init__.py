@@ -11,5 +11,5 @@ from ._gaussian import (
     log_likelihood,
     ppca_start,
 )
-from ._mixture import draw, fit_mixture, marginal
+from ._mixture import LatentPrior, draw, fit_mixture
 from ._pca import LinearStart, pca_errors, pca_start

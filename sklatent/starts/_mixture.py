@@ -1,7 +1,8 @@
 """A Gaussian mixture as the distribution of latents."""
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,27 @@ from sklearn.exceptions import ConvergenceWarning
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
+
+
+@dataclass(frozen=True)
+class LatentPrior:
+    """What latents are drawn from, and what the rows drawn are to be like.
+
+    Attributes
+    ----------
+    mixture : GaussianMixture
+        The distribution of the latents.
+    mean, deviation : ndarray of shape (n_features,)
+        Of each feature of the training rows, scaled.
+    """
+
+    mixture: "GaussianMixture"
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+    def first(self, size: int) -> Self:
+        """Return the same of the first latents alone."""
+        return replace(self, mixture=marginal(self.mixture, size))
 
 
 def fit_mixture(Z: NDArray[Any], n_rows: int, seed: int) -> "GaussianMixture":
