@@ -387,9 +387,10 @@ class VariationalAutoencoder(BaseLatentEncoder):
     def get_covariance(self) -> NDArray[Any]:
         """Return the covariance of the features under the model.
 
-        It is that of the decoder's means over the prior N(0, I), by quasi-random
-        numbers, plus the variance around them. What is linear in the latents is
-        integrated exactly, so that for a linear model nothing is approximate.
+        It is that of the decoder's means over the prior N(0, I), whatever
+        `latent_prior` is, by quasi-random numbers, plus the variance around them. What
+        is linear in the latents is integrated exactly, so that for a linear model
+        nothing is approximate.
 
         Returns
         -------

@@ -178,7 +178,8 @@ def test_covariance_is_that_of_samples(digits, likelihood):
                 @ random.standard_normal((2, 8))
             )
         )
-    model = VariationalAutoencoder(3, likelihood=likelihood, **QUICK).fit(X)
+    params = {"likelihood": likelihood, "latent_prior": "standard", **QUICK}
+    model = VariationalAutoencoder(3, **params).fit(X)
     drawn = np.cov(model.sample(40_000, random_state=0).T)
     size = np.abs(drawn).max()
     assert_allclose(model.get_covariance(), drawn, atol=0.05 * size)

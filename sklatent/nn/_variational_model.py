@@ -16,6 +16,10 @@ from ._nested_dropout import NestedDecoder, first_latents
 from ._residual import ResidualMap
 from ._scaling import Scaling
 
+#: Of the posterior, whose variance should not be above the prior's, 1: networks may
+#: give any number for a row that is far from all others, and its exponential infinity.
+MAX_LOG_VARIANCE = 5.0
+
 
 class Output(NamedTuple):
     """What the module says of n rows.
@@ -138,6 +142,7 @@ class VariationalModel(LatentModel):
         self, code: Tensor, sizes: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         mean, log_variance = code.chunk(2, dim=1)
+        log_variance = log_variance.clamp(max=MAX_LOG_VARIANCE)
         if sizes is None or self.spread is None:
             return mean, log_variance
         wider = log_variance + self.spread[sizes - 1]
