@@ -104,13 +104,17 @@ def match_training_rows(
     Z = draw_latents(inference, prior, n_draws, np.random.RandomState(0))
     drawn = (draw_rows(inference, Z, 0) - centre) / unit
     mean, deviation = drawn.mean(axis=0), drawn.std(axis=0)
+    known_mean, known = (
+        scaling.widen(torch.from_numpy(values)).numpy()
+        for values in (prior.mean, prior.deviation)
+    )
     # A feature that is constant has no deviation to go by.
-    alive = np.minimum(deviation, prior.deviation) > 1e-9 * prior.deviation.max()
-    ratio = np.divide(prior.deviation, deviation, where=alive, out=np.ones(len(mean)))
+    alive = np.minimum(deviation, known) > 1e-9 * known.max()
+    ratio = np.divide(known, deviation, where=alive, out=np.ones(len(mean)))
     off = np.abs(ratio - 1) > TOLERANCE
-    off |= np.abs(mean - prior.mean) > TOLERANCE * prior.deviation
+    off |= np.abs(mean - known_mean) > TOLERANCE * known
     off &= alive
     scaled = (X[:, off] - centre[off]) / unit - mean[off]
     matched = X.copy()
-    matched[:, off] = (scaled * ratio[off] + prior.mean[off]) * unit + centre[off]
+    matched[:, off] = (scaled * ratio[off] + known_mean[off]) * unit + centre[off]
     return matched
