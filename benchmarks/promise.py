@@ -1,8 +1,8 @@
 """The promise: no fit is worse than PCA, in the sum and for any feature.
 
-Tables of a folder (`.npz` files with an array `X`) are cut down to some numbers of rows,
-raw and standardised, and split at random many times. For each fit of Autoencoder it
-counts
+Tables of a folder (`.npz` files with an array `X`) are cut down to some numbers of
+rows, raw and standardised, and split at random many times. For each fit of Autoencoder
+it counts
 
 - whether it explains less of the test rows than PCA by more than 0.002;
 - features whose test R2 is more than 0.01, and more than 0.05, below PCA's, and those
@@ -100,7 +100,8 @@ def report_features(tables, n_jobs):
         below = (ours < 0) & (pca >= 0)
         gain = np.mean([b - a for (a, b), _, _ in results])
         print(
-            f"{name:16} {loss.size:5} features: {np.sum(loss > 0.01):3} lose over 0.01, "
+            f"{name:16} {loss.size:5} features: "
+            f"{np.sum(loss > 0.01):3} lose over 0.01, "
             f"{np.sum(loss > 0.05):3} over 0.05, {below.sum():3} below their mean; "
             f"the worst {np.nanmax(loss):.3f}; mean gain {gain:.3f}",
             flush=True,

@@ -21,6 +21,47 @@ def first_latents(u: Tensor, sizes: Tensor | int) -> Tensor:
     return u * (torch.arange(u.shape[1], device=u.device) < last)
 
 
+class SizeEnds(nn.Module):
+    r"""The last step of a decoder, for each number of latents by itself.
+
+    It is :math:`b + u W + h V` of latents `u` and the last hidden layer `h`.
+
+    Parameters
+    ----------
+    linear : Tensor of shape (n_ends, 1 + k, n_features)
+        `b` and `W` of each.
+    hidden : Tensor of shape (n_ends, n_hidden, n_features)
+        `V` of each.
+    bounds : sequence of int
+        The largest size that each is for, ascending.
+    """
+
+    linear: Tensor
+    hidden: Tensor
+
+    def __init__(self, linear: Tensor, hidden: Tensor, bounds: Sequence[int]) -> None:
+        super().__init__()
+        self.register_buffer("linear", linear)
+        self.register_buffer("hidden", hidden)
+        self.bounds = tuple(bounds)
+
+    def number(self, size: int) -> int:
+        """Return the number of the end for this size."""
+        return next(i for i, bound in enumerate(self.bounds) if size <= bound)
+
+    def forward(self, u: Tensor, h: Tensor, size: int) -> Tensor:
+        """Map latents (n, k) and hidden layer (n, n_hidden) to (n, n_features)."""
+        i = self.number(size)
+        x = torch.addmm(self.linear[i, 0], u, self.linear[i, 1:])
+        return x.addmm(h, self.hidden[i])
+
+    def truncate(self, size: int) -> None:
+        """Drop the ends that only larger sizes need."""
+        last = self.number(size) + 1
+        self.linear, self.hidden = self.linear[:last], self.hidden[:last]
+        self.bounds = (*self.bounds[: last - 1], size)
+
+
 class NestedDecoder(nn.Module):
     r"""Decoders of the first j latents, for all j, each for a range of sizes.
 
@@ -40,6 +81,8 @@ class NestedDecoder(nn.Module):
         super().__init__()
         self.parts = nn.ModuleList(parts)
         self.bounds = tuple(bounds)
+        #: Solved when training is done; until then each part has its own.
+        self.ends: SizeEnds | None = None
 
     def part(self, size: int) -> int:
         """Return the number of the decoder for this size."""
@@ -63,16 +106,34 @@ class NestedDecoder(nn.Module):
         """
         if isinstance(sizes, Tensor):
             u = first_latents(u, sizes)
+            if self.ends is not None:
+                found = sizes.unique().tolist()  # type: ignore[no-untyped-call]
+                return torch.cat([self._decode(u[sizes == s], s) for s in found])
             return torch.cat([self.parts[i](u[rows]) for i, rows in self.slices(sizes)])
         size = self.bounds[-1] if sizes is None else sizes
-        x: Tensor = self.parts[self.part(size)](first_latents(u, size))
+        return self._decode(first_latents(u, size), size)
+
+    def _decode(self, u: Tensor, size: int) -> Tensor:
+        """Decode latents of which all but the first `size` are zero."""
+        if self.ends is not None:
+            return self.ends(u, self.hidden(u, size), size)  # type: ignore[no-any-return]
+        x: Tensor = self.parts[self.part(size)](u)
         return x
+
+    def hidden(self, u: Tensor, size: int) -> Tensor:
+        """Return the last hidden layer of the decoder for this size."""
+        network: Any = self.parts[self.part(size)].network
+        for layer in list(network)[:-1]:
+            u = layer(u)
+        return u
 
     @property
     def has_manual_backward(self) -> bool:
         """Whether `forward_with_tape` and `backward` do what autograd would."""
         parts: Any = self.parts
-        return not has_hooks(self) and all(part.has_manual_backward for part in parts)
+        if self.ends is not None or has_hooks(self):
+            return False
+        return all(part.has_manual_backward for part in parts)
 
     def forward_with_tape(
         self, u: Tensor, sizes: Tensor | None = None
@@ -112,3 +173,5 @@ class NestedDecoder(nn.Module):
         last = self.part(size)
         self.parts = self.parts[: last + 1]
         self.bounds = (*self.bounds[:last], size)
+        if self.ends is not None:
+            self.ends.truncate(size)

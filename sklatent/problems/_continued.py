@@ -8,7 +8,15 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from ..nn import MLP, Gate, LatentModel, ResidualMap, VariationalModel, copy_module
+from ..nn import (
+    MLP,
+    Gate,
+    LatentModel,
+    NestedDecoder,
+    ResidualMap,
+    VariationalModel,
+    copy_module,
+)
 
 State = dict[str, Tensor]
 
@@ -40,6 +48,8 @@ def taken_over(previous: LatentModel, new: LatentModel, x: Tensor) -> list[State
         return []
     new = copy_module(new)  # states share nothing with it
     old.scaling = new.scaling
+    if isinstance(old.decoder, NestedDecoder):
+        old.decoder.ends = None
     if isinstance(old, VariationalModel) and isinstance(new, VariationalModel):
         old.likelihood = new.likelihood  # of rows that are not scaled
     kept = copy_module(old)

@@ -18,6 +18,8 @@ PENALTIES = (math.inf, LINEAR, 100.0, 10.0, 1.0, 0.1, 1e-2, 1e-3, AS_TRAINED)
 #: smallest error of several is likely to be small by chance, the more so where a few
 #: rows have most of a feature's variance.
 MARGIN_OF_A_GAIN = 2.0
+#: Penalties to choose from for the ends of nested decoders, one for all sizes.
+PENALTIES_OF_ENDS = (1.0, 0.1, 1e-2)
 #: Shares of the encoder's network to choose from.
 SHARES = (1.0, 0.5, 0.0)
 #: What a feature may lose against the start: a share of its variance, or what a t-test
@@ -76,8 +78,25 @@ def solve_decoders(runs: Sequence[Run], start: Errors) -> Decoding:
     return Decoding(share, penalties)
 
 
-def solve_decoder(run: Run, decoding: Decoding | None) -> None:
+def solve_ends_of(runs: Sequence[Run]) -> float:
+    """Solve the ends of nested decoders; return the penalty that suits best."""
+    errors = {}
+    for penalty in PENALTIES_OF_ENDS:
+        for run in runs:
+            run.solve_ends(penalty)
+        errors[penalty] = sum(run.mean_error_now() for run in runs)
+    best = min(errors, key=lambda penalty: errors[penalty])
+    for run in runs:
+        run.solve_ends(best)
+    return best
+
+
+def solve_decoder(run: Run, decoding: Decoding | float | None) -> None:
     """Solve the decoder of one more run in the same way, if it can be."""
+    if isinstance(decoding, float):
+        if run.can_solve_ends:
+            run.solve_ends(decoding)
+        return
     if decoding is None or not run.can_solve_decoder:
         return
     run.scale_encoder(decoding.share)

@@ -10,12 +10,22 @@ import torch
 from torch import Tensor
 
 from .. import runtime
-from ..nn import MLP, Batch, LastLayer, LatentModel
+from ..nn import (
+    MLP,
+    Batch,
+    LastLayer,
+    LatentModel,
+    NestedDecoder,
+    can_solve_ends,
+    solve_ends,
+)
 from ..plan import Plan
 from ..problems import Problem
 from ..rows import Array, Rows, RowsInOrder, Shuffled, n_batches
 from ._net import JUDGED, Log, training_net, training_rows
 
+#: Rows that the ends of nested decoders are solved on at most.
+MAX_ROWS_OF_ENDS = 4000
 #: Rows that a decoder is solved on at least, where they are shown with noise.
 MIN_NOISY_ROWS = 4000
 
@@ -58,6 +68,7 @@ class Run:
     ) -> None:
         model = problem.build(start)
         rows = rows.typical()
+        self._problem, self._plan = problem, plan
         #: Training rounds what it does not change to float32; these are exact.
         self._exact = [model.fixed_state()]
         #: Of the fitted model that goes on, if there is one.
@@ -136,6 +147,23 @@ class Run:
         layer.factorise()
         return layer
 
+    @property
+    def can_solve_ends(self) -> bool:
+        """Whether the ends of a nested decoder have a closed form."""
+        return can_solve_ends(self.model, self.loss)
+
+    def solve_ends(self, penalty: float) -> None:
+        """Solve the ends of a nested decoder, for each number of latents."""
+        model: Any = self.model
+        model.decoder.ends = None
+        some = self.rows.rows.subsample(MAX_ROWS_OF_ENDS)
+        rows = training_rows(some, None, self._problem, self._plan)[0]
+        batches = list(Shuffled(rows, JUDGED))
+        ends = solve_ends(model, batches, penalty)
+        exact = ends.state_dict()
+        self._exact.append({f"decoder.ends.{n}": t.clone() for n, t in exact.items()})
+        model.decoder.ends = ends.to(model.frame.mean)
+
     def set_decoder(self, layer: LastLayer, penalties: Tensor) -> None:
         """Set the end of the decoder to what was solved for, with these penalties."""
         self._exact.append(layer.set(penalties))
@@ -201,7 +229,10 @@ class Run:
         return {name: value.clone() for name, value in state.items()}
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Set all weights."""
+        """Set all weights; ends that were solved later than the state go."""
+        decoder: Any = self.model.decoder
+        if isinstance(decoder, NestedDecoder) and "decoder.ends.linear" not in state:
+            decoder.ends = None
         self.model.load_state_dict(state)
 
     def fingerprint(self) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from ..plan import Plan, held_out_units
 from ..problems import Problem
 from ..rows import Array, Rows
-from ._decoding import Decoding, loses_nothing, solve_decoders
+from ._decoding import Decoding, loses_nothing, solve_decoders, solve_ends_of
 from ._judge import Judge
 from ._loop import EpochLoop
 from ._run import Run
@@ -30,8 +30,8 @@ class Search:
         The epoch to keep; 0 is the start.
     taken_over : int or None
         Which state of the fitted model, if one goes on, was the first epoch.
-    decoding : Decoding or None
-        How the decoder was solved after that epoch.
+    decoding : Decoding, float or None
+        How the decoder was solved after that epoch; of nested ones, the penalty.
     """
 
     def __init__(self, problem: Problem, plan: Plan, data: Rows) -> None:
@@ -50,7 +50,7 @@ class Search:
         )
         self.epoch = 0
         self.taken_over: int | None = None
-        self.decoding: Decoding | None = None
+        self.decoding: Decoding | float | None = None
         self.loss_curve: list[float] = []
         if not self.judge.is_exact:
             self._search(data.shape[1])
@@ -84,6 +84,11 @@ class Search:
     def _solve_decoders(self, loop: EpochLoop) -> None:
         """Solve the decoders of the best epoch, unless they are better as they are."""
         best = self.judge.best_epoch
+        if all(run.can_solve_ends for run in self.runs):
+            loop.load(best)
+            self.decoding = solve_ends_of(self.runs)
+            self._keep_if_better(loop, best)
+            return
         if not all(run.can_solve_decoder for run in self.runs):
             loop.load(best)
             return
@@ -93,12 +98,22 @@ class Search:
         now = [run.feature_errors() for run in self.runs]
         trained_is_fine = loses_nothing(self.runs, start, now)
         self.decoding = solve_decoders(self.runs, start)
-        solved = np.concatenate([run.errors_now() for run in self.runs])
-        if trained_is_fine and solved.mean() > self.judge.errors[best].mean():
+        if trained_is_fine:
+            self._keep_if_better(loop, best)
+        else:
+            self.judge.replace_best(self._errors_now())
+
+    def _keep_if_better(self, loop: EpochLoop, best: int) -> None:
+        """Keep solved decoders where held-out rows find them better."""
+        solved = self._errors_now()
+        if solved.mean() > self.judge.errors[best].mean():
             self.decoding = None
             loop.load(best)
         else:
             self.judge.replace_best(solved)
+
+    def _errors_now(self) -> Array:
+        return np.concatenate([run.errors_now() for run in self.runs])
 
     def _judge_what_a_callback_loaded(self, loop: EpochLoop) -> None:
         """Keep the state that a callback has loaded, or the start if that is better."""

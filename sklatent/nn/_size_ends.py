@@ -1,0 +1,97 @@
+"""The ends of a nested decoder, solved for each number of latents by itself."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._autoencoder_model import AutoencoderModel
+from ._batch import Batch
+from ._losses import Loss
+from ._mlp import MLP
+from ._nested_dropout import NestedDecoder, SizeEnds, first_latents
+
+#: Numbers that all ends of a model may have together: some 16 MB.
+MAX_NUMBERS = 2**22
+
+
+def can_solve_ends(module: Any, loss: Loss) -> bool:
+    """Return whether the loss is least squares in last layers that are known."""
+    if not loss.is_squared_error or not isinstance(module, AutoencoderModel):
+        return False
+    decoder = module.decoder
+    if not isinstance(decoder, NestedDecoder) or not module.has_manual_backward:
+        return False
+    return all(
+        isinstance(part.network, MLP)
+        and part.weight is not None
+        and all(p.requires_grad for p in part.network[-1].parameters())
+        for part in decoder.parts
+    )
+
+
+@torch.no_grad()
+def solve_ends(
+    module: AutoencoderModel, batches: Sequence[Batch], penalty: float
+) -> SizeEnds:
+    r"""Solve for the ends of a nested decoder, as `LastLayer` does for one.
+
+    Each size, or range of sizes where there are many, is a regression of the rows on
+    the latents in use, without a penalty, and on the last hidden layer.
+
+    Parameters
+    ----------
+    module : AutoencoderModel
+        One of which `can_solve_ends` is true.
+    batches : sequence of Batch
+        The training rows.
+    penalty : float
+        As in `LastLayer.weights`.
+    """
+    decoder: Any = module.decoder
+    rows = [(module.latents(b.inputs), b.target.cpu().double()) for b in batches]
+    n_features = rows[0][1].shape[1]
+    bounds = _bounds(decoder, n_features)
+    solved = []
+    for low, high in pairwise([0, *bounds]):
+        gram: Any = 0.0
+        cross: Any = 0.0
+        for size in range(low + 1, high + 1):
+            for u, target in rows:
+                design = _design(decoder, u, size)
+                gram = gram + design.mT @ design
+                cross = cross + design.mT @ target
+        solved.append(_ridge(gram, cross, 1 + rows[0][0].shape[1], penalty))
+    linear, hidden = zip(*solved, strict=True)
+    return SizeEnds(torch.stack(linear), torch.stack(hidden), bounds)
+
+
+def _bounds(decoder: NestedDecoder, n_features: int) -> list[int]:
+    """Return the largest size of each end; none is of two decoders."""
+    k = decoder.bounds[-1]
+    network: Any = decoder.parts[0].network
+    most = max(1, MAX_NUMBERS // ((network[-1].in_features + 1 + k) * n_features))
+    even = torch.linspace(0, k, min(k, most) + 1).round().long()[1:].tolist()
+    return sorted({*even, *decoder.bounds})
+
+
+def _design(decoder: NestedDecoder, u: Tensor, size: int) -> Tensor:
+    """Return 1, the latents in use and the last hidden layer, in float64."""
+    used = first_latents(u, size)
+    hidden = decoder.hidden(used, size)
+    return torch.cat([u.new_ones(len(u), 1), used, hidden], dim=1).cpu().double()
+
+
+def _ridge(
+    gram: Tensor, cross: Tensor, m: int, penalty: float
+) -> tuple[Tensor, Tensor]:
+    """Return the weights of the first m columns, unpenalised, and of the others."""
+    inverse = torch.linalg.pinv(gram[:m, :m], hermitian=True)
+    linear, to_hidden = inverse @ cross[:m], inverse @ gram[:m, m:]
+    left = gram[m:, m:] - gram[m:, :m] @ to_hidden
+    added = penalty * left.diagonal().mean().clamp(min=1e-300)
+    left = left + added * torch.eye(len(left), dtype=left.dtype, device=left.device)
+    hidden = torch.linalg.solve(left, cross[m:] - gram[m:, :m] @ linear)
+    return linear - to_hidden @ hidden, hidden
