@@ -44,6 +44,8 @@ class LastLayer:
         size = self.n_linear + self.last.in_features
         self.gram = torch.zeros(size, size, dtype=torch.float64)
         self.cross = torch.zeros(size, self.last.out_features, dtype=torch.float64)
+        #: The sum of the squares of each feature.
+        self.squares = torch.zeros(self.last.out_features, dtype=torch.float64)
         self.before = [t.detach().clone() for t in self._tensors]
 
     @property
@@ -82,7 +84,9 @@ class LastLayer:
         """Take in rows."""
         design = self.design(batch)
         self.gram += design.mT @ design
-        self.cross += design.mT @ batch.target.cpu().double()
+        target = batch.target.cpu().double()
+        self.cross += design.mT @ target
+        self.squares += target.square().sum(dim=0)
 
     def factorise(self) -> None:
         """Prepare for any penalty, when all rows are in.
@@ -134,6 +138,12 @@ class LastLayer:
         for penalty in penalties:
             same = torch.full_like(target[0], penalty)
             yield (design @ self.weights(same) - target).square()
+
+    def mean_errors(self, penalties: Tensor) -> Tensor:
+        """Return each feature's mean squared error over the rows taken in."""
+        weights = self.weights(penalties)
+        explained = weights * (2 * self.cross - self.gram @ weights)
+        return (self.squares - explained.sum(dim=0)) / self.gram[0, 0]
 
     def errors_with(self, batch: Batch, penalties: Tensor) -> Tensor:
         """Return the squared errors (n, n_features) of rows with these penalties."""

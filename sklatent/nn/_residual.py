@@ -28,6 +28,10 @@ class ResidualMap(HasNetwork):
         itself makes of it (its ``gain``).
     units : Scaling or None
         Of a plain network whose output is in the units of the data; it is then scaled.
+    within : tuple of Tensor, each of shape (n_in,), or None
+        The least and the largest input that a network of ours is shown: beyond what it
+        was trained on, it is as at the edge, and the map is linear. Training stays
+        within.
     """
 
     #: Training does not change the buffers of such modules.
@@ -36,6 +40,8 @@ class ResidualMap(HasNetwork):
     weight: Tensor | None
     bias: Tensor | None
     scale: Tensor | None
+    low: Tensor | None
+    high: Tensor | None
 
     def __init__(
         self,
@@ -44,11 +50,15 @@ class ResidualMap(HasNetwork):
         network: nn.Module | None,
         scale: Tensor | None = None,
         units: Scaling | None = None,
+        within: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.register_buffer("weight", weight)
         self.register_buffer("bias", bias)
         self.register_buffer("scale", scale)
+        low, high = (None, None) if within is None else within
+        self.register_buffer("low", low)
+        self.register_buffer("high", high)
         self.network = network
         self.units = units
 
@@ -60,11 +70,14 @@ class ResidualMap(HasNetwork):
             return torch.addmm(self.bias, x, self.weight)
         # A network of somebody else may work in place, so it gets a copy.
         ours = isinstance(self.network, MLP)
-        y: Tensor = self.network(x) if ours else self.run(x.clone())
+        y: Tensor = self.network(self._within(x)) if ours else self.run(x.clone())
         if self.weight is None or self.bias is None:
             return y if self.units is None else self.units.to_scaled(y)
         linear = torch.addmm(self.bias, x, self.weight)
         return linear + y if self.scale is None else linear.addcmul(y, self.scale)
+
+    def _within(self, x: Tensor) -> Tensor:
+        return x if self.low is None else x.clamp(self.low, self.high)
 
     @property
     def has_manual_backward(self) -> bool:

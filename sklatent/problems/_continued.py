@@ -103,6 +103,7 @@ def _with_linear_maps(old: LatentModel, new: LatentModel, x: Tensor) -> LatentMo
     start: Any
     encoder, *decoders = _parts(old)
     start, *starts = _parts(new)
+    encoder.low, encoder.high = start.low, start.high
     for decoder, first in zip(decoders, starts, strict=True):
         decoder.units = first.units
     if encoder.weight is None:
@@ -160,6 +161,9 @@ def _rescale(model: LatentModel, previous: LatentModel, new: LatentModel) -> boo
         first: Any = encoder.network[0]  # type: ignore[index]
         first.bias.add_(first.weight @ shift)
         first.weight.mul_(ratio)
+    if encoder.low is not None and encoder.high is not None:
+        for edge in (encoder.low, encoder.high):
+            edge.sub_(shift).div_(ratio)
     if encoder.weight is not None and encoder.bias is not None:
         encoder.bias.add_(shift @ encoder.weight)
         encoder.weight.mul_(ratio)

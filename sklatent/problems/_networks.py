@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..nn import MLP, Gate, NestedDecoder, ResidualMap, Scaling, check_width
 from ..plan import Network, Plan
-from ..rows import Array
+from ..rows import Array, Rows
 
 
 class Networks:
@@ -131,6 +131,16 @@ def check_networks(plan: Plan, n_codes: int = 1) -> None:
     ):
         if given is not None:
             networks._users(name, given, widths)
+
+
+def range_of_typical(rows: Rows) -> tuple[Tensor, Tensor]:
+    """Return the range of the rows that are not extreme, and half as much beyond it.
+
+    Noise of a denoising autoencoder goes beyond the rows.
+    """
+    low, high = rows.typical().range()
+    beyond = 0.5 * (high - low)
+    return torch.from_numpy(low - beyond), torch.from_numpy(high + beyond)
 
 
 def share_unused(plan: Plan, low: int = 0, high: int | None = None) -> Array:

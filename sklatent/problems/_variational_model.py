@@ -17,7 +17,7 @@ from ..nn import (
 from ..plan import Plan
 from ..rows import Array, Rows
 from ..starts import ProbabilisticStart
-from ._networks import Networks, share_unused
+from ._networks import Networks, range_of_typical, share_unused
 
 
 def variational_model(
@@ -68,7 +68,8 @@ def variational_model(
     residual = partial(_residual, plan, start, likelihood.has_noise)
     weight, bias = map(torch.from_numpy, (start.decoder_weight, start.decoder_bias))
     decoder = networks.decoder((weight, bias), lambda *s: (1.0, residual(*s)))
-    encoder = _encoder(start, network, residual(0, None))
+    low, high = map(likelihood.features, range_of_typical(rows))
+    encoder = _encoder(start, network, residual(0, None), (low, high))
     return VariationalModel(encoder, decoder, **parts).double()
 
 
@@ -91,7 +92,12 @@ def _residual(
     return torch.from_numpy(np.sqrt(np.square(start.residual) + missing))
 
 
-def _encoder(start: ProbabilisticStart, network: Any, residual: Tensor) -> ResidualMap:
+def _encoder(
+    start: ProbabilisticStart,
+    network: Any,
+    residual: Tensor,
+    within: tuple[Tensor, Tensor],
+) -> ResidualMap:
     """Return the encoder: means and log-variances of the latents."""
     weight = torch.from_numpy(start.encoder_weight)
     # As in `autoencoder`: by how much a step of each network moves what it moves.
@@ -105,6 +111,7 @@ def _encoder(start: ProbabilisticStart, network: Any, residual: Tensor) -> Resid
         torch.cat([torch.from_numpy(start.encoder_bias), log_variance]),
         network,
         torch.cat([mean_scale, torch.ones_like(mean_scale)]),
+        within=within,
     )
 
 

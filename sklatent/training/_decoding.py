@@ -14,22 +14,44 @@ from ._run import Run
 #: Penalties to choose from, for each feature: the mean of the rows, a linear decoder,
 #: from there to nearly none, and the weights as they were trained.
 PENALTIES = (math.inf, LINEAR, 100.0, 10.0, 1.0, 0.1, 1e-2, 1e-3, AS_TRAINED)
-#: Standard errors by which the others must beat the better of the first two: the
-#: smallest error of several is likely to be small by chance, the more so where a few
-#: rows have most of a feature's variance.
+#: Standard errors by which the others must beat the better of the first two, and the
+#: least share of a feature's variance: the smallest error of several is likely to be
+#: small by chance, the more so where a few rows have most of a feature's variance and
+#: none of them is held out.
 MARGIN_OF_A_GAIN = 2.0
+MIN_GAIN = 0.001
 #: Penalties to choose from for the ends of nested decoders, one for all sizes.
 PENALTIES_OF_ENDS = (1.0, 0.1, 1e-2)
 #: Shares of the encoder's network to choose from.
-SHARES = (1.0, 0.5, 0.0)
+SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
 #: What a feature may lose against the start: a share of its variance, or what a t-test
 #: does not tell from no loss. This is the test's level for all features together.
 MAX_LOSS = 0.01
-LEVEL_OF_A_LOSS = 0.05
+LEVEL_OF_A_LOSS = 0.5
 
 
-#: For each run and batch of held-out rows, of shape (n, n_features).
-Errors = Sequence[Sequence[Tensor]]
+@dataclass(frozen=True)
+class Errors:
+    """Squared errors of features, for each run.
+
+    Attributes
+    ----------
+    held_out : sequence of sequence of Tensor
+        Of each batch of held-out rows, (n, n_features).
+    training : sequence of Tensor
+        Means over the training rows, (n_features,).
+    """
+
+    held_out: Sequence[Sequence[Tensor]]
+    training: Sequence[Tensor]
+
+    @classmethod
+    def of(cls, runs: Sequence[Run]) -> "Errors":
+        """Return those of models as they are."""
+        return cls(
+            [run.feature_errors() for run in runs],
+            [run.mean_training_errors() for run in runs],
+        )
 
 
 @dataclass(frozen=True)
@@ -60,9 +82,8 @@ def solve_decoders(runs: Sequence[Run], start: Errors) -> Decoding:
     ----------
     runs : sequence of Run
         In their best states.
-    start : sequence of sequence of Tensor
-        For each run and batch of held-out rows, the squared errors at the start, of
-        shape (n, n_features).
+    start : Errors
+        Those at the start.
     """
     shares = SHARES if all(run.has_linear_start for run in runs) else (1.0,)
     for share in shares:
@@ -70,7 +91,10 @@ def solve_decoders(runs: Sequence[Run], start: Errors) -> Decoding:
             run.scale_encoder(share)
         layers = [run.last_layer() for run in runs]
         penalties = _choose(runs, layers)
-        now = _errors_with(runs, layers, penalties)
+        now = Errors(
+            _errors_with(runs, layers, penalties),
+            [layer.mean_errors(penalties) for layer in layers],
+        )
         if share == shares[-1] or loses_nothing(runs, start, now):
             break
     for run, layer in zip(runs, layers, strict=True):
@@ -142,10 +166,14 @@ def _choose(runs: Sequence[Run], layers: Sequence[LastLayer]) -> Tensor:
             mean, *others = layer.errors(batch, PENALTIES)
             on_mean = torch.stack([mean - errors for errors in others])
             gains.add(torch.stack([on_mean, on_mean - on_mean[0]]))
-    simpler = (gains.total[0, 0] > 0).long()  # the mean, or the linear decoder
+    variance = torch.zeros(())
+    for run in runs:
+        variance = variance + len(run.held_out_rows) * run.feature_variance
+    # The mean, or the linear decoder.
+    simpler = (gains.total[0, 0] > -MAX_LOSS * variance).long()
     one_of = simpler.expand(1, len(PENALTIES) - 1, -1)
     gain, error = (t.gather(0, one_of)[0] for t in (gains.total, gains.error))
-    clear = gain > MARGIN_OF_A_GAIN * error
+    clear = gain > torch.maximum(MARGIN_OF_A_GAIN * error, MIN_GAIN * variance)
     clear[0] = False
     largest, best = torch.where(clear, gain, 0.0).max(dim=0)
     best = torch.where(largest > 0, best + 1, simpler)
@@ -155,15 +183,15 @@ def _choose(runs: Sequence[Run], layers: Sequence[LastLayer]) -> Tensor:
 def loses_nothing(runs: Sequence[Run], start: Errors, now: Errors) -> bool:
     """Return whether no feature is clearly worse than at the start.
 
-    Parameters
-    ----------
-    runs : sequence of Run
-    start, now : sequence of sequence of Tensor
-        Squared errors, as `Run.feature_errors` gives them for each run.
+    Training rows say so as well, on which networks should be better: the few rows that
+    have most of a feature's variance may all be among them.
     """
     losses = _Differences(runs)
+    for run, first, last in zip(runs, start.training, now.training, strict=True):
+        if bool((last - first > MAX_LOSS * run.feature_variance).any()):
+            return False
     variance, seen = torch.zeros(()), torch.zeros(())
-    for run, before, after in zip(runs, start, now, strict=True):
+    for run, before, after in zip(runs, start.held_out, now.held_out, strict=True):
         seen = seen + len(run.held_out_rows) * run.feature_variance
         variance = variance + run.held_out_rows.cpu().double().square().sum(dim=0)
         for a, b in zip(before, after, strict=True):

@@ -67,6 +67,8 @@ class Run:
         n_units: int = 0,
     ) -> None:
         model = problem.build(start)
+        #: Networks do not follow extreme rows, but a start and a decoder's end do.
+        self._all_rows = training_rows(rows, None, problem, plan)[0]
         rows = rows.typical()
         self._problem, self._plan = problem, plan
         #: Training rounds what it does not change to float32; these are exact.
@@ -136,13 +138,14 @@ class Run:
     @property
     def feature_variance(self) -> Tensor:
         """The mean square of each feature of the rows it trains on."""
-        return torch.from_numpy(self.rows.rows.variance() + self.rows.rows.mean() ** 2)
+        rows = self._all_rows.rows
+        return torch.from_numpy(rows.variance() + rows.mean() ** 2)
 
     def last_layer(self) -> LastLayer:
         """Return the decoder's end, ready to be solved for the rows."""
         layer = LastLayer(self.model)  # type: ignore[arg-type]
         for _ in range(self._n_passes):
-            for batch in Shuffled(self.rows, JUDGED):
+            for batch in Shuffled(self._all_rows, JUDGED):
                 layer.add(batch)
         layer.factorise()
         return layer
@@ -156,7 +159,7 @@ class Run:
         """Solve the ends of a nested decoder, for each number of latents."""
         model: Any = self.model
         model.decoder.ends = None
-        some = self.rows.rows.subsample(MAX_ROWS_OF_ENDS)
+        some = self._all_rows.rows.subsample(MAX_ROWS_OF_ENDS)
         rows = training_rows(some, None, self._problem, self._plan)[0]
         batches = list(Shuffled(rows, JUDGED))
         ends = solve_ends(model, batches, penalty)
@@ -196,6 +199,16 @@ class Run:
     def held_out_batches(self) -> Iterator[Batch]:
         """Yield the held-out rows, as they are shown to the network."""
         return iter(RowsInOrder(self.held_out, JUDGED))
+
+    def mean_training_errors(self) -> Tensor:
+        """Return each feature's mean squared error over the training rows."""
+        total = torch.zeros(self._all_rows.rows.shape[1], dtype=torch.float64)
+        self.model.eval()
+        with torch.no_grad():
+            for batch in Shuffled(self._all_rows, JUDGED):
+                left = self.model.forward_scaled(batch) - batch.target
+                total += left.cpu().double().square().sum(dim=0)
+        return total / len(self._all_rows)
 
     def feature_errors(self) -> list[Tensor]:
         """Return squared errors (n, n_features) of each batch of held-out rows."""

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from ..plan import Plan, held_out_units
 from ..problems import Problem
 from ..rows import Array, Rows
-from ._decoding import Decoding, loses_nothing, solve_decoders, solve_ends_of
+from ._decoding import Decoding, Errors, loses_nothing, solve_decoders, solve_ends_of
 from ._judge import Judge
 from ._loop import EpochLoop
 from ._run import Run
@@ -93,10 +93,9 @@ class Search:
             loop.load(best)
             return
         loop.load(0)
-        start = [run.feature_errors() for run in self.runs]
+        start = Errors.of(self.runs)
         loop.load(best)
-        now = [run.feature_errors() for run in self.runs]
-        trained_is_fine = loses_nothing(self.runs, start, now)
+        trained_is_fine = loses_nothing(self.runs, start, Errors.of(self.runs))
         self.decoding = solve_decoders(self.runs, start)
         if trained_is_fine:
             self._keep_if_better(loop, best)
