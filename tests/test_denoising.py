@@ -9,7 +9,14 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, train_test_split
 
 from sklatent import DenoisingAutoencoder
-from sklatent.nn import CustomNoise, GaussianNoise, Masking, SaltAndPepper, Swap
+from sklatent.nn import (
+    CustomNoise,
+    GaussianNoise,
+    Masking,
+    SaltAndPepper,
+    Scaling,
+    Swap,
+)
 from sklatent.problems import corruption_of
 from sklatent.rows import DenseRows, Scale, rows_of
 from sklatent.starts import denoiser_start
@@ -27,6 +34,7 @@ def data(n=300, p=6, seed=0):
 def corruptions(X):
     x = torch.from_numpy(X)
     std = 0.5 * x.std(dim=0)
+    as_is = Scaling(torch.zeros(X.shape[1]).double(), torch.tensor(1.0).double())
 
     def custom(rows):
         return rows + std.to(rows) * torch.randn_like(rows)
@@ -36,7 +44,7 @@ def corruptions(X):
         "masking": Masking(0.3, torch.zeros(X.shape[1])),
         "salt_and_pepper": SaltAndPepper(0.2, x.amin(0), x.amax(0)),
         "swap": Swap(0.3),
-        "custom": CustomNoise(custom, torch.zeros(X.shape[1]), 1.0),
+        "custom": CustomNoise(custom, as_is),
     }
 
 

@@ -249,7 +249,7 @@ def test_a_pickle_holds_plain_arrays_once(fitted, kind):
     assert all(p.flags.c_contiguous for p in parts if isinstance(p, np.ndarray))
     module = model.net_.module_
     weights = sum(t.nbytes for t in [*module.parameters(), *module.buffers()])
-    rest = model._summary.codes.nbytes + 25_000
+    rest = model._summary.codes.nbytes + model.held_out_scores_.nbytes + 25_000
     assert len(pickle.dumps(model)) < weights + rest
     loaded = pickle.loads(pickle.dumps(model))
     assert loaded.net_.module is loaded.net_.module_

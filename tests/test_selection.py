@@ -6,7 +6,7 @@ import sklearn
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.testing import assert_array_equal
 from scipy.signal import lfilter
-from scipy.stats import sem
+from scipy.stats import sem, ttest_1samp
 from sklearn.datasets import (
     load_breast_cancer,
     load_diabetes,
@@ -252,6 +252,20 @@ def test_a_gain_within_its_error_is_none():
     assert judge([5, 5, 5], [-2, 7, 7]).epoch_to_keep() == 0
 
 
+def test_a_gain_passes_a_t_test():
+    verdicts = set()
+    for seed in range(20):
+        gains = np.random.default_rng(seed).uniform(-1, 1.5, size=8 + seed)
+        clear = [  # of all rows, and of most
+            ttest_1samp(values, 0, alternative="greater").pvalue < 0.01
+            for values in ExplainedVariance(50.0).gains(gains, np.zeros(len(gains)))
+        ]
+        kept = judge(np.full(len(gains), 5.0), 5 - gains).epoch_to_keep()
+        assert kept == all(clear)
+        verdicts.add(kept)
+    assert verdicts == {0, 1}
+
+
 def test_no_gain_keeps_the_start():
     assert judge([5, 5, 5], [6, 6, 6]).epoch_to_keep() == 0
     assert judge([5], [1]).epoch_to_keep() == 0
@@ -267,7 +281,7 @@ def test_patience_and_tolerance():
 
 def test_a_non_finite_error_is_the_end():
     for bad in (np.nan, np.inf):
-        result = judge([5, 5, 5], [3, 3, 4], [bad, 1, 1])
+        result = judge([5, 5, 5], [3, 3, 3.1], [bad, 1, 1])
         assert result.should_stop
         assert result.epoch_to_keep() == 1
 

@@ -233,4 +233,9 @@ def _structure_of(module: nn.Module) -> tuple[Any, ...]:
 
 
 def _tensors(model: nn.Module) -> list[Tensor]:
-    return [*model.parameters(), *model.buffers()]
+    """Return all tensors; one that parts share, which a copy's need not, each time."""
+    named = (
+        *model.named_parameters(remove_duplicate=False),
+        *model.named_buffers(remove_duplicate=False),
+    )
+    return [tensor for _, tensor in named]

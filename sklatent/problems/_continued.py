@@ -24,6 +24,8 @@ State = dict[str, Tensor]
 def taken_over(previous: LatentModel, new: LatentModel, x: Tensor) -> list[State]:
     """Return states of a new model in which it has the networks of a fitted one.
 
+    Weights that are frozen in the fitted model are then frozen in the new one.
+
     In the first, mean, scale and linear maps are those of the new rows, and the
     networks go on from there: where all rows have been moved or stretched, nothing is
     lost. In the second the model is the fitted one, as it was, in the new scale.
@@ -46,6 +48,8 @@ def taken_over(previous: LatentModel, new: LatentModel, x: Tensor) -> list[State
     same_size = len(old.frame.mean) == len(new.frame.mean) == previous.n_components
     if not same_size or not _same_features(old, new):
         return []
+    for weight, fitted in zip(new.parameters(), previous.parameters(), strict=True):
+        weight.requires_grad_(fitted.requires_grad)
     new = copy_module(new)  # states share nothing with it
     old.scaling = new.scaling
     if isinstance(old.decoder, NestedDecoder):

@@ -176,6 +176,8 @@ class Run:
         model: Any = self.model
         if share < 1 and isinstance(model.encoder.network, MLP):
             last = model.encoder.network[-1]
+            if not all(tensor.requires_grad for tensor in last.parameters()):
+                return
             if self._last_of_encoder is None:
                 self._last_of_encoder = [t.detach().clone() for t in last.parameters()]
             with torch.no_grad():
