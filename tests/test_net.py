@@ -192,7 +192,9 @@ def test_quantised_copies_leave_the_model(fitted, kind):
         warnings.simplefilter("ignore")
         small = torch.ao.quantization.quantize_dynamic(model.net_.module_, {nn.Linear})
         out = small(torch.from_numpy(X)).numpy()
-    assert 0 < np.abs(out - model.reconstruct(X)).mean() < 0.1
+    # Solved last layers have larger weights than trained ones, which eight bits round
+    # more coarsely; the entries are 0 to 16.
+    assert 0 < np.abs(out - model.reconstruct(X)).mean() < 0.3
     assert_array_equal(model.transform(X), before)
 
 
