@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from ..nn import (
     Gate,
     LatentModel,
     NestedDecoder,
+    NoiseVariance,
     ResidualMap,
     VariationalModel,
     copy_module,
@@ -46,16 +48,22 @@ def taken_over(previous: LatentModel, new: LatentModel, x: Tensor) -> list[State
     """
     old = copy_module(previous).double().eval()
     same_size = len(old.frame.mean) == len(new.frame.mean) == previous.n_components
-    if not same_size or not _same_features(old, new):
+    if not same_size:
         return []
     for weight, fitted in zip(new.parameters(), previous.parameters(), strict=True):
         weight.requires_grad_(fitted.requires_grad)
     new = copy_module(new)  # states share nothing with it
+    before = old.scaling.varying_features()[new.scaling.varying_features()]
+    widens = old.scaling.n_scaled < new.scaling.n_scaled
     old.scaling = new.scaling
     if isinstance(old.decoder, NestedDecoder):
         old.decoder.ends = None
     if isinstance(old, VariationalModel) and isinstance(new, VariationalModel):
         old.likelihood = new.likelihood  # of rows that are not scaled
+    if widens:
+        _widen(old, new, torch.from_numpy(np.flatnonzero(before)))
+    encoder, start = _parts(old)[0], _parts(new)[0]
+    encoder.low, encoder.high = start.low, start.high
     kept = copy_module(old)
     for ours, theirs in zip(_networks(old), _networks(new), strict=True):
         _match_gain(ours, theirs)
@@ -67,11 +75,34 @@ def taken_over(previous: LatentModel, new: LatentModel, x: Tensor) -> list[State
     return [followed.state_dict(), kept.state_dict()]
 
 
-def _same_features(old: LatentModel, new: LatentModel) -> bool:
-    before, now = old.scaling.varies, new.scaling.varies
-    if before is None or now is None:
-        return before is now
-    return torch.equal(before, now)
+@torch.no_grad()
+def _widen(old: LatentModel, new: LatentModel, places: Tensor) -> None:
+    """Give a model features that were constant, with weights of 0.
+
+    Parameters
+    ----------
+    old : LatentModel
+        The model; what it had stands at `places` among the features of the other.
+    new : LatentModel
+        One that has them all. Their noise is its noise.
+    places : Tensor of int
+    """
+    for part, other in zip(old.modules(), new.modules(), strict=True):
+        tensors = (
+            *part.named_parameters(recurse=False),
+            *part.named_buffers(recurse=False),
+        )
+        for name, value in tensors:
+            target = getattr(other, name)
+            differs = np.flatnonzero(np.not_equal(value.shape, target.shape))
+            if not len(differs):
+                continue
+            wide = target.detach().clone()
+            if not isinstance(part, NoiseVariance) and name != "scale":
+                wide.zero_()
+            wide.index_copy_(int(differs[0]), places, value.detach())
+            is_weight = isinstance(value, nn.Parameter)
+            setattr(part, name, nn.Parameter(wide) if is_weight else wide)
 
 
 def _parts(model: LatentModel) -> list[ResidualMap]:
@@ -107,7 +138,6 @@ def _with_linear_maps(old: LatentModel, new: LatentModel, x: Tensor) -> LatentMo
     start: Any
     encoder, *decoders = _parts(old)
     start, *starts = _parts(new)
-    encoder.low, encoder.high = start.low, start.high
     for decoder, first in zip(decoders, starts, strict=True):
         decoder.units = first.units
     if encoder.weight is None:
@@ -160,14 +190,12 @@ def _rescale(model: LatentModel, previous: LatentModel, new: LatentModel) -> boo
         return False
     before, now = previous.scaling, new.scaling
     ratio = float(now.scale / before.scale)
-    shift = (now.center - before.center) / before.scale
+    center = before.mean if now.varying is None else before.mean[now.varying]
+    shift = (now.center - center) / before.scale
     if encoder.network is not None:
         first: Any = encoder.network[0]  # type: ignore[index]
         first.bias.add_(first.weight @ shift)
         first.weight.mul_(ratio)
-    if encoder.low is not None and encoder.high is not None:
-        for edge in (encoder.low, encoder.high):
-            edge.sub_(shift).div_(ratio)
     if encoder.weight is not None and encoder.bias is not None:
         encoder.bias.add_(shift @ encoder.weight)
         encoder.weight.mul_(ratio)
