@@ -147,7 +147,9 @@ class BaseLatentEncoder(
             self._check(valid)
             previous = self._previous(valid.shape[1])
             own = self.encoder is not None or self.decoder is not None
-            known = None if previous is None else previous.scaling.varying_features()
+            known = None
+            if previous is not None:
+                known = previous.scaling.varying_features().numpy()
             data = rows_of(valid, keeps_constant=own, known=known)
             plan = resolve(self, data, previous, y=y, groups=groups)
             foreign = plan.uses_global_generator

@@ -3,9 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 
@@ -73,11 +71,10 @@ class Scaling(nn.Module):
                 self._buffers[name] = value.to(device).double()
         return self
 
-    def varying_features(self) -> NDArray[np.bool_]:
-        """Return whether each feature varies, (n_features,)."""
-        if self.varies is None:
-            return np.ones(len(self.mean), bool)
-        return self.varies.cpu().numpy() > 0
+    def varying_features(self) -> Tensor:
+        """Return whether each feature varies, (n_features,), on the CPU."""
+        varies = torch.ones_like(self.mean) if self.varies is None else self.varies
+        return varies.cpu() > 0
 
     @property
     def n_scaled(self) -> int:

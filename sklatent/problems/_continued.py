@@ -61,7 +61,7 @@ def taken_over(previous: LatentModel, new: LatentModel, x: Tensor) -> list[State
     if isinstance(old, VariationalModel) and isinstance(new, VariationalModel):
         old.likelihood = new.likelihood  # of rows that are not scaled
     if widens:
-        _widen(old, new, torch.from_numpy(np.flatnonzero(before)))
+        _widen(old, new, before.nonzero()[:, 0])
     encoder, start = _parts(old)[0], _parts(new)[0]
     encoder.low, encoder.high = start.low, start.high
     kept = copy_module(old)
