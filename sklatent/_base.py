@@ -142,7 +142,10 @@ class BaseLatentEncoder(
             If `encoder` or `decoder` does not make an ``nn.Module``.
         """
         with all_or_nothing(self):
-            valid = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
+            # In one order, since sums in another differ in their last bits.
+            valid = validate_data(
+                self, X, dtype=FLOATS, order="C", ensure_min_samples=2
+            )
             check_callbacks(self.callbacks)
             self._check(valid)
             previous = self._previous(valid.shape[1])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 
 #: A block of fewer floating-point operations than this (in a training step, or in a
@@ -40,12 +41,14 @@ if hasattr(os, "register_at_fork"):
 def caller_modes_off(device_type: str = "cpu") -> Iterator[None]:
     """Compute the same whatever modes the caller of a public method is in.
 
-    These are ``torch.autocast``, a default device, and ``no_grad`` or
-    ``inference_mode``. Each is only touched where it is on, since a mode slows every
-    call. (A default dtype is process-wide: our own code names its dtypes instead.)
-    In a forked child, the block has one thread.
+    These are ``torch.autocast``, a default device, ``no_grad`` or ``inference_mode``,
+    and ``np.seterr``: that a number becomes 0 is no error. Each of PyTorch's is only
+    touched where it is on, since a mode slows every call. (A default dtype is
+    process-wide: our own code names its dtypes instead.) In a forked child, the block
+    has one thread.
     """
     with ExitStack() as stack:
+        stack.enter_context(np.errstate(under="ignore"))
         if _in_forked_child:
             stack.enter_context(threads_kept())
         if torch.is_inference_mode_enabled():

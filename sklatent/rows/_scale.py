@@ -28,6 +28,9 @@ def squared_norms(x: Array) -> Array:
 #: How many times farther from the mean than others an extreme row is. Rows of skewed
 #: tables are up to ten times as far.
 EXTREME = 20.0
+#: How many times farther than typical rows none may be. The squares of such numbers
+#: still fit into float32, in which networks are trained.
+MAX_DISTANCE = 1e15
 
 
 def is_typical(squared_distances: Array) -> NDArray[np.bool_]:
@@ -77,8 +80,15 @@ class Scale:
         The second is that of rows which are not extreme: a single one could make all
         others very small. It is 1 if all rows are equal. Features that are `known` to
         vary count as such.
+
+        Raises
+        ------
+        ValueError
+            If sums of `X` are not finite, or a row is very much farther from the mean
+            than others.
         """
-        mean: NDArray[Any] = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # `largest` tells
+            mean: NDArray[Any] = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
         low, high = X.min(axis=0), X.max(axis=0)
         # The mean of equal numbers need not be that number to the last bit, and what
         # it leaves is rounding, not variance.
@@ -86,6 +96,11 @@ class Scale:
         mean[constant] = low[constant]
         ends = np.subtract([low, high], mean, dtype=np.float64)
         largest = float(np.abs(ends).max())
+        if not np.isfinite(largest):
+            raise ValueError(
+                f"X has numbers so large, such as {np.abs(X).max():.3g}, that their "
+                "sum is not finite. Divide X by a constant."
+            )
         if largest == 0:
             return cls(mean, 1.0)
         varies = ~constant if known is None else ~constant | known
@@ -99,6 +114,12 @@ class Scale:
             scale = largest * float(np.sqrt(squares.sum() / X.size))
         else:
             scale = cls.of(X[typical]).scale
+            if largest > MAX_DISTANCE * scale:
+                raise ValueError(
+                    f"X has an entry that is {largest:.3g} away from the mean of its "
+                    f"feature, over {MAX_DISTANCE:g} times as far as rows usually are. "
+                    "Is it a code for a missing value?"
+                )
         return cls(mean, scale, varying, keeps_constant)
 
     @classmethod

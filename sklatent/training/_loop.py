@@ -1,6 +1,7 @@
 """The epoch loop: with or without a judge, for one run or several."""
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -159,10 +160,9 @@ class EpochLoop:
 def _progress(
     label: str, n_epochs: int, plan: Plan
 ) -> Iterator[Callable[[float, float | None], None]]:
-    """Show a bar with epoch, scores and time, if `verbose`."""
-    with tqdm(
-        total=n_epochs, desc=label, unit="epoch", disable=not plan.verbose
-    ) as bar:
+    """Show a bar with epoch, scores and time, if `verbose` and there is a stream."""
+    disable = not plan.verbose or sys.stderr is None  # as under pythonw
+    with tqdm(total=n_epochs, desc=label, unit="epoch", disable=disable) as bar:
 
         def show(train_score: float, score: float | None) -> None:
             if bar.disable:
