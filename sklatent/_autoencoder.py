@@ -12,7 +12,7 @@ from .rows import Rows
 
 
 class Autoencoder(BaseLatentEncoder):
-    r"""Autoencoder that starts as PCA and keeps only what improves on it.
+    r"""Autoencoder that starts as PCA; held-out rows decide what training may add.
 
     Encoder and decoder are each a linear map plus a network,
 
@@ -21,7 +21,9 @@ class Autoencoder(BaseLatentEncoder):
     The linear maps are those of PCA, in closed form, and stay; `f` and `g` start at
     zero and are trained to reconstruct `x` with the least squared error. Rows held out
     of the training choose the state that is kept, and PCA is among those to choose
-    from. Read more in the :doc:`user guide </user_guide>`.
+    from. Features of `X` in different units want a ``StandardScaler`` in front: without
+    it those with large numbers rule, as in PCA. Read more in the :doc:`user guide
+    </user_guide>`.
 
     Parameters
     ----------

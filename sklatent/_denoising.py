@@ -35,7 +35,8 @@ class DenoisingAutoencoder(BaseLatentEncoder):
     Noise is drawn afresh for every batch, in training only: `transform` takes rows as
     they come, and ``reconstruct(X_noisy)`` is the denoised ``X``. Its latents are more
     robust features than those of `Autoencoder`, and may outnumber the features of `X`.
-    Read more in the :ref:`user guide <denoising>`.
+    Features in different units want a ``StandardScaler`` in front: without it those
+    with large numbers rule, as in PCA. Read more in the :ref:`user guide <denoising>`.
 
     Parameters
     ----------

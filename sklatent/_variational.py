@@ -36,8 +36,10 @@ class VariationalAutoencoder(BaseLatentEncoder):
     which for :math:`\beta = 1` is a lower bound of the log-likelihood. So it has a
     `score` in nats, as ``PCA``, ``FactorAnalysis`` and ``GaussianMixture`` have, and
     rows can be drawn from it with `sample`. At the start the bound is exactly the
-    log-likelihood of the linear model. Read more in the
-    :ref:`user guide <variational>`.
+    log-likelihood of the linear model. Features in different units want a
+    ``StandardScaler`` in front: without it those with large numbers rule what networks
+    learn, and with one noise variance for all, as in PCA, the start too. Read more in
+    the :ref:`user guide <variational>`.
 
     Parameters
     ----------
