@@ -47,7 +47,8 @@ class Autoencoder(BaseLatentEncoder):
     ordered : bool or array-like of int, default=False
         Whether the first j latents are to be good latents of size j, for all j, or for
         the sizes given and `n_components` (larger ones are ignored): one fit then
-        serves all sizes (see `truncate`).
+        serves all sizes (see `truncate`). With nearly as many latents as features they
+        may stay a little below the linear start, which a fit without it does not.
     encoder, decoder : nn.Module, callable or None, default=None
         A network in place of ours: a module, of which `fit` trains a copy, or a
         callable ``(n_features, n_components) -> nn.Module``. The encoder maps
@@ -93,11 +94,12 @@ class Autoencoder(BaseLatentEncoder):
         What counts as a gain: a fall of the held-out squared error by this share, or
         the like of a log-likelihood, half as many nats per feature.
     warm_start : bool, default=False
-        Whether `fit` continues from the fitted model: its networks, `mean_` and scale.
-        Its structure must be the same. The start that is compared with is then that
-        model, which has seen the rows: validation scores are optimistic.
-        A refit makes a whole cycle of the learning rate: with the default one it seldom
-        betters the model, which is then kept; a small one (1e-3) goes on from it.
+        Whether `fit` goes on from the fitted model. Mean, scale and linear maps are
+        those of the new rows; the networks are the fitted ones, trained further at a
+        fifth of the learning rate 'auto'. Held-out rows decide between the new linear
+        start, the fitted model and what training makes of it; the first epoch is the
+        fitted model. A changed structure is a ValueError. Networks begin anew where
+        `n_components` is a share of variance, or the model was truncated.
     random_state : int, RandomState instance or None, default=None
         Fixes every bit of the result on one machine and number of threads. None is a
         fresh seed; NumPy's global generator is not used.
