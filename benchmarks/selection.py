@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklatent import Autoencoder
 from sklatent.training import Judge
 
-MARGINS = (0, 1, 1.645, 2)
+MARGINS = (0, 1, 1.645, 2.33)
 
 
 def record_margin(seen):
