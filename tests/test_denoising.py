@@ -212,8 +212,12 @@ def test_denoises_better_than_its_start(digits, noise):
     )
     assert error(model.reconstruct(noisy)) < 0.9 * error(start.reconstruct(noisy))
     assert model.best_iteration_ > 0
-    held_out = 1 - error(model.reconstruct(noisy)) / X_test.var(0).sum() * 64
-    assert model.best_validation_score_ == pytest.approx(held_out, abs=0.05)
+    # What held-out rows gain is what new rows do. The scores themselves vary by more:
+    # by 0.02 with the one draw of noise that 135 held-out rows are shown with.
+    gain = error(start.reconstruct(noisy)) - error(model.reconstruct(noisy))
+    expected = gain / X_test.var(0).sum() * 64
+    found = model.best_validation_score_ - model.validation_scores_[0]
+    assert found == pytest.approx(expected, abs=0.05)
 
 
 def test_using_it_never_corrupts(digits):
