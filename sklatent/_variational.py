@@ -354,9 +354,10 @@ class VariationalAutoencoder(BaseLatentEncoder):
         scores : ndarray of shape (n_samples,)
             In nats, on the scale of `X`, comparable with ``score_samples`` of ``PCA``,
             ``FactorAnalysis`` and ``GaussianMixture``. Features that were constant in
-            training are no part of the model and do not count. The prior is N(0, I),
-            for which the model is trained, whatever `latent_prior` is. Low scores point
-            to outliers.
+            training count as in ``FactorAnalysis``, with a variance of 1e-12, whatever
+            value a row has there (not at all with the other likelihoods). The prior is
+            N(0, I), for which the model is trained, whatever `latent_prior` is. Low
+            scores point to outliers.
 
         Raises
         ------

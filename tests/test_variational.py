@@ -82,11 +82,13 @@ def binary(digits):
 def test_the_shared_start_is_probabilistic_pca(data, k, scaled):
     X = standardised(data) if scaled else LOADERS[data]().data
     model = linear(k, noise_variance="shared").fit(X)
-    varying = X[:, np.ptp(X, axis=0) > 0]  # constant columns are not counted
+    varying = X[:, np.ptp(X, axis=0) > 0]
     pca = PCA(k).fit(varying)
-    expected = pca.score_samples(varying)
+    # Constant columns count as in FactorAnalysis, with a variance of 1e-12.
+    constant = (X.shape[1] - varying.shape[1]) * norm.logpdf(0, scale=1e-6)
+    expected = pca.score_samples(varying) + constant
     assert_allclose(model.score_samples(X), expected, rtol=1e-6, atol=1e-6)
-    assert model.score(X) == pytest.approx(pca.score(varying), abs=1e-6)
+    assert model.score(X) == pytest.approx(pca.score(varying) + constant, abs=1e-6)
     assert model.noise_variance_ == pytest.approx(pca.noise_variance_)
     # The posterior's means are PCA's latents, scaled.
     Z, expected = model.transform(X), pca.transform(varying)

@@ -1,10 +1,14 @@
 """The scale of the data, inside a module."""
 
+import math
 from collections.abc import Callable
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+
+#: Of the noise that a feature without variance has in a Gaussian likelihood.
+VARIANCE_OF_CONSTANTS = 1e-12
 
 
 class Scaling(nn.Module):
@@ -85,6 +89,17 @@ class Scaling(nn.Module):
     def center(self) -> Tensor:
         """The mean of these."""
         return self.mean if self.varying is None else self.mean[self.varying]
+
+    @property
+    def log_volume(self) -> float:
+        """What is added to the log-density of a scaled row for that of the row.
+
+        Features that are constant count as in scikit-learn's ``FactorAnalysis``, whose
+        noise has at least this variance; a row that differs there is not less likely.
+        """
+        n_constant = len(self.mean) - self.n_scaled
+        constant = -0.5 * math.log(2 * math.pi * VARIANCE_OF_CONSTANTS)
+        return n_constant * constant - self.n_scaled * math.log(float(self.scale))
 
     def to_scaled(self, x: Tensor) -> Tensor:
         """Centre and scale rows (n, n_features); return (n, n_scaled)."""

@@ -265,10 +265,10 @@ class VariationalModel(LatentModel):
 
     @property
     def log_volume(self) -> float:
-        """What scaling adds to the log-likelihood of a row."""
+        """What scaling and constant features add to the log-likelihood of a row."""
         if not self.gives_scaled_rows:
             return 0.0
-        return -self.scaling.n_scaled * float(self.scaling.scale.log())
+        return self.scaling.log_volume
 
 
 def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:

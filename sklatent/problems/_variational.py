@@ -83,7 +83,7 @@ def variational_problem(given: Any, data: Rows, plan: Plan) -> Problem:
         given.kl_warmup,
         given.free_bits,
     )
-    volume = -n_features * float(np.log(data.scale.scale))
+    volume = data.scale.module().log_volume
     score = LogLikelihood(n_features, volume if likelihood.gives_scaled_rows else 0.0)
     return Problem(
         start=start,
