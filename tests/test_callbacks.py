@@ -348,3 +348,13 @@ def test_callbacks_that_need_held_out_rows_are_refused_before_training(digits, n
     model.set_params(early_stopping=True).fit(digits[:300])
     linear = Autoencoder(2, hidden_layer_sizes=(), callbacks=callbacks)
     linear.fit(digits[:300])  # there is no training
+
+
+def test_a_checkpoint_from_before_ordered_decoders_were_solved(digits, tmp_path):
+    checkpoint = Checkpoint(dirname=tmp_path, load_best=True)
+    model = Autoencoder(
+        4, ordered=True, max_iter=10, callbacks=[checkpoint], random_state=0
+    )
+    model.fit(digits)
+    assert model.net_.module_.decoder.ends is None
+    assert np.isfinite(model.score(digits))

@@ -84,6 +84,14 @@ class NestedDecoder(nn.Module):
         #: Solved when training is done; until then each part has its own.
         self.ends: SizeEnds | None = None
 
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any
+    ) -> None:
+        """Load a state; ends that were solved later than it go."""
+        if prefix + "ends.linear" not in state_dict:
+            self.ends = None
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def part(self, size: int) -> int:
         """Return the number of the decoder for this size."""
         return next(i for i, bound in enumerate(self.bounds) if size <= bound)
