@@ -163,19 +163,25 @@ class _Differences:
 
 def _choose(runs: Sequence[Run], layers: Sequence[LastLayer]) -> Tensor:
     """Return the penalty of each feature."""
-    gains = _Differences(runs)
+    others = PENALTIES[1:]
+    on_mean, on_linear = ([_Differences(runs) for _ in others] for _ in range(2))
     for run, layer in zip(runs, layers, strict=True):
         for batch in run.held_out_batches():
-            mean, *others = layer.errors(batch, PENALTIES)
-            on_mean = torch.stack([mean - errors for errors in others])
-            gains.add(torch.stack([on_mean, on_mean - on_mean[0]]))
+            mean, linear = layer.errors(batch, PENALTIES[:2])
+            # One penalty at a time: of many features each takes much memory.
+            for i, errors in enumerate(layer.errors(batch, others)):
+                on_mean[i].add(mean - errors)
+                on_linear[i].add(linear - errors)
+    both = (on_mean, on_linear)
+    totals = torch.stack([torch.stack([g.total for g in gains]) for gains in both])
+    spreads = torch.stack([torch.stack([g.error for g in gains]) for gains in both])
     variance = torch.zeros(())
     for run in runs:
         variance = variance + len(run.held_out_rows) * run.feature_variance
     # The mean, or the linear decoder.
-    simpler = (gains.total[0, 0] > -MAX_LOSS * variance).long()
-    one_of = simpler.expand(1, len(PENALTIES) - 1, -1)
-    gain, error = (t.gather(0, one_of)[0] for t in (gains.total, gains.error))
+    simpler = (totals[0, 0] > -MAX_LOSS * variance).long()
+    one_of = simpler.expand(1, len(others), -1)
+    gain, error = (t.gather(0, one_of)[0] for t in (totals, spreads))
     clear = gain > torch.maximum(MARGIN_OF_A_GAIN * error, MIN_GAIN * variance)
     clear[0] = False
     largest, best = torch.where(clear, gain, 0.0).max(dim=0)

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from ..nn import (
     Batch,
     LastLayer,
     LatentModel,
-    NestedDecoder,
     can_solve_ends,
     solve_ends,
 )
@@ -135,7 +135,7 @@ class Run:
         """Whether the decoder's end has a closed form."""
         return LastLayer.can_solve(self.model, self.loss)
 
-    @property
+    @cached_property
     def feature_variance(self) -> Tensor:
         """The mean square of each feature of the rows it trains on."""
         rows = self._all_rows.rows
@@ -244,10 +244,7 @@ class Run:
         return {name: value.clone() for name, value in state.items()}
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Set all weights; ends that were solved later than the state go."""
-        decoder: Any = self.model.decoder
-        if isinstance(decoder, NestedDecoder) and "decoder.ends.linear" not in state:
-            decoder.ends = None
+        """Set all weights."""
         self.model.load_state_dict(state)
 
     def fingerprint(self) -> tuple[float, ...]:
