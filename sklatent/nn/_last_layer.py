@@ -65,7 +65,7 @@ class LastLayer:
         decoder: Any = module.decoder
         if not isinstance(decoder, ResidualMap) or not isinstance(decoder.network, MLP):
             return False
-        if decoder.scale is not None:
+        if decoder.scale is not None or not decoder.network.gain:
             return False
         return all(part.requires_grad for part in decoder.network[-1].parameters())
 
