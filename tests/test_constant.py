@@ -118,3 +118,13 @@ def test_all_columns_constant(model):
     X = np.full((20, 3), 2.5)
     fitted = model(1, **QUICK).fit(X)
     assert_allclose(fitted.reconstruct(X), X, atol=1e-2)
+
+
+def test_most_rows_equal_in_any_unit():
+    X = np.zeros((1000, 5))
+    X[:40] = np.random.default_rng(0).normal(size=(40, 5))
+    scores = [
+        Autoencoder(2, max_iter=5, random_state=0).fit(factor * X).score(factor * X)
+        for factor in (1.0, 2.0**-90, 2.0**90)
+    ]
+    assert_allclose(scores, scores[0])

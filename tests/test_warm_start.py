@@ -113,3 +113,21 @@ def test_own_networks_go_on_whatever_is_constant(digits):
     model.set_params(**{**QUICK, "max_iter": 20}).fit(once)
     score = model.score(once)
     assert model.set_params(**STILL).fit(X).score(X) > score - 0.02 > 0.1
+
+
+def test_too_few_rows_leave_a_model_as_it_was(digits):
+    model = Autoencoder(2, warm_start=True, max_iter=15, random_state=0).fit(digits)
+    assert model.best_iteration_
+    before = model.reconstruct(digits)
+    model.fit(digits[:8])  # all digits are outside of their range
+    assert_allclose(model.reconstruct(digits), before, atol=1e-4)
+
+
+@pytest.mark.parametrize("cls", [Autoencoder, DenoisingAutoencoder])
+def test_rows_that_are_all_equal(digits, cls):
+    X = digits.copy()
+    X[:, 5] = 3.0
+    model = cls(2, warm_start=True, max_iter=3, random_state=0).fit(X)
+    equal = np.ones((50, X.shape[1]))
+    assert_allclose(model.fit(equal).reconstruct(equal), equal)
+    assert np.isfinite(model.fit(digits).score(digits))

@@ -44,11 +44,13 @@ def taken_over(previous: LatentModel, new: LatentModel, x: Tensor) -> list[State
     Returns
     -------
     states : list of dict
-        In float64. Empty where the models have not the same parts.
+        In float64. Empty where the models have not the same parts, or the new one is
+        exact.
     """
     old = copy_module(previous).double().eval()
     same_size = len(old.frame.mean) == len(new.frame.mean) == previous.n_components
-    if not same_size:
+    is_exact = any(getattr(n, "gain", 1.0) == 0 for n in _networks(new))
+    if not same_size or is_exact:  # a start that leaves nothing to gain
         return []
     for weight, fitted in zip(new.parameters(), previous.parameters(), strict=True):
         weight.requires_grad_(fitted.requires_grad)
@@ -62,9 +64,9 @@ def taken_over(previous: LatentModel, new: LatentModel, x: Tensor) -> list[State
         old.likelihood = new.likelihood  # of rows that are not scaled
     if widens:
         _widen(old, new, before.nonzero()[:, 0])
+    kept = copy_module(old)
     encoder, start = _parts(old)[0], _parts(new)[0]
     encoder.low, encoder.high = start.low, start.high
-    kept = copy_module(old)
     for ours, theirs in zip(_networks(old), _networks(new), strict=True):
         _match_gain(ours, theirs)
     followed = _with_linear_maps(old, new, x)
@@ -72,6 +74,7 @@ def taken_over(previous: LatentModel, new: LatentModel, x: Tensor) -> list[State
         return [followed.state_dict()]
     for ours, theirs in zip(_networks(kept), _networks(new), strict=True):
         _match_gain(ours, theirs)
+    _join_ranges(_parts(kept)[0], start)
     return [followed.state_dict(), kept.state_dict()]
 
 
@@ -103,6 +106,16 @@ def _widen(old: LatentModel, new: LatentModel, places: Tensor) -> None:
             wide.index_copy_(int(differs[0]), places, value.detach())
             is_weight = isinstance(value, nn.Parameter)
             setattr(part, name, nn.Parameter(wide) if is_weight else wide)
+
+
+def _join_ranges(encoder: ResidualMap, other: ResidualMap) -> None:
+    """Show a network what it was trained on before and what it is trained on now."""
+    if encoder.low is None or encoder.high is None:
+        return
+    assert other.low is not None
+    assert other.high is not None
+    encoder.low = torch.minimum(encoder.low, other.low)
+    encoder.high = torch.maximum(encoder.high, other.high)
 
 
 def _parts(model: LatentModel) -> list[ResidualMap]:
@@ -192,6 +205,9 @@ def _rescale(model: LatentModel, previous: LatentModel, new: LatentModel) -> boo
     ratio = float(now.scale / before.scale)
     center = before.mean if now.varying is None else before.mean[now.varying]
     shift = (now.center - center) / before.scale
+    if encoder.low is not None and encoder.high is not None:
+        encoder.low = (encoder.low - shift) / ratio
+        encoder.high = (encoder.high - shift) / ratio
     if encoder.network is not None:
         first: Any = encoder.network[0]  # type: ignore[index]
         first.bias.add_(first.weight @ shift)

@@ -46,6 +46,11 @@ def is_typical(squared_distances: Array) -> NDArray[np.bool_]:
     return typical
 
 
+def is_one_value(X: NDArray[Any]) -> bool:
+    """Return whether all rows are equal."""
+    return bool(np.all(X[:1] == X))
+
+
 @dataclass(frozen=True)
 class Scale:
     """What rows are centred by, and then divided by.
@@ -101,16 +106,17 @@ class Scale:
                 f"X has numbers so large, such as {np.abs(X).max():.3g}, that their "
                 "sum is not finite. Divide X by a constant."
             )
-        if largest == 0:
-            return cls(mean, 1.0)
         varies = ~constant if known is None else ~constant | known
         varying = None if varies.all() else np.flatnonzero(varies)
+        if largest == 0:
+            return cls(mean, 1.0, None if known is None else varying, keeps_constant)
         # Division first: the squares of very small or large numbers leave the floats.
         first, squares = cls(mean, largest), np.empty(len(X))
         for rows in row_slices(*X.shape):
             squares[rows] = squared_norms(first.apply(X[rows]))
         typical = is_typical(squares)
-        if typical.all():
+        # Where all others are equal, the extreme ones are all there is to measure.
+        if typical.all() or is_one_value(X[typical]):
             scale = largest * float(np.sqrt(squares.sum() / X.size))
         else:
             scale = cls.of(X[typical]).scale

@@ -88,7 +88,7 @@ class EpochLoop:
             for i in range(n_states):
                 self._load_taken_over(i)
                 errors.append(sum(run.mean_error_now() for run in self.runs))
-            choice = int(np.argmin(errors))
+            choice = int(np.nan_to_num(errors, nan=np.inf).argmin())
         self._load_taken_over(choice)
         self.loss_curve.append(float(np.mean([run.loss_now() for run in self.runs])))
         if self.judge is not None:
