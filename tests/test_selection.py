@@ -314,3 +314,32 @@ def test_one_outlier_does_not_hide_a_gain_in_nats():
         result.update(best)
         verdicts.append(result.epoch_to_keep())
     assert verdicts == [1, 0]
+
+
+def test_rows_that_come_back_are_no_stretches():
+    angle = np.linspace(0, 2 * np.pi, 50, endpoint=False)
+    X = np.tile(np.c_[np.cos(angle), np.sin(angle), np.cos(2 * angle)], (20, 1))
+    splits = splits_of(X)  # each stretch has all of them
+    assert len(splits.pairs) == 5
+    for train, held_out in splits.pairs:
+        assert not set(map(tuple, X[train])) & set(map(tuple, X[held_out]))
+
+
+@pytest.mark.parametrize("early_stopping", ["auto", True])
+@pytest.mark.parametrize("groups", [[0] + [1] * 99, [0, 2] + [1] * 98])
+def test_groups_of_one_row(early_stopping, groups):
+    X = random_rows(100)
+    for train, _ in splits_of(X, early_stopping, groups=groups).pairs:
+        assert len(train) > 1
+    model = Autoencoder(2, early_stopping=early_stopping, max_iter=3, random_state=0)
+    assert "nan" not in model.fit(X, groups=groups).verdict_
+
+
+@pytest.mark.parametrize("missing", [np.nan, None])
+@pytest.mark.parametrize("others", [0, "a"])
+def test_groups_that_are_missing(missing, others):
+    groups = np.array([missing, others] * 10, dtype=object)
+    with pytest.raises(ValueError, match="NaN|groups"):
+        splits_of(random_rows(20), groups=groups)
+    with pytest.raises(ValueError, match="groups must be 1-dimensional"):
+        splits_of(random_rows(20), groups=np.zeros((20, 2)))

@@ -102,7 +102,10 @@ def choose_splits(data: Rows, by: SplitBy, seed: int, *, good_start: bool) -> Sp
     one_part = by.early_stopping is True or n_units >= MIN_ROWS_ONE_SPLIT
     length = 0 if by.groups is not None else length_of_dependence(data, units)
     if length:
-        return _blocks(units, length, one_part, by.validation_fraction, seed)
+        blocks = _blocks(units, length, one_part, by.validation_fraction, seed)
+        # Where rows come back again and again, stretches have all of them.
+        if min(len(train) for train, _ in blocks.pairs) >= MIN_ROWS_TO_SPLIT // 2:
+            return blocks
     distinct = n_units == len(data)
     random = np.random.RandomState(seed)
     order = random.permutation(n_units)
@@ -116,6 +119,9 @@ def choose_splits(data: Rows, by: SplitBy, seed: int, *, good_start: bool) -> Sp
     if not distinct:
         how += " of distinct rows" if by.groups is None else " of groups"
     pairs = [_pair_of_units(units, order, part, random, distinct) for part in parts]
+    pairs = [pair for pair in pairs if len(pair[0]) > 1]  # of one row nothing is learnt
+    if not pairs:
+        return Splits((), not good_start, how="groups leave one row to train on")
     return Splits(tuple(pairs), not one_part, None if distinct else units, how)
 
 

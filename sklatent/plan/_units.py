@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_array, check_consistent_length
 
 from ..rows import Indices, Rows
 
@@ -44,9 +44,22 @@ def units_of(data: Rows, groups: ArrayLike | None = None) -> Indices:
     if groups is None:
         labels = data.fingerprints()
     else:
-        labels = column_or_1d(groups)
+        labels = check_array(
+            groups,
+            ensure_2d=False,
+            dtype=None,
+            input_name="groups",
+            ensure_min_samples=0,
+        )
+        if labels.ndim != 1:
+            raise ValueError(f"groups must be 1-dimensional; got {labels.ndim} axes.")
         check_consistent_length(data.in_units(), labels)
-    _, first, units = np.unique(labels, return_index=True, return_inverse=True)
+    try:
+        _, first, units = np.unique(labels, return_index=True, return_inverse=True)
+    except TypeError as error:
+        raise ValueError(
+            f"groups must be labels of one kind, none of them missing: {error}"
+        ) from error
     rank = np.empty(len(first), np.intp)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[units]
