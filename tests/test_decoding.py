@@ -104,11 +104,3 @@ def test_ordered_latents_are_good_at_every_size(digits):
             ordered.inverse_transform(ordered.transform(X_test)[:, :size]),
             short.reconstruct(X_test),
         )
-
-
-def test_no_network_of_gain_zero_is_solved_for():
-    X = np.random.default_rng(0).normal(size=(100, 6))
-    cv = [([0, 1], np.arange(2, 100)), (np.arange(50), np.arange(50, 100))]
-    model = Autoencoder(2, cv=cv, max_iter=3, random_state=0).fit(X)
-    assert np.isfinite(model.validation_scores_).all()
-    assert np.isfinite(model.held_out_scores_[2:]).all()

@@ -322,6 +322,7 @@ def test_rows_that_come_back_are_no_stretches():
     splits = splits_of(X)  # each stretch has all of them
     assert len(splits.pairs) == 5
     for train, held_out in splits.pairs:
+        assert len(train) == 800
         assert not set(map(tuple, X[train])) & set(map(tuple, X[held_out]))
 
 
