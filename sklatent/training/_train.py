@@ -152,7 +152,8 @@ def train_on_all(
         n_epochs = 0
     run = Run(problem, plan, data, data, None, n_epochs, watched=True)
     if n_epochs == 0:
-        if search is None and run.taken_over:  # the fitted model, as it was
+        # The fitted model as it was, where that can be had in the new scale.
+        if search is None and len(run.taken_over) > 1:
             run.load(run.taken_over[-1])
             return Final(run, 1, [run.loss_now()])
         return Final(run, 0, [])
