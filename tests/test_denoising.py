@@ -334,10 +334,11 @@ def test_one_row_does_not_set_the_noise(digits, factor):
     for X in (digits, bad):
         rows = rows_of(X)
         std = corruption_of("gaussian", 0.5, rows).std.numpy() * rows.scale.scale
-        assert_allclose(std, 0.5 * digits.std(axis=0), rtol=0.02, atol=0.01)
+        varies = np.ptp(digits, axis=0) > 0
+        assert_allclose(std, 0.5 * digits.std(axis=0)[varies], rtol=0.02, atol=0.01)
         pepper = corruption_of("salt_and_pepper", 0.5, rows)
         span = (pepper.high - pepper.low).numpy() * rows.scale.scale
-        assert_allclose(span, np.ptp(digits, axis=0), atol=4)
+        assert_allclose(span, np.ptp(digits, axis=0)[varies], atol=4)
 
 
 def test_the_scale_is_that_of_the_rows_which_are_not_extreme(digits):
@@ -349,7 +350,7 @@ def test_the_scale_is_that_of_the_rows_which_are_not_extreme(digits):
     assert Scale.of(bad).scale == pytest.approx(ordinary, rel=0.01)
     assert_allclose(Scale.of(bad).mean, bad.mean(axis=0))
     assert len(rows_of(bad).typical()) == len(bad) - 2
-    assert rows_of(digits).typical().shape == digits.shape
+    assert len(rows_of(digits).typical()) == len(digits)
 
 
 @pytest.mark.filterwarnings("ignore:The training loss became")

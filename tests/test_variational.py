@@ -222,7 +222,7 @@ def test_a_bad_row_makes_no_other_row_less_likely(factor, noise_variance):
 def test_a_row_that_is_far_off_has_a_finite_posterior(digits):
     """Networks may give any logarithm of its variance."""
     module = quick(3, max_iter=2).fit(digits).net_.module_
-    x = torch.from_numpy((digits - digits.mean(axis=0)) / digits.std())
+    x = module.scaling.to_scaled(torch.from_numpy(digits))
     for factor in (1, 1e2, 1e4):
         mean, log_variance = module.posterior(factor * x)
         assert torch.isfinite(mean).all()
