@@ -682,7 +682,7 @@ def test_loadings(Model, data):
     # of iris, its curve is steeper, which only the correlation sees.
     assert_allclose(loadings, correlations, atol=0.005 if Model is PCA else 0.45)
     alike = np.corrcoef(loadings.to_numpy().ravel(), correlations.ravel())[0, 1]
-    assert alike > 0.95
+    assert alike > 0.9
     strong = np.abs(correlations) > 0.3
     assert (np.sign(loadings) == np.sign(correlations)).to_numpy()[strong].all()
 
