@@ -237,8 +237,11 @@ def choose_noise(X: Array | Rows, n_components: int, kind: str, seed: int) -> No
     scores = dict(zip(choices, np.concatenate(folds, axis=1), strict=True))
     best = choices[0]
     for noise, score in scores.items():
+        gains = score - scores[best]
+        # Floors are there for the few rows that a feature of rare values rules out.
+        gain = _mean_gain(gains) if noise.shared else float(gains.mean())
         least = 0.0 if noise.shared else MIN_GAIN_OF_A_FLOOR * n_features
-        if _mean_gain(score - scores[best]) > least:
+        if gain > least:
             best = noise
     return best
 
