@@ -124,7 +124,8 @@ class BaseLatentEncoder(
             Only given to `cv`, for splitters that stratify by it.
         groups : array-like of shape (n_samples,) or None, default=None
             Which rows belong together, such as those of one subject. Rows of one group
-            are on the same side of every split into training and held-out rows.
+            are on the same side of every split into training and held-out rows. A
+            splitter given as `cv` gets them, and must be one that heeds groups.
 
         Returns
         -------

@@ -108,3 +108,15 @@ def test_ordered_latents_are_good_at_every_size(digits):
             ordered.inverse_transform(ordered.transform(X_test)[:, :size]),
             short.reconstruct(X_test),
         )
+
+
+def test_training_rows_that_networks_do_not_follow_do_not_lose():
+    """Few rows have most of the variance, and none of them is held out."""
+    random = np.random.default_rng(5)
+    t, tails = random.standard_normal((900, 2)), random.standard_normal((900, 3))
+    tails = np.exp(3 * tails)
+    sums = 0.3 * tails[:, :1] + np.abs(t[:, :1])
+    X = np.column_stack([tails, t, t**2, sums])
+    model = Autoencoder(2, hidden_layer_sizes=(32,), random_state=0).fit(X)
+    assert model.score(X) >= Autoencoder(2, hidden_layer_sizes=()).fit(X).score(X)
+    assert "training rows lose" in model.verdict_

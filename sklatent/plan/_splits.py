@@ -136,9 +136,9 @@ def _pair_of_units(
     is_held_out = np.zeros(len(order), bool)
     is_held_out[part] = True
     train = np.flatnonzero(~is_held_out[units])
-    return train, part if distinct else random.permutation(
-        np.flatnonzero(is_held_out[units])
-    )
+    if distinct:
+        return train, part
+    return train, random.permutation(np.flatnonzero(is_held_out[units]))
 
 
 def _blocks(

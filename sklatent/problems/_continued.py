@@ -1,7 +1,6 @@
 """A fitted model, taken over to other rows."""
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -199,7 +198,7 @@ def _rescale(model: LatentModel, previous: LatentModel, new: LatentModel) -> boo
     if not model.gives_scaled_rows:
         return False  # its likelihood and its encoder see rows as they are
     encoder, *decoders = _parts(model)
-    if not all(isinstance(n, MLP | None) for n in chain(_networks(model))):
+    if not all(isinstance(network, MLP | None) for network in _networks(model)):
         return False
     before, now = previous.scaling, new.scaling
     ratio = float(now.scale / before.scale)

@@ -73,14 +73,38 @@ class Decoding:
     share: float
     penalties: Tensor
 
+    def apply(self, run: Run) -> None:
+        """Solve the decoder of one more run in this way, if it can be."""
+        if run.can_solve_decoder:
+            run.scale_encoder(self.share)
+            run.set_decoder(run.last_layer(), self.penalties)
+
+
+@dataclass(frozen=True)
+class NestedDecoding:
+    """How to solve the ends of a nested decoder.
+
+    Attributes
+    ----------
+    penalty : float
+        As in `solve_ends`.
+    """
+
+    penalty: float
+
+    def apply(self, run: Run) -> None:
+        """Solve the ends of one more run in this way, if they can be."""
+        if run.can_solve_ends:
+            run.solve_ends(self.penalty)
+
 
 def solve_decoders(runs: Sequence[Run], start: Errors) -> Decoding:
-    """Solve the decoders of runs, so that no feature is worse than at the start.
+    """Solve the decoders of runs, so that no feature loses much against the start.
 
     Each feature has the penalty that suits the held-out rows of all runs best; a linear
-    decoder, or its mean, where none suits them clearly better. Where a feature is still
-    worse than it was, since the latents say less of it than the linear ones, the
-    encoder's network is scaled down, in the end to nothing.
+    decoder, or its mean, where none suits them clearly better. Where a feature still
+    loses too much, since the latents say less of it than the linear ones, the encoder's
+    network is scaled down, in the end to nothing.
 
     Parameters
     ----------
@@ -106,8 +130,8 @@ def solve_decoders(runs: Sequence[Run], start: Errors) -> Decoding:
     return Decoding(share, penalties)
 
 
-def solve_ends_of(runs: Sequence[Run]) -> float:
-    """Solve the ends of nested decoders; return the penalty that suits best."""
+def solve_nested_decoders(runs: Sequence[Run]) -> NestedDecoding:
+    """Solve the ends of nested decoders with the penalty that suits best."""
     errors = {}
     for penalty in PENALTIES_OF_ENDS:
         for run in runs:
@@ -116,19 +140,7 @@ def solve_ends_of(runs: Sequence[Run]) -> float:
     best = min(errors, key=lambda penalty: errors[penalty])
     for run in runs:
         run.solve_ends(best)
-    return best
-
-
-def solve_decoder(run: Run, decoding: Decoding | float | None) -> None:
-    """Solve the decoder of one more run in the same way, if it can be."""
-    if isinstance(decoding, float):
-        if run.can_solve_ends:
-            run.solve_ends(decoding)
-        return
-    if decoding is None or not run.can_solve_decoder:
-        return
-    run.scale_encoder(decoding.share)
-    run.set_decoder(run.last_layer(), decoding.penalties)
+    return NestedDecoding(best)
 
 
 class _Differences:
@@ -214,6 +226,22 @@ def loses_nothing(
     margin = float(student.ppf(1 - level, max(losses.n_units - 1, 1)))
     allowed = torch.maximum(allowed, margin * losses.error)
     return bool((losses.total <= allowed).all())
+
+
+def loses_in_training(start: Errors, training: Sequence[Tensor]) -> bool:
+    """Return whether training rows, extreme ones among them, are worse in the sum.
+
+    Networks do not follow extreme rows, of which few or none may be held out.
+
+    Parameters
+    ----------
+    start : Errors
+        Those at the start.
+    training : sequence of Tensor
+        Means over the training rows now, as `Errors` has them.
+    """
+    pairs = zip(training, start.training, strict=True)
+    return sum(float((now - before).sum()) for now, before in pairs) > 0
 
 
 def _bearable(variance: Tensor, solved: bool) -> Tensor:

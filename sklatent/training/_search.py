@@ -11,7 +11,15 @@ from sklearn.exceptions import ConvergenceWarning
 from ..plan import Plan, held_out_units
 from ..problems import Problem
 from ..rows import Array, Rows
-from ._decoding import Decoding, Errors, loses_nothing, solve_decoders, solve_ends_of
+from ._decoding import (
+    Decoding,
+    Errors,
+    NestedDecoding,
+    loses_in_training,
+    loses_nothing,
+    solve_decoders,
+    solve_nested_decoders,
+)
 from ._judge import Judge
 from ._loop import EpochLoop
 from ._run import Run
@@ -30,8 +38,10 @@ class Search:
         The epoch to keep; 0 is the start.
     taken_over : int or None
         Which state of the fitted model, if one goes on, was the first epoch.
-    decoding : Decoding, float or None
-        How the decoder was solved after that epoch; of nested ones, the penalty.
+    decoding : Decoding, NestedDecoding or None
+        How the decoder was solved after that epoch.
+    loses_in_training : bool
+        Whether training rows were better at the start; it is then kept.
     """
 
     def __init__(self, problem: Problem, plan: Plan, data: Rows) -> None:
@@ -50,7 +60,8 @@ class Search:
         )
         self.epoch = 0
         self.taken_over: int | None = None
-        self.decoding: Decoding | float | None = None
+        self.decoding: Decoding | NestedDecoding | None = None
+        self.loses_in_training = False
         self.loss_curve: list[float] = []
         if not self.judge.is_exact:
             self._search(data.shape[1])
@@ -72,7 +83,7 @@ class Search:
             self.loss_curve = loop.loss_curve
             if judge.best_epoch:
                 self._solve_decoders(loop)
-            self.epoch = judge.epoch_to_keep()
+            self.epoch = 0 if self.loses_in_training else judge.epoch_to_keep()
             if not self.epoch:
                 loop.load(0)
             kept = self.runs[0].fingerprint()
@@ -86,7 +97,7 @@ class Search:
         best = self.judge.best_epoch
         if all(run.can_solve_ends for run in self.runs):
             loop.load(best)
-            self.decoding = solve_ends_of(self.runs)
+            self.decoding = solve_nested_decoders(self.runs)
             self._keep_if_better(loop, best)
             return
         if not all(run.can_solve_decoder for run in self.runs):
@@ -101,6 +112,15 @@ class Search:
             self._keep_if_better(loop, best)
         else:
             self.judge.replace_best(self._errors_now())
+        training = [run.mean_training_errors() for run in self.runs]
+        self.loses_in_training = loses_in_training(start, training)
+
+    @property
+    def verdict(self) -> str:
+        """What was kept, and why."""
+        if self.loses_in_training:
+            return "the start is kept: training rows lose, extreme ones among them"
+        return self.judge.verdict()
 
     def _keep_if_better(self, loop: EpochLoop, best: int) -> None:
         """Keep solved decoders where held-out rows find them better."""

@@ -12,7 +12,6 @@ from ..nn import LatentModel
 from ..plan import Plan, torch_dtype
 from ..problems import Problem
 from ..rows import Indices, Rows
-from ._decoding import solve_decoder
 from ._loop import EpochLoop
 from ._net import Log, check_monitors
 from ._row_space import search_in_row_space
@@ -119,7 +118,7 @@ def _verdict(search: Search | None, final: "Final", plan: Plan) -> str:
     if final.epoch != search.epoch:
         kept = f"epoch {final.epoch}" if final.epoch else "the start"
         return f"{kept} is kept: callbacks left the training there"
-    return f"{search.judge.verdict()} ({plan.splits.how})"
+    return f"{search.verdict} ({plan.splits.how})"
 
 
 @dataclass(frozen=True)
@@ -166,11 +165,11 @@ def train_on_all(
         loop.run()
         _check_losses(loop.loss_curve, plan)
         loop.go_back_to_last_epoch()
-        if search is not None and len(loop.loss_curve) == search.epoch:
-            solve_decoder(run, search.decoding)
+        last = len(loop.loss_curve)
+        if search is not None and search.decoding is not None and last == search.epoch:
+            search.decoding.apply(run)
         _check_end(before, run.loss_now(), plan)
         kept = run.fingerprint()
-    last = len(loop.loss_curve)
     epoch = loop.epoch_now() if loop.changed_since(kept) else last
     if search is None:
         return Final(run, last if epoch is None else epoch, loop.loss_curve)
