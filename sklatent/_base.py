@@ -194,7 +194,7 @@ class BaseLatentEncoder(
     def _held_out_scores(self, trained: Trained, X: NDArray[Any]) -> NDArray[Any]:
         """Return the score of each row by a model that has not seen it, or NaN."""
         scores = np.full(len(X), np.nan, X.dtype)
-        for model, held_out in trained.judged:
+        for model, held_out in trained.judged():
             model.cpu()
             scores[held_out] = self._score_rows(Inference(model), X[held_out])
         return scores

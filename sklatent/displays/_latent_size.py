@@ -125,7 +125,7 @@ class LatentSizeDisplay:
         return display.plot(ax=ax)
 
     def plot(self, ax: "Axes | None" = None) -> Self:
-        """Draw.
+        """Draw the scores against the latent size.
 
         Parameters
         ----------

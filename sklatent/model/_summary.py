@@ -155,7 +155,7 @@ def summarise(problem: Problem, trained: Trained, data: Rows, plan: Plan) -> Sum
     summary = replace(summary, latent_prior=reading.latent_prior(model, data))
     if plan.prefixes is None:
         return summary
-    judged = trained.judged or [(model, np.arange(len(data)))]
+    judged = list(trained.judged()) or [(model, np.arange(len(data)))]
     summary = summary.with_shares(explained_by_size(judged, data, plan.n_components))
     if plan.share is None:
         return summary

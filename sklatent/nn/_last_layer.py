@@ -46,14 +46,7 @@ class LastLayer:
         self.cross = torch.zeros(size, self.last.out_features, dtype=torch.float64)
         #: The sum of the squares of each feature.
         self.squares = torch.zeros(self.last.out_features, dtype=torch.float64)
-        self.before = [t.detach().clone() for t in self._tensors]
-
-    @property
-    def _tensors(self) -> list[Tensor]:
-        """Return what is solved for: V, its bias, W and b."""
-        last, decoder = self.last, self.decoder
-        linear = [decoder.weight, decoder.bias] if self.has_linear else []
-        return [last.weight, last.bias, *linear]
+        self.trained = self._trained()
 
     @staticmethod
     def can_solve(module: Any, loss: Loss) -> bool:
@@ -121,16 +114,16 @@ class LastLayer:
         constant = torch.zeros_like(weights)
         constant[0] = self.cross[0] / self.gram[0, 0]
         weights = torch.where(penalties.isinf(), constant, weights)
-        return torch.where(penalties == AS_TRAINED, self._trained(), weights)
+        return torch.where(penalties == AS_TRAINED, self.trained, weights)
 
     def _trained(self) -> Tensor:
-        """Return b, W and V as they were."""
-        gain = self.decoder.network.gain
-        weight, bias, *linear = (t.cpu().double() for t in self.before)
-        parts = [gain * bias[None], gain * weight.mT]
-        if linear:
-            parts = [linear[1][None] + parts[0], linear[0], parts[1]]
-        return torch.cat(parts)
+        """Return b, W and V as they are now."""
+        gain, decoder = self.decoder.network.gain, self.decoder
+        bias, hidden = gain * self.last.bias[None], gain * self.last.weight.mT
+        parts = [bias, hidden]
+        if self.has_linear:
+            parts = [decoder.bias[None] + bias, decoder.weight, hidden]
+        return torch.cat(parts).detach().cpu().double()
 
     def errors(self, batch: Batch, penalties: tuple[float, ...]) -> Iterator[Tensor]:
         """Yield the squared errors (n, n_features) of rows with each penalty."""
@@ -164,9 +157,3 @@ class LastLayer:
         self.decoder.weight.copy_(linear)
         self.decoder.bias.copy_(bias[0])
         return {"decoder.weight": linear, "decoder.bias": bias[0]}
-
-    @torch.no_grad()
-    def undo(self) -> None:
-        """Set the weights that were there before."""
-        for tensor, before in zip(self._tensors, self.before, strict=True):
-            tensor.copy_(before)

@@ -69,7 +69,7 @@ def solve_ends(
 
 
 def _bounds(decoder: NestedDecoder, n_features: int) -> list[int]:
-    """Return the largest size of each end; none is of two decoders."""
+    """Return the largest size that each end is for; no end is for two decoders."""
     k = decoder.bounds[-1]
     network: Any = decoder.parts[0].network
     most = max(1, MAX_NUMBERS // ((network[-1].in_features + 1 + k) * n_features))

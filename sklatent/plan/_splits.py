@@ -132,7 +132,7 @@ def _pair_of_units(
     random: np.random.RandomState,
     distinct: bool,
 ) -> Pair:
-    """Return the rows of all other units and, in random order, of these."""
+    """Return the rows of all other units, and in random order those of these units."""
     is_held_out = np.zeros(len(order), bool)
     is_held_out[part] = True
     train = np.flatnonzero(~is_held_out[units])

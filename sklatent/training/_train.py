@@ -2,8 +2,9 @@
 
 import math
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from sklearn.exceptions import ConvergenceWarning
 
@@ -35,8 +36,9 @@ class Trained:
         The training loss of each epoch.
     validation_scores : list of float or None
         The held-out rows' score, before training and after each epoch.
-    judged : list of (LatentModel, indices)
-        Models in the state of that epoch, and the rows held out of their training.
+    judged : callable
+        Yields models in the state of that epoch, and the rows held out of their
+        training.
     verdict : str
         What was kept, and why.
     """
@@ -46,7 +48,7 @@ class Trained:
     best_iteration: int
     loss_curve: list[float]
     validation_scores: list[float] | None = None
-    judged: list[tuple[LatentModel, Indices]] = field(default_factory=list)
+    judged: Callable[[], Iterator[tuple[LatentModel, Indices]]] = lambda: iter(())
     verdict: str = ""
 
 
@@ -91,23 +93,22 @@ def train(problem: Problem, plan: Plan, data: Rows) -> Trained:
     if search is not None:
         trained.loss_curve = search.loss_curve
         trained.validation_scores = search.judge.scores
-        trained.judged = _judged(problem, plan, data, runs if final.epoch else [])
+        kept = runs if final.epoch else []
+        trained.judged = partial(_judged, problem, plan, data, kept)
     trained.verdict = _verdict(search, final, plan)
     return trained
 
 
 def _judged(
     problem: Problem, plan: Plan, data: Rows, runs: Sequence[Run]
-) -> list[tuple[LatentModel, Indices]]:
-    """Return a model for each split, and the rows held out of its training.
+) -> Iterator[tuple[LatentModel, Indices]]:
+    """Yield a model for each split, and the rows held out of its training.
 
-    Without runs they are the starts.
+    Without runs they are the starts, of which there is one at a time: where features
+    are many, each takes much memory.
     """
-    pairs = plan.splits.pairs
-    models = [run.model for run in runs]
-    models = models or [problem.build(data[train]) for train, _ in pairs]
-    held_out = [held_out for _, held_out in pairs]
-    return list(zip(models, held_out, strict=True))
+    for i, (train, held_out) in enumerate(plan.splits.pairs):
+        yield runs[i].model if runs else problem.build(data[train]), held_out
 
 
 def _verdict(search: Search | None, final: "Final", plan: Plan) -> str:
