@@ -120,3 +120,18 @@ def test_training_rows_that_networks_do_not_follow_do_not_lose():
     model = Autoencoder(2, hidden_layer_sizes=(32,), random_state=0).fit(X)
     assert model.score(X) >= Autoencoder(2, hidden_layer_sizes=()).fit(X).score(X)
     assert "training rows lose" in model.verdict_
+
+
+def test_far_from_the_training_rows_a_model_is_linear(digits):
+    module = Autoencoder(4, random_state=0).fit(digits).net_.module_
+    x = module.scaling.to_scaled(torch.from_numpy(digits[:20]))
+    with torch.no_grad():
+        for part, inputs in (
+            (module.encoder, torch.sign(x + 1e-3)),
+            (module.decoder, torch.sign(module.latents(x))),
+        ):
+            assert part.network is not None
+            far = [factor * 1e3 * inputs for factor in (1, 2)]
+            added = [part(v) - (v @ part.weight + part.bias) for v in far]
+            assert added[0].abs().max() > 0
+            assert_allclose(added[1], added[0], atol=1e-6 * float(far[1].abs().max()))

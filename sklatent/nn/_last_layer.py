@@ -66,7 +66,7 @@ class LastLayer:
     def design(self, batch: Batch) -> Tensor:
         """Return 1, latents and last hidden layer of rows, (n, 1 + k + h), float64."""
         u = self.module.latents(batch.inputs)
-        hidden = u
+        hidden = self.decoder.within(u)
         for layer in list(self.decoder.network)[:-1]:
             hidden = layer(hidden)
         linear = [u] if self.has_linear else []

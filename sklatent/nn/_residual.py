@@ -8,6 +8,9 @@ from ._mlp import MLP, Tape
 from ._own_network import HasNetwork
 from ._scaling import Scaling
 
+#: How far beyond what a network was trained on it is shown an input, in ranges of it.
+BEYOND = 0.5
+
 
 class ResidualMap(HasNetwork):
     r"""The map :math:`f(x) = x W + b + s\,g(x)` with a network :math:`g`.
@@ -70,13 +73,14 @@ class ResidualMap(HasNetwork):
             return torch.addmm(self.bias, x, self.weight)
         # A network of somebody else may work in place, so it gets a copy.
         ours = isinstance(self.network, MLP)
-        y: Tensor = self.network(self._within(x)) if ours else self.run(x.clone())
+        y: Tensor = self.network(self.within(x)) if ours else self.run(x.clone())
         if self.weight is None or self.bias is None:
             return y if self.units is None else self.units.to_scaled(y)
         linear = torch.addmm(self.bias, x, self.weight)
         return linear + y if self.scale is None else linear.addcmul(y, self.scale)
 
-    def _within(self, x: Tensor) -> Tensor:
+    def within(self, x: Tensor) -> Tensor:
+        """Return what a network of ours is shown of an input."""
         return x if self.low is None else x.clamp(self.low, self.high)
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..nn import MLP, Gate, NestedDecoder, ResidualMap, Scaling, check_width
+from ..nn import BEYOND, MLP, Gate, NestedDecoder, ResidualMap, Scaling, check_width
 from ..plan import Network, Plan
 from ..rows import Array, Rows
 
@@ -134,12 +134,12 @@ def check_networks(plan: Plan, n_codes: int = 1) -> None:
 
 
 def range_of_typical(rows: Rows) -> tuple[Tensor, Tensor]:
-    """Return the range of the rows that are not extreme, and half as much beyond it.
+    """Return the range of the rows that are not extreme, and `BEYOND` it.
 
     Noise of a denoising autoencoder goes beyond the rows.
     """
     low, high = rows.typical().range()
-    beyond = 0.5 * (high - low)
+    beyond = BEYOND * (high - low)
     return torch.from_numpy(low - beyond), torch.from_numpy(high + beyond)
 
 

@@ -125,6 +125,9 @@ def autoencoder(plan: Plan, start: LinearStart | None, rows: Rows) -> Autoencode
     )
     linear = tensor(start.decoder_weight), tensor(start.decoder_bias)
     decoder = networks.decoder(linear, lambda *sizes: (residual(*sizes), None))
+    if isinstance(decoder, ResidualMap):  # the range of latents is not known yet
+        decoder.high = torch.full((plan.n_components,), torch.inf)
+        decoder.low = -decoder.high
     frame = LatentFrame.scaling(rows.scale.scale * scale)
     return AutoencoderModel(encoder, decoder, frame, scaling).double()
 

@@ -130,6 +130,16 @@ def solve_decoders(runs: Sequence[Run], start: Errors) -> Decoding:
     return Decoding(share, penalties)
 
 
+def keep_decoders(runs: Sequence[Run]) -> Decoding:
+    """Leave the decoders of runs as they were trained."""
+    n_features = runs[0].held_out_rows.shape[1]
+    trained = torch.full((n_features,), AS_TRAINED, dtype=torch.float64)
+    decoding = Decoding(1.0, trained)
+    for run in runs:
+        decoding.apply(run)
+    return decoding
+
+
 def solve_nested_decoders(runs: Sequence[Run]) -> NestedDecoding:
     """Solve the ends of nested decoders with the penalty that suits best."""
     errors = {}

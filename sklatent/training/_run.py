@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .. import runtime
 from ..nn import (
+    BEYOND,
     MLP,
     Batch,
     LastLayer,
@@ -141,8 +142,24 @@ class Run:
         rows = self._all_rows.rows
         return torch.from_numpy(rows.variance() + rows.mean() ** 2)
 
+    @torch.no_grad()
+    def _limit_decoder(self) -> None:
+        """Show the decoder's network no latents far beyond those of the rows."""
+        decoder: Any = self.model.decoder
+        if decoder.low is None:
+            return
+        low = torch.full_like(decoder.low, torch.inf)
+        high = -low
+        for batch in Shuffled(self.rows, JUDGED):
+            u = self.model.latents(batch.inputs)
+            low, high = torch.minimum(low, u.amin(0)), torch.maximum(high, u.amax(0))
+        beyond = BEYOND * (high - low)
+        decoder.low.copy_(low - beyond)
+        decoder.high.copy_(high + beyond)
+
     def last_layer(self) -> LastLayer:
         """Return the decoder's end, ready to be solved for the rows."""
+        self._limit_decoder()
         layer = LastLayer(self.model)  # type: ignore[arg-type]
         for _ in range(self._n_passes):
             for batch in Shuffled(self._all_rows, JUDGED):

@@ -15,6 +15,7 @@ from ._decoding import (
     Decoding,
     Errors,
     NestedDecoding,
+    keep_decoders,
     loses_in_training,
     loses_nothing,
     solve_decoders,
@@ -98,7 +99,10 @@ class Search:
         if all(run.can_solve_ends for run in self.runs):
             loop.load(best)
             self.decoding = solve_nested_decoders(self.runs)
-            self._keep_if_better(loop, best)
+            if not self._is_better(best):
+                self.decoding = None
+                loop.load(best)
+            self.judge.replace_best(self._errors_now())
             return
         if not all(run.can_solve_decoder for run in self.runs):
             loop.load(best)
@@ -108,10 +112,10 @@ class Search:
         loop.load(best)
         trained_is_fine = loses_nothing(self.runs, start, Errors.of(self.runs))
         self.decoding = solve_decoders(self.runs, start)
-        if trained_is_fine:
-            self._keep_if_better(loop, best)
-        else:
-            self.judge.replace_best(self._errors_now())
+        if trained_is_fine and not self._is_better(best):
+            loop.load(best)
+            self.decoding = keep_decoders(self.runs)
+        self.judge.replace_best(self._errors_now())
         training = [run.mean_training_errors() for run in self.runs]
         self.loses_in_training = loses_in_training(start, training)
 
@@ -122,14 +126,9 @@ class Search:
             return "the start is kept: training rows lose, extreme ones among them"
         return self.judge.verdict()
 
-    def _keep_if_better(self, loop: EpochLoop, best: int) -> None:
-        """Keep solved decoders where held-out rows find them better."""
-        solved = self._errors_now()
-        if solved.mean() > self.judge.errors[best].mean():
-            self.decoding = None
-            loop.load(best)
-        else:
-            self.judge.replace_best(solved)
+    def _is_better(self, best: int) -> bool:
+        """Return whether held-out rows find solved decoders no worse than trained."""
+        return bool(self._errors_now().mean() <= self.judge.errors[best].mean())
 
     def _errors_now(self) -> Array:
         return np.concatenate([run.errors_now() for run in self.runs])
