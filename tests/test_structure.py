@@ -178,3 +178,16 @@ def test_docstrings_are_there_without_running_code(name):
     tree = ast.parse(Path(inspect.getsourcefile(cls)).read_text())
     (node,) = (n for n in tree.body if getattr(n, "name", None) == name)
     assert ast.get_docstring(node) == inspect.getdoc(cls)
+
+
+def test_a_first_fit_loads_no_compiler():
+    """PyTorch's compiler and sympy take seconds to load, in each process."""
+    program = (
+        "import sys; import numpy as np; from sklatent import Autoencoder;"
+        "Autoencoder(2, max_iter=2).fit(np.random.default_rng(0).normal(size=(40, 5)));"
+        "print([m for m in ('torch._dynamo', 'sympy') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -11,7 +11,7 @@ from ._corruption import (
     SaltAndPepper,
     Swap,
 )
-from ._flat_adamw import FlatAdamW
+from ._flat_adamw import AdamW, FlatAdamW
 from ._frame import LatentFrame, ordered_frame, principal_frame, signs
 from ._jacobian import decoder_gram, jacobians, mean_jacobian
 from ._last_layer import AS_TRAINED, LINEAR, LastLayer
@@ -27,6 +27,7 @@ from ._residual import BEYOND, Gate, ResidualMap
 from ._saving import SavedModule, copy_module, is_ours, load_module, save_module
 from ._scaling import Scaling
 from ._size_ends import can_solve_ends, solve_ends
+from ._stack import can_stack, share_weights, stack_models
 from ._variational_model import (
     NoiseVariance,
     Output,

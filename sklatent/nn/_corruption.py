@@ -39,7 +39,10 @@ class Corruption(ABC):
 
     @abstractmethod
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Corrupt rows of shape (n, n_features), with noise from `generator`."""
+        """Corrupt rows (n, n_features), or (m, n, n_features) of m models.
+
+        All noise is from `generator`.
+        """
 
     @abstractmethod
     def moments(self, mean: Tensor, variance: Tensor) -> CellMoments | None:
@@ -146,10 +149,10 @@ class Swap(CellNoise):
     """A cell takes the value that another row has there."""
 
     def values(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        n = len(x)
+        n = x.shape[-2]
         step = torch.randint(1, max(n, 2), x.shape, generator=generator)
         other = (torch.arange(n)[:, None] + step) % n
-        return x.gather(0, other.to(x.device))
+        return x.gather(-2, other.to(x.device))
 
     def value_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         return mean, variance
@@ -171,7 +174,9 @@ class CustomNoise(Corruption):
     function: Callable[[Tensor], Tensor]
     scaling: Scaling
 
-    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        if x.dim() == 3:  # the function sees rows of one model at a time
+            return torch.stack([self(part, generator) for part in x])
         given = self.scaling.to(x.device).to_units(x)
         result = self.function(given.clone())
         if not isinstance(result, Tensor):

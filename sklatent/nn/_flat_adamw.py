@@ -1,4 +1,4 @@
-"""AdamW over one long parameter."""
+"""AdamW that costs small networks little."""
 
 from typing import Any
 
@@ -6,7 +6,19 @@ import torch
 from torch import nn
 
 
-class FlatAdamW(torch.optim.AdamW):
+class AdamW(torch.optim.AdamW):
+    """PyTorch's AdamW, without an import of its compiler.
+
+    That takes a second, once in a process and its every worker.
+    """
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters."""
+        decorated: Any = torch.optim.Optimizer.add_param_group
+        getattr(decorated, "__wrapped__", decorated)(self, param_group)
+
+
+class FlatAdamW(AdamW):
     """AdamW that sees all parameters as one, since every tensor costs it time.
 
     Each parameter and its gradient become views of two long tensors.

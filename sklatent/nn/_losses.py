@@ -13,6 +13,9 @@ from ._batch import Batch
 class Loss(ABC):
     """A loss. `rows` is enough; the gradient is then autograd's.
 
+    Of stacked models, whose tensors have a first dimension more, it is the sum of the
+    members' losses.
+
     A subclass may write out `gradient` for speed, and redefine `__call__` where the
     loss of a batch is not the mean of its rows'.
     """
@@ -36,7 +39,7 @@ class Loss(ABC):
         done : float, default=1.0
             The share of the training steps made so far.
         """
-        return self.rows(output, batch).mean() / batch.target.shape[1]
+        return self.rows(output, batch).mean(dim=-1).sum() / batch.target.shape[-1]
 
     def to(self, device: torch.device) -> Self:  # noqa: ARG002
         """Return the loss for output on a device; one with tensors moves them."""
@@ -66,11 +69,12 @@ class SquaredError(Loss):
 
     def rows(self, output: Tensor, batch: Batch) -> Tensor:
         """Return the sum over features of each row, shape (n,)."""
-        return (output - batch.target).square().sum(dim=1)
+        return (output - batch.target).square().sum(dim=-1)
 
     def __call__(self, output: Tensor, batch: Batch, done: float = 1.0) -> Tensor:  # noqa: ARG002
         """Return the mean over all entries of (n, n_features)."""
-        return mse_loss(output, batch.target)
+        n_members = output.shape[0] if output.dim() == 3 else 1
+        return mse_loss(output, batch.target) * n_members
 
     def gradient(
         self,
@@ -81,5 +85,5 @@ class SquaredError(Loss):
         """Return the mean over all entries, and its gradient at the output."""
         difference = output - batch.target
         flat = difference.view(-1)
-        loss = torch.dot(flat, flat) / flat.numel()
-        return loss, difference.mul_(2 / flat.numel())
+        n_entries = output.shape[-2] * output.shape[-1]  # of each member
+        return torch.dot(flat, flat) / n_entries, difference.mul_(2 / n_entries)

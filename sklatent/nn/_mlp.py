@@ -17,7 +17,9 @@ Derivative = Callable[[Tensor, Tensor, Tensor], Tensor]
 _aten = torch.ops.aten
 #: Each activation as a function, which is called faster than a module, and its
 #: derivative.
-_FUNCTIONS: dict[type[nn.Module], tuple[Callable[[Tensor], Tensor], Derivative]] = {
+ACTIVATION_FUNCTIONS: dict[
+    type[nn.Module], tuple[Callable[[Tensor], Tensor], Derivative]
+] = {
     nn.GELU: (gelu, lambda grad, x, _: _aten.gelu_backward.default(grad, x)),
     nn.Identity: (lambda x: x, lambda grad, *_: grad),
     nn.ReLU: (
@@ -128,7 +130,7 @@ class MLP(nn.Sequential):
         tape : list
             For `backward`.
         """
-        given, tape, activate = x, Tape(), _FUNCTIONS[self.activation][0]
+        given, tape, activate = x, Tape(), ACTIVATION_FUNCTIONS[self.activation][0]
         # The dictionaries of the layers' parameters: ``layer.weight`` is slower.
         *hidden, last = [layer._parameters for layer in self._modules.values()][::2]
         n_rows = x.shape[0]
@@ -175,7 +177,7 @@ class MLP(nn.Sequential):
             The gradient at the input, if needed. Those of the parameters overwrite
             the ``grad`` that they have.
         """
-        (_, derivative), gain = _FUNCTIONS[self.activation], self.gain
+        (_, derivative), gain = ACTIVATION_FUNCTIONS[self.activation], self.gain
         n_rows = grad.shape[0]
         for i in reversed(range(len(tape))):
             weight, bias, x, _ = tape[i]
@@ -222,11 +224,18 @@ def _product_in_bfloat16(a: Tensor, b: Tensor) -> Tensor:
     return (a.bfloat16() @ b.bfloat16()).float()
 
 
+class _WithoutStart(nn.Linear):
+    """A layer that draws no weights from the global generator."""
+
+    def reset_parameters(self) -> None:
+        """No-op."""
+
+
 def _linear(n_in: int, n_out: int, generator: torch.Generator) -> nn.Linear:
     """Return ``nn.Linear(n_in, n_out)`` with its usual start, from `generator`."""
     # In float32 and on the CPU, whatever the caller's defaults are.
-    layer = nn.Linear(n_in, n_out, device="meta", dtype=torch.float32)
-    layer = layer.to_empty(device="cpu")
+    layer: nn.Linear = _WithoutStart(n_in, n_out, device="cpu", dtype=torch.float32)
+    layer.__class__ = nn.Linear
     bound = n_in**-0.5
     nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
     nn.init.uniform_(layer.bias, -bound, bound, generator=generator)

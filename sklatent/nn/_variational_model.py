@@ -66,7 +66,9 @@ class NoiseVariance(nn.Module):
     def forward(self, sizes: Tensor | None = None) -> Tensor:
         """Return the logarithm of the variance, or of each row's, by its size."""
         table = torch.logaddexp(self.start + 10 * self.shift, self.log_floor)
-        return table[-1] if sizes is None else table[sizes - 1]
+        if sizes is not None:
+            return table[sizes - 1]
+        return table[-1] if table.dim() == 2 else table  # of stacked models: all
 
     def backward(self, grad: Tensor, sizes: Tensor | None = None) -> None:
         """Set the shift's gradient, from that at the logarithm of the variance."""
@@ -141,7 +143,7 @@ class VariationalModel(LatentModel):
     def _of_used_latents(
         self, code: Tensor, sizes: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        mean, log_variance = code.chunk(2, dim=1)
+        mean, log_variance = code.chunk(2, dim=-1)
         log_variance = log_variance.clamp(max=MAX_LOG_VARIANCE)
         if sizes is None or self.spread is None:
             return mean, log_variance
@@ -191,7 +193,7 @@ class VariationalModel(LatentModel):
         if sizes is not None:  # the prior's mean and variance are no function of x
             to_mean = first_latents(to_mean, sizes)
             to_log_variance = first_latents(to_log_variance, sizes)
-        code = torch.cat([to_mean, to_log_variance], dim=1)
+        code = torch.cat([to_mean, to_log_variance], dim=-1)
         self.encoder.backward(encoding, code, to_input=False)
         self.noise.backward(grad.log_noise, sizes)
 

@@ -8,6 +8,7 @@ from ._batches import (
     NestedDropout,
     RowsInOrder,
     Shuffled,
+    StackedRows,
     TrainingRows,
     n_batches,
 )

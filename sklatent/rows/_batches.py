@@ -44,7 +44,8 @@ class LatentNoise:
     def __call__(self, batch: Batch, generator: torch.Generator) -> None:
         """Draw the numbers."""
         x = batch.inputs
-        noise = torch.randn(len(batch), self.k, generator=generator, dtype=x.dtype)
+        shape = (*x.shape[:-1], self.k)
+        noise = torch.randn(shape, generator=generator, dtype=x.dtype)
         batch.noise = noise.to(x.device)
 
 
@@ -118,6 +119,17 @@ class TrainingRows(Dataset[Any]):
             change(batch, self.generator)
         return batch
 
+    def shuffled(self, n_batches: int) -> Iterator[Batch]:
+        """Yield all rows once, in a new order, as so many batches."""
+        order = torch.randperm(len(self), generator=self.generator)
+        batches = order.tensor_split(n_batches)
+        together = max(1, GATHERED // (len(batches[0]) * self.rows.shape[1]))
+        for i in range(0, len(batches), together):
+            some = batches[i : i + together]
+            x = self.take(torch.cat(some))
+            for batch in torch.split(x, [len(indices) for indices in some]):
+                yield self.batch(batch)
+
     def __getitem__(self, i: int) -> tuple[Any, Any]:
         row = self.rows[np.array([i])].in_units()[0]
         return row, row
@@ -144,6 +156,44 @@ class HeldOutRows(TrainingRows):
         self.shown = self.batch(self.rows.tensor().to(self.device))
 
 
+class StackedRows(TrainingRows):
+    """The rows of several models that are trained as one.
+
+    Batches have the shape (m, n, n_features), with as many rows for each model. An
+    epoch is one of the most rows that a model has; others begin again.
+
+    Parameters
+    ----------
+    parts : sequence of TrainingRows
+        Of each model, on one scale, with one way to show them.
+    seed : int
+        For the noise and the order of all.
+    """
+
+    def __init__(self, parts: Sequence[TrainingRows], seed: int) -> None:
+        first = parts[0]
+        super().__init__(first.rows, first.inputs, seed, first.device)
+        self.parts = parts
+
+    def __len__(self) -> int:
+        return max(len(part) for part in self.parts)
+
+    def shuffled(self, n_batches: int) -> Iterator[Batch]:
+        """Yield rows of each model in a new order, as so many batches."""
+        size = -(-len(self) // n_batches)
+        x = torch.stack([part.take(self._order(len(part), n_batches * size))
+                         for part in self.parts])  # fmt: skip
+        shape = (len(self.parts), n_batches, size, -1)
+        for rows in x.view(shape).transpose(0, 1).contiguous():
+            yield self.batch(rows)
+
+    def _order(self, n: int, n_drawn: int) -> Tensor:
+        """Return so many indices of n rows: all in a random order, again and again."""
+        rounds = -(-n_drawn // n)
+        orders = [torch.randperm(n, generator=self.generator) for _ in range(rounds)]
+        return torch.cat(orders)[:n_drawn]
+
+
 class RowsInOrder:
     """Iterates over the batches of `HeldOutRows`; skorch's ``iterator_valid``.
 
@@ -166,16 +216,7 @@ class Shuffled(RowsInOrder):
     """Batches of `TrainingRows` in a new order each time; ``iterator_train``."""
 
     def __iter__(self) -> Iterator[Batch]:
-        rows = self.rows
-        order = torch.randperm(len(rows), generator=rows.generator)
-        batches = order.tensor_split(self.n_batches)
-        n_features = rows.rows.shape[1]
-        together = max(1, GATHERED // (len(batches[0]) * n_features))
-        for i in range(0, len(batches), together):
-            some = batches[i : i + together]
-            x = rows.take(torch.cat(some))
-            for batch in x.split([len(indices) for indices in some]):
-                yield rows.batch(batch)
+        return iter(self.rows.shuffled(self.n_batches))
 
 
 def n_batches(n_samples: int, batch_size: int) -> int:

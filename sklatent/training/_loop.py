@@ -11,6 +11,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..plan import Plan
+from ..rows import Array
+from ._in_step import InStep, InTurn, Stacked
 from ._judge import Judge
 from ._run import Run
 
@@ -37,6 +39,8 @@ class EpochLoop:
         Makes a score of a training loss, for the bar.
     judge : Judge or None
         Chooses the best epoch, and stops. Without one the last epoch is the best.
+    stacked : bool, default=False
+        Whether the runs are trained as one stacked network.
 
     Attributes
     ----------
@@ -54,6 +58,8 @@ class EpochLoop:
         label: str,
         score: Callable[[float], float],
         judge: Judge | None = None,
+        *,
+        stacked: bool = False,
     ) -> None:
         self.runs = runs
         self.n_epochs = n_epochs
@@ -61,6 +67,7 @@ class EpochLoop:
         self.label = label
         self.score = score
         self.judge = judge
+        self.stacked = stacked
         self.loss_curve: list[float] = []
         self.kept = {0: [run.state() for run in runs]}
         #: Of each epoch, to find the one that a callback goes back to.
@@ -87,15 +94,16 @@ class EpochLoop:
             errors = []
             for i in range(n_states):
                 self._load_taken_over(i)
-                errors.append(sum(run.mean_error_now() for run in self.runs))
+                errors.append(sum(run.mean_error_now() for run in self._judged()))
             choice = int(np.nan_to_num(errors, nan=np.inf).argmin())
         self._load_taken_over(choice)
         self.loss_curve.append(float(np.mean([run.loss_now() for run in self.runs])))
-        if self.judge is not None:
-            for run in self.runs:
-                run.errors_now()
-        self._keep(1)
+        self._keep(1, lambda: np.concatenate([r.errors_now() for r in self._judged()]))
         return choice
+
+    def _judged(self) -> list[Run]:
+        """Return the runs that have held-out rows, or all if none has."""
+        return [run for run in self.runs if run.held_out] or list(self.runs)
 
     def _load_taken_over(self, i: int) -> None:
         for run in self.runs:
@@ -107,26 +115,28 @@ class EpochLoop:
     def run(self) -> None:
         """Train until held-out rows gain no more, a callback stops, or all is done."""
         first = len(self.loss_curve) + 1
+        trains: InStep = InTurn(self.runs)
+        if self.stacked:
+            trains = Stacked(self.runs, self.plan, self.n_epochs)
         with _progress(self.label, self.n_epochs, self.plan) as show:
             for epoch in range(first, self.n_epochs + 1):
-                go_on = [run.epoch() for run in self.runs]
-                if not all(run.finished for run in self.runs):
+                go_on = trains.epoch()
+                if not trains.finished:
                     break  # a part of an epoch: the states kept are those before it
-                loss = sum(run.train_loss for run in self.runs) / len(self.runs)
+                loss = trains.train_loss
                 self.loss_curve.append(loss)
-                self._keep(epoch)
+                self._keep(epoch, trains.errors)
                 scores = None if self.judge is None else self.judge.scores
                 show(self.score(loss), None if scores is None else scores[-1])
                 judged_enough = self.judge is not None and self.judge.should_stop
-                if judged_enough or not all(go_on) or not math.isfinite(loss):
+                if judged_enough or not go_on or not math.isfinite(loss):
                     break
 
-    def _keep(self, epoch: int) -> None:
+    def _keep(self, epoch: int, errors: Callable[[], Array]) -> None:
         if self._watched:
             self.fingerprints.append(self.runs[0].fingerprint())
         if self.judge is not None:
-            errors = np.concatenate([run.errors() for run in self.runs])
-            if not self.judge.update(errors):
+            if not self.judge.update(errors()):
                 return
         elif not self._watched:
             return  # nobody can stop within an epoch

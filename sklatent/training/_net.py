@@ -23,6 +23,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from ..nn import (
+    AdamW,
     Batch,
     FlatAdamW,
     LatentModel,
@@ -32,7 +33,7 @@ from ..nn import (
 )
 from ..plan import Plan
 from ..problems import Problem
-from ..rows import HeldOutRows, Rows, RowsInOrder, Shuffled, TrainingRows
+from ..rows import HeldOutRows, Rows, RowsInOrder, Shuffled, StackedRows, TrainingRows
 from ._schedule import OneCycle
 
 #: Rows that are judged at once, at least.
@@ -44,6 +45,9 @@ class _Training(TrainingRows, SkorchDataset): ...
 
 
 class _HeldOut(HeldOutRows, SkorchDataset): ...
+
+
+class _Stacked(StackedRows, SkorchDataset): ...
 
 
 class TrainingNet(NeuralNet):
@@ -217,6 +221,11 @@ def training_rows(
     return training, _HeldOut(held_out, problem.inputs, plan.seed + 1, plan.device)
 
 
+def stacked_rows(parts: Sequence[TrainingRows], plan: Plan) -> StackedRows:
+    """Return the rows of several models that are trained as one as a dataset."""
+    return _Stacked(parts, plan.seed)
+
+
 def training_net(
     model: nn.Module, plan: Plan, held_out: HeldOutRows | None, callbacks: Sequence[Any]
 ) -> TrainingNet:
@@ -249,7 +258,7 @@ def skorch_net(model: LatentModel, log: Log, settings: dict[str, Any]) -> Neural
     Its criterion is the mean squared error of rows in the units of the data; `settings`
     are further parameters of it.
     """
-    parameters = {"criterion": nn.MSELoss, "optimizer": torch.optim.AdamW, **settings}
+    parameters = {"criterion": nn.MSELoss, "optimizer": AdamW, **settings}
     net = NeuralNet(
         model,
         train_split=None,

@@ -39,7 +39,8 @@ def search_in_row_space(problem: Problem, plan: Plan, data: Rows) -> Search | No
     narrow = replace(plan, n_features=rows.shape[1], flops_of_a_step=flops)
     with runtime.threads_kept():
         runtime.choose_threads(flops)
-        search = Search(in_coordinates(rows, narrow), narrow, rows)
+        problem = in_coordinates(rows, narrow)
+        search = Search(problem, narrow, rows, with_final=False)
     if not search.judge.has_gained:
         search.epoch = 0
     return search

@@ -269,7 +269,7 @@ class Run:
         numbers = []
         fixed = self._exact[0].keys() - {"decoder.weight", "decoder.bias"}
         changing = [b for n, b in self.model.named_buffers() if n not in fixed]
-        for values in (self.net.optimizer_.flat, *changing):
+        for values in (*self.model.parameters(), *changing):
             flat = values.detach().double().flatten()
             numbers += [float(flat.sum()), float(torch.dot(flat, flat))]
         return tuple(numbers)

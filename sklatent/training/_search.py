@@ -21,6 +21,7 @@ from ._decoding import (
     solve_decoders,
     solve_nested_decoders,
 )
+from ._in_step import worth_stacking
 from ._judge import Judge
 from ._loop import EpochLoop
 from ._run import Run
@@ -43,11 +44,24 @@ class Search:
         How the decoder was solved after that epoch.
     loses_in_training : bool
         Whether training rows were better at the start; it is then kept.
+    final : Run or None
+        One more run, on all rows, which was trained with the others; in the state of
+        that epoch. None where they were not trained as one.
+
+    Parameters
+    ----------
+    problem, plan, data
+        As for `train`.
+    with_final : bool, default=True
+        Whether to train on all rows as well, where that costs little.
     """
 
-    def __init__(self, problem: Problem, plan: Plan, data: Rows) -> None:
+    def __init__(
+        self, problem: Problem, plan: Plan, data: Rows, *, with_final: bool = True
+    ) -> None:
         self.plan = plan
         self.runs = _runs(problem, plan, data)
+        self.final: Run | None = None
         start = np.concatenate([run.errors_now() for run in self.runs])
         _check_start(start)
         score = problem.held_out_score(*(run.held_out_rows for run in self.runs))
@@ -64,20 +78,27 @@ class Search:
         self.decoding: Decoding | NestedDecoding | None = None
         self.loses_in_training = False
         self.loss_curve: list[float] = []
-        if not self.judge.is_exact:
-            self._search(data.shape[1])
+        if self.judge.is_exact:
+            return
+        stacked = worth_stacking(self.runs, plan)
+        if stacked and with_final and plan.callbacks is None:
+            self.final = Run(problem, plan, data, data, None, 0, watched=False)
+        self._search(data.shape[1], stacked)
 
-    def _search(self, n_features: int) -> None:
+    def _search(self, n_features: int, stacked: bool) -> None:
         judge = self.judge
+        runs = self.runs if self.final is None else [*self.runs, self.final]
+        refit = self.plan.splits.refit and self.final is None
         loop = EpochLoop(
-            self.runs,
+            runs,
             self.plan.max_iter + bool(self.runs[0].taken_over),
             self.plan,
-            "choosing epochs" if self.plan.splits.refit else "training",
+            "choosing epochs" if refit else "training",
             lambda loss: judge.score.score(loss * n_features),
             judge,
+            stacked=stacked,
         )
-        with _all_training(self.runs):
+        with _all_training(runs):
             self.taken_over = loop.take_over()
             loop.run()
             # Callbacks see the model that is kept when training ends.
@@ -87,6 +108,8 @@ class Search:
             self.epoch = 0 if self.loses_in_training else judge.epoch_to_keep()
             if not self.epoch:
                 loop.load(0)
+            elif self.final is not None and self.decoding is not None:
+                self.decoding.apply(self.final)
             kept = self.runs[0].fingerprint()
         if loop.changed_since(kept):
             self._judge_what_a_callback_loaded(loop)

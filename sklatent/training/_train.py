@@ -82,6 +82,8 @@ def train(problem: Problem, plan: Plan, data: Rows) -> Trained:
             runs = search.runs
     if search is not None and runs and not plan.splits.refit:
         final = Final(search.runs[0], search.epoch, search.loss_curve)
+    elif search is not None and search.final is not None:
+        final = Final(search.final, search.epoch, search.loss_curve)
     else:
         final = train_on_all(problem, plan, data, search)
     trained = Trained(

@@ -1,0 +1,120 @@
+"""Models that are trained as one stacked network."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch.nn.utils import prune
+
+from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
+from sklatent.nn import Batch, can_stack, share_weights, stack_models
+from sklatent.plan import resolve
+from sklatent.rows import rows_of
+
+X = load_digits().data[:120]
+ESTIMATORS = [
+    Autoencoder(4, random_state=0),
+    Autoencoder(4, init="random", random_state=0),
+    DenoisingAutoencoder(4, activation="relu", random_state=0),
+    VariationalAutoencoder(4, random_state=0),
+    VariationalAutoencoder(4, likelihood="poisson", random_state=0),
+]
+
+
+def members(estimator):
+    """Models of five folds with weights that are not 0, and their loss."""
+    data = rows_of(X)
+    plan = resolve(estimator, data)
+    problem = estimator._problem(data, plan)
+    models = [problem.build(data[train]).float() for train, _ in plan.splits.pairs]
+    generator = torch.Generator().manual_seed(0)
+    for model in models:
+        for weight in model.parameters():
+            weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
+    rows = [data[train[:20]].tensor() for train, _ in plan.splits.pairs]
+    return models, problem.loss, torch.stack(rows)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+def test_a_stack_has_the_losses_and_gradients_of_its_members(estimator):
+    models, loss, rows = members(estimator)
+    assert can_stack(models)
+    stacked = stack_models(models)
+    for weight in stacked.parameters():
+        weight.grad = torch.full_like(weight, torch.nan)  # to be overwritten
+    share_weights(stacked, models)
+    noise = torch.randn(5, 20, 4, generator=torch.Generator().manual_seed(1))
+    batch = Batch(rows, rows, noise=noise)
+    with torch.no_grad():
+        output, tape = stacked.forward_with_tape(batch)
+        value, grad = loss.gradient(output, batch)
+        stacked.backward(tape, grad)
+    total = 0.0
+    for i, model in enumerate(models):
+        own = Batch(rows[i], rows[i], noise=noise[i])
+        expected = loss(model.forward_scaled(own), own)
+        expected.backward()
+        total += expected.item()
+        for ours, theirs in zip(stacked.parameters(), model.parameters(), strict=True):
+            unused = torch.zeros_like(theirs)  # the noise of a Poisson likelihood
+            grad = unused if theirs.grad is None else theirs.grad
+            atol = 1e-5 * float(grad.abs().max())
+            found = ours.grad[i].view_as(theirs)
+            torch.testing.assert_close(found, grad, rtol=1e-3, atol=atol)
+    assert value.item() == pytest.approx(total, rel=1e-5)
+    now = loss(stacked.forward_scaled(batch), batch)
+    assert now.item() == pytest.approx(total, rel=1e-5)
+
+
+def test_members_share_the_weights_of_their_stack():
+    models, *_ = members(ESTIMATORS[0])
+    stacked = stack_models(models)
+    share_weights(stacked, models)
+    with torch.no_grad():
+        for weight in stacked.parameters():
+            weight[3] += 1.0
+    state = models[3].state_dict()
+    weight = state["decoder.network.0.weight"]
+    assert weight.data_ptr() == stacked.decoder.network.weight0[3].data_ptr()
+    models[3].load_state_dict({name: 0 * value for name, value in state.items()})
+    assert not stacked.decoder.network.weight0[3].any()
+    assert stacked.decoder.network.weight0[2].any()
+
+
+def test_rows_far_out_are_decoded_as_by_members():
+    models, loss, rows = members(ESTIMATORS[0])
+    batch = Batch(100 * rows, 100 * rows)
+    with torch.no_grad():
+        found = loss.rows(stack_models(models).forward_scaled(batch), batch)
+        for i, model in enumerate(models):
+            own = Batch(100 * rows[i], 100 * rows[i])
+            expected = loss.rows(model.forward_scaled(own), own)
+            torch.testing.assert_close(found[i], expected, rtol=1e-4, atol=0)
+
+
+def test_what_cannot_be_stacked():
+    models, *_ = members(ESTIMATORS[0])
+    other, *_ = members(Autoencoder(3, random_state=0))
+    assert not can_stack([models[0], other[0]])
+    ordered, *_ = members(Autoencoder(4, ordered=True, random_state=0))
+    assert not can_stack(ordered)
+    prune.l1_unstructured(models[0].encoder.network[0], "weight", amount=0.5)
+    assert not can_stack(models)
+    models, *_ = members(ESTIMATORS[0])
+    models[1].encoder.network[0].weight.requires_grad_(False)
+    assert not can_stack(models)
+
+
+@pytest.mark.parametrize(
+    "model", [Autoencoder, DenoisingAutoencoder, VariationalAutoencoder]
+)
+def test_folds_and_the_final_model_are_trained_as_one(model):
+    fitted = model(3, hidden_layer_sizes=(32,), max_iter=40, random_state=0).fit(X)
+    again = model(3, hidden_layer_sizes=(32,), max_iter=40, random_state=0).fit(X)
+    np.testing.assert_array_equal(fitted.transform(X), again.transform(X))
+    assert fitted.best_iteration_ > 0
+    assert len(fitted.net_.history) == len(fitted.loss_curve_) == fitted.n_iter_
+    assert fitted.net_.history[-1, "train_loss"] == fitted.loss_curve_[-1]
+    # What held-out rows said of the folds is true of the model of all rows.
+    assert fitted.score(X) > fitted.best_validation_score_
+    assert np.isfinite(fitted.held_out_scores_).all()
