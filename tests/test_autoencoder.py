@@ -279,8 +279,8 @@ def test_small_data_are_cross_validated_and_refitted(digits):
     model = Autoencoder(4, random_state=0).fit(digits[:300])
     assert 0 < model.best_iteration_ < model.n_iter_ == len(model.loss_curve_)
     assert len(model.validation_scores_) == model.n_iter_ + 1
-    # The net is the one trained on all rows.
-    assert len(model.net_.history) == model.best_iteration_
+    # The net of all rows was trained with those of the folds.
+    assert len(model.net_.history) == model.n_iter_
 
 
 def test_no_early_stopping(digits):

@@ -29,8 +29,11 @@ SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
 MAX_LOSS = 0.01
 LEVEL_OF_A_LOSS = 0.05
 #: What it may lose when solved, before the encoder's network is scaled down, which
-#: costs all other features: a larger share, or a share of all features' mean variance.
-MAX_LOSS_SOLVED = 0.05
+#: costs all other features: this share of its variance. Or, where all features together
+#: gain, this many times the share of variance that these gain, up to a share of their
+#: mean variance.
+MAX_LOSS_SOLVED = 0.02
+MAX_LOSS_FOR_A_GAIN = 2.0
 MAX_LOSS_OF_MEAN = 0.1
 
 
@@ -220,9 +223,10 @@ def loses_nothing(
     Training rows say so as well, on which networks should be better: the few rows that
     have most of a feature's variance may all be among them.
     """
+    gain = _gain(runs, start, now) if solved else None
     losses = _Differences(runs)
     for run, first, last in zip(runs, start.training, now.training, strict=True):
-        if bool((last - first > _bearable(run.feature_variance, solved)).any()):
+        if bool((last - first > _bearable(run.feature_variance, gain)).any()):
             return False
     variance, seen = torch.zeros(()), torch.zeros(())
     for run, before, after in zip(runs, start.held_out, now.held_out, strict=True):
@@ -231,7 +235,7 @@ def loses_nothing(
         for a, b in zip(before, after, strict=True):
             losses.add(b - a)
     # Few rows may have all of a feature's variance, and none of them be held out.
-    allowed = _bearable(torch.maximum(variance, seen), solved)
+    allowed = _bearable(torch.maximum(variance, seen), gain)
     level = LEVEL_OF_A_LOSS / len(losses.total)
     margin = float(student.ppf(1 - level, max(losses.n_units - 1, 1)))
     allowed = torch.maximum(allowed, margin * losses.error)
@@ -254,11 +258,26 @@ def loses_in_training(start: Errors, training: Sequence[Tensor]) -> bool:
     return sum(float((now - before).sum()) for now, before in pairs) > 0
 
 
-def _bearable(variance: Tensor, solved: bool) -> Tensor:
-    """Return what each feature may lose, from the features' variances."""
-    if not solved:
+def _bearable(variance: Tensor, gain: float | None) -> Tensor:
+    """Return what each feature may lose, from the features' variances.
+
+    `gain` is the share that all gain when solved; None is as trained.
+    """
+    if gain is None:
         return MAX_LOSS * variance
-    return torch.maximum(MAX_LOSS_SOLVED * variance, MAX_LOSS_OF_MEAN * variance.mean())
+    for_a_gain = MAX_LOSS_FOR_A_GAIN * gain * variance
+    for_a_gain = torch.minimum(for_a_gain, MAX_LOSS_OF_MEAN * variance.mean())
+    return torch.maximum(MAX_LOSS_SOLVED * variance, for_a_gain)
+
+
+def _gain(runs: Sequence[Run], start: Errors, now: Errors) -> float:
+    """Return the share of the held-out rows' variance that is gained on the start."""
+    gain = sum(
+        float((a - b).sum())
+        for before, after in zip(start.held_out, now.held_out, strict=True)
+        for a, b in zip(before, after, strict=True)
+    )
+    return gain / sum(float(run.held_out_rows.square().sum()) for run in runs)
 
 
 def _errors_with(
