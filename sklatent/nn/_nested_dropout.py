@@ -16,9 +16,9 @@ Tapes = list[tuple[int, slice, Tape]]
 
 
 def first_latents(u: Tensor, sizes: Tensor | int) -> Tensor:
-    """Return latents (n, k), set to zero from number ``sizes[i]`` on in row i."""
+    """Return latents (..., n, k), set to zero from number ``sizes[i]`` on in row i."""
     last = sizes if isinstance(sizes, int) else sizes[:, None]
-    return u * (torch.arange(u.shape[1], device=u.device) < last)
+    return u * (torch.arange(u.shape[-1], device=u.device) < last)
 
 
 class SizeEnds(nn.Module):
@@ -148,14 +148,14 @@ class NestedDecoder(nn.Module):
     ) -> tuple[Tensor, tuple[Tapes, Tensor]]:
         """Do what `forward` does and keep what `backward` needs."""
         if sizes is None:
-            sizes = torch.full((len(u),), self.bounds[-1], device=u.device)
+            sizes = torch.full((u.shape[-2],), self.bounds[-1], device=u.device)
         u = first_latents(u, sizes)
         outputs, tapes = [], Tapes()
         for i, rows in self.slices(sizes):
-            output, tape = self.parts[i].forward_with_tape(u[rows])  # type: ignore[operator]
+            output, tape = self.parts[i].forward_with_tape(u[..., rows, :])  # type: ignore[operator]
             outputs.append(output)
             tapes.append((i, rows, tape))
-        return torch.cat(outputs), (tapes, sizes)
+        return torch.cat(outputs, dim=-2), (tapes, sizes)
 
     def backward(
         self,
@@ -171,10 +171,10 @@ class NestedDecoder(nn.Module):
                 assert parameter.grad is not None
                 parameter.grad.zero_()
         inner: list[Any] = [
-            self.parts[i].backward(tape, grad[rows], to_input=True)  # type: ignore[operator]
+            self.parts[i].backward(tape, grad[..., rows, :], to_input=True)  # type: ignore[operator]
             for i, rows, tape in used
         ]
-        return first_latents(torch.cat(inner), sizes)
+        return first_latents(torch.cat(inner, dim=-2), sizes)
 
     def truncate(self, size: int) -> None:
         """Drop the decoders that only larger sizes need."""

@@ -5,12 +5,14 @@ calls can serve all members: their tensors are stacked along a new first dimensi
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ._latent_model import LatentModel
 from ._mlp import ACTIVATION_FUNCTIONS, MLP
+from ._nested_dropout import NestedDecoder
 from ._residual import ResidualMap
 from ._saving import copy_module
 
@@ -22,14 +24,12 @@ Tape = list[tuple[Tensor, Tensor]]
 def can_stack(models: Sequence[LatentModel]) -> bool:
     """Return whether models have the same parts, and gradients that are written out.
 
-    Networks are then of one shape. Weights that are frozen, and decoders of ordered
-    latents, are not stacked.
+    Networks are then of one shape. Weights that are frozen are not stacked.
     """
     shapes = [{n: t.shape for n, t in model.state_dict().items()} for model in models]
     return (
         all(shape == shapes[0] for shape in shapes)
         and all(model.has_manual_backward for model in models)
-        and all(isinstance(model.decoder, ResidualMap) for model in models)
         and all(w.requires_grad for model in models for w in model.parameters())
     )
 
@@ -40,15 +40,22 @@ def stack_models(models: Sequence[LatentModel]) -> LatentModel:
     It has `forward_scaled`, `forward_with_tape` and `backward`, and no more. Call
     `share_weights` when its parameters have got their place in memory.
     """
-    stacked: LatentModel = copy_module(models[0])
-    stacked.encoder, stacked.decoder = (  # type: ignore[assignment]
-        StackedMap([getattr(model, name) for model in models])
-        for name in ("encoder", "decoder")
-    )
+    stacked: Any = copy_module(models[0])
+    stacked.encoder = StackedMap([model.encoder for model in models])
+    decoders: list[Any] = [model.decoder for model in models]
+    if isinstance(decoders[0], NestedDecoder):
+        parts = zip(*(decoder.parts for decoder in decoders), strict=True)
+        maps: list[Any] = [StackedMap(members) for members in parts]
+        stacked.decoder = NestedDecoder(maps, decoders[0].bounds)
+    else:
+        stacked.decoder = StackedMap(decoders)
     for name, part in stacked.named_children():
         if name in ("noise", "likelihood"):
             _stack_tensors(part, [getattr(model, name) for model in models])
-    return stacked
+    if getattr(stacked, "spread", None) is not None:
+        stacked.spread = _stack([model.get_buffer("spread") for model in models])
+    model: LatentModel = stacked
+    return model
 
 
 def share_weights(stacked: LatentModel, models: Sequence[LatentModel]) -> None:

@@ -67,8 +67,8 @@ class NoiseVariance(nn.Module):
         """Return the logarithm of the variance, or of each row's, by its size."""
         table = torch.logaddexp(self.start + 10 * self.shift, self.log_floor)
         if sizes is not None:
-            return table[sizes - 1]
-        return table[-1] if table.dim() == 2 else table  # of stacked models: all
+            return table[..., sizes - 1, :]
+        return table[-1] if table.dim() == 2 else table[:, -1:]  # of stacked models
 
     def backward(self, grad: Tensor, sizes: Tensor | None = None) -> None:
         """Set the shift's gradient, from that at the logarithm of the variance."""
@@ -79,7 +79,7 @@ class NoiseVariance(nn.Module):
         if sizes is None:
             table.copy_(grad)
         else:
-            table.zero_().index_add_(0, sizes - 1, grad)
+            table.zero_().index_add_(-2, sizes - 1, grad)
         table.mul_(10 * torch.exp(inner - outer))
 
     def truncate(self, size: int) -> None:
@@ -147,7 +147,7 @@ class VariationalModel(LatentModel):
         log_variance = log_variance.clamp(max=MAX_LOG_VARIANCE)
         if sizes is None or self.spread is None:
             return mean, log_variance
-        wider = log_variance + self.spread[sizes - 1]
+        wider = log_variance + self.spread[..., sizes - 1, :]
         return first_latents(mean, sizes), first_latents(wider, sizes)
 
     def forward_scaled(self, batch: Batch) -> Output:

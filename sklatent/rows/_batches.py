@@ -68,7 +68,7 @@ class NestedDropout:
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> None:
         """Draw the numbers."""
-        n, device = len(batch), batch.inputs.device
+        n, device = batch.inputs.shape[-2], batch.inputs.device
         # A little less than 1, so that rounding finds no number beyond the last.
         ends = self.weights.cumsum(0) / self.weights.sum()
         shift = torch.rand(1, generator=generator, dtype=ends.dtype)

@@ -104,6 +104,9 @@ class Stacked:
 
     def errors(self) -> Array:
         """Return the error of each held-out row of all runs, after that epoch."""
+        if self.held_out is None:
+            held_out = [run for run in self.runs if run.held_out is not None]
+            return np.concatenate([run.errors_now() for run in held_out])
         with torch.no_grad():
             output = self.model.forward_scaled(self.held_out)
             errors = self.loss.rows(output, self.held_out).cpu().double().numpy()
@@ -126,13 +129,16 @@ def worth_stacking(runs: Sequence[Run], plan: Plan) -> bool:
     )
 
 
-def _held_out(runs: Sequence[Run]) -> Batch:
+def _held_out(runs: Sequence[Run]) -> Batch | None:
     """Return the held-out rows of all runs as one batch, (m, n, n_features).
 
-    Rows of zeros fill it up where a run has fewer.
+    Rows of zeros fill it up where a run has fewer. None where the latents in use are
+    other ones for the rows of each run.
     """
     most = max(len(run.held_out or ()) for run in runs)
     shown = [run.held_out.shown for run in runs if run.held_out is not None]
+    if shown[0].sizes is not None:
+        return None
     parts: dict[str, Any] = {}
     for name in ("inputs", "target", "noise"):
         example = getattr(shown[0], name)
