@@ -26,6 +26,7 @@ from .model import Inference, Summary, summarise
 from .nn import LatentModel
 from .plan import (
     CONSTRAINTS,
+    Auto,
     Init,
     Network,
     Plan,
@@ -72,6 +73,13 @@ class BaseLatentEncoder(
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
+    #: The hidden layers that 'auto' takes below 800 rows, and from there on.
+    _auto_layers: ClassVar[tuple[tuple[int, ...], tuple[int, ...]]] = (
+        (64, 64),
+        (256, 128),
+    )
+    #: Times the root of the features by the rows, the weight decay that 'auto' takes.
+    _weight_decay_factor: ClassVar[float] = 100.0
     #: The largest learning rate that 'auto' takes.
     _max_learning_rate: ClassVar[float] = 0.01
     #: The share of latents trained besides those that PCA needs, where `n_components`
@@ -86,7 +94,7 @@ class BaseLatentEncoder(
     )
 
     n_components: int | float | None
-    hidden_layer_sizes: ArrayLike
+    hidden_layer_sizes: ArrayLike | Auto
     encoder: Network
     decoder: Network
     init: Init
@@ -188,7 +196,9 @@ class BaseLatentEncoder(
             None if scores is None else scores[trained.best_iteration]
         )
         self.verdict_ = trained.verdict
-        self._fitted_with = self._structure()
+        for name, value in plan.fitted_parameters().items():
+            setattr(self, f"{name}_", value)
+        self._fitted_with = self._structure(plan.hidden)
         self._describe(summary)
 
     def _held_out_scores(self, trained: Trained, X: NDArray[Any]) -> NDArray[Any]:
@@ -214,7 +224,10 @@ class BaseLatentEncoder(
         model: LatentModel = self.net_.module_
         size = self.n_components if share_of(self.n_components) is None else None
         fitted = {"n_components": model.n_components, **self._fitted_with}
-        given = {"n_components": size or model.n_components, **self._structure()}
+        given = {
+            "n_components": size or model.n_components,
+            **self._structure(self._fitted_with["hidden_layer_sizes"]),
+        }
         for name, value in fitted.items():
             if given[name] != value:
                 shown = "n_components_" if name == "n_components" else name
@@ -229,13 +242,16 @@ class BaseLatentEncoder(
             )
         return None if is_linear(self) else model  # solved anew, if it is linear
 
-    def _structure(self) -> dict[str, Any]:
+    def _structure(self, auto_layers: tuple[int, ...]) -> dict[str, Any]:
         """Return the parameters that a fitted model's structure follows."""
+        is_auto = isinstance(self.hidden_layer_sizes, str)
         is_list = np.ndim(self.ordered) > 0
         listed = tuple(map(int, self.ordered)) if is_list else ()  # type: ignore[arg-type]
         by_share = share_of(self.n_components) is not None
         return {
-            "hidden_layer_sizes": layer_sizes(self.hidden_layer_sizes),
+            "hidden_layer_sizes": (
+                auto_layers if is_auto else layer_sizes(self.hidden_layer_sizes)
+            ),
             "ordered": listed if is_list else bool(self.ordered) or by_share,
             **{name: getattr(self, name) for name in self._structural},
         }

@@ -1,5 +1,6 @@
 """The variational autoencoder."""
 
+import math
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
@@ -70,9 +71,11 @@ class VariationalAutoencoder(BaseLatentEncoder):
     n_importance_samples : int, default=64
         Draws from the posterior in `score_samples`. They are fixed quasi-random
         numbers, the same for all rows.
-    hidden_layer_sizes : array-like of int, default=(256, 256)
-        Widths of the encoder's hidden layers; the decoder has them in reverse.
-        ``()`` is a linear model, which with ``init='pca'`` is the linear start itself.
+    hidden_layer_sizes : 'auto' or array-like of int, default='auto'
+        Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
+        is (64, 64) below 800 rows, and (256, 128) from there on
+        (DenoisingAutoencoder, VariationalAutoencoder: (256, 256)). ``()`` is a linear
+        model, which with ``init='pca'`` is the linear start itself.
     activation : str, default='silu'
         Activation of the hidden layers: 'silu', 'gelu', 'relu', 'tanh', 'logistic' or
         'identity'.
@@ -100,9 +103,10 @@ class VariationalAutoencoder(BaseLatentEncoder):
         to zero over the others (one cycle). 'auto' is 0.003 for batches of 32 rows and
         grows with their root, to 0.01 (VariationalAutoencoder: to 0.005); also where
         `max_iter` is less than 'auto' is.
-    weight_decay : float, default=1.0
+    weight_decay : float or 'auto', default='auto'
         Decoupled weight decay of AdamW on the networks. It pulls towards the linear
-        start.
+        start. 'auto' is ``100 * sqrt(n_features) / n_samples``, at most 1
+        (DenoisingAutoencoder, VariationalAutoencoder: 1).
     batch_size : int or 'auto', default='auto'
         Rows in a batch. 'auto' is a sixteenth of the rows, within 32 (96 if latents are
         ordered) and 512.
@@ -125,8 +129,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
         with equal rows, and rows of one of the `groups`, on one side; rows that are a
         series (each nearer to the next than to the third after it, or overlapping
         windows) are held out in whole stretches.
-    n_iter_no_change : int, default=20
-        Epochs without a gain on the held-out rows after which training stops.
+    n_iter_no_change : int or 'auto', default='auto'
+        Epochs without a gain on the held-out rows after which training stops. 'auto'
+        is half of `max_iter`, but 20 at least.
     tol : float, default=0.001
         What counts as a gain: a fall of the held-out squared error by this share, or
         the like of a log-likelihood, half as many nats per feature.
@@ -192,6 +197,12 @@ class VariationalAutoencoder(BaseLatentEncoder):
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where `X` has names that are all strings.
+    hidden_layer_sizes_ : tuple of int
+        Widths of the encoder's hidden layers.
+    learning_rate_, weight_decay_ : float
+        The parameters of the same names, as they were used.
+    batch_size_, max_iter_, n_iter_no_change_ : int
+        The same.
     n_iter_ : int
         Epochs run, those of the cross-validation where it chooses their number; 1 where
         nothing had to be trained.
@@ -264,6 +275,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
         "latent_prior": [StrOptions({"standard", "gaussian_mixture"})],
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
     }
+    _auto_layers = ((256, 256), (256, 256))
+    _weight_decay_factor = math.inf
     # Its bound is noisy: larger steps take longer to gain than `n_iter_no_change`.
     _max_learning_rate = 0.005
     # It explains the features' likelihood, and their variance only by the way.
@@ -281,7 +294,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
         free_bits: float = 0.0,
         latent_prior: Literal["standard", "gaussian_mixture"] = "gaussian_mixture",
         n_importance_samples: int = 64,
-        hidden_layer_sizes: ArrayLike = (256, 256),
+        hidden_layer_sizes: ArrayLike | Auto = "auto",
         activation: Activation = "silu",
         init: Init = "pca",
         whiten: bool = False,
@@ -289,13 +302,13 @@ class VariationalAutoencoder(BaseLatentEncoder):
         encoder: Network = None,
         decoder: Network = None,
         learning_rate: float | Auto = "auto",
-        weight_decay: float = 1.0,
+        weight_decay: float | Auto = "auto",
         batch_size: int | Auto = "auto",
         max_iter: int | Auto = "auto",
         early_stopping: bool | Auto = "auto",
         validation_fraction: float = 0.1,
         cv: Any = None,
-        n_iter_no_change: int = 20,
+        n_iter_no_change: int | Auto = "auto",
         tol: float = 1e-3,
         warm_start: bool = False,
         random_state: RandomState = None,

@@ -1,6 +1,46 @@
 """What 'auto' means for so many rows."""
 
 import math
+from typing import Any
+
+from ._parameters import layer_sizes
+from ._splits import MIN_ROWS_ONE_SPLIT
+
+
+def hidden_layers(
+    sizes: Any, n_samples: int, choices: tuple[tuple[int, ...], tuple[int, ...]]
+) -> tuple[int, ...]:
+    """Return the encoder's widths; ``'auto'`` is the first of two for few rows.
+
+    These are so few that networks are trained on folds of them, and nothing is lost
+    with narrow ones.
+    """
+    if not isinstance(sizes, str):
+        return layer_sizes(sizes)
+    return choices[n_samples >= MIN_ROWS_ONE_SPLIT]
+
+
+def decay_of_weights(
+    weight_decay: float | str, n_samples: int, n_features: int, factor: float
+) -> float:
+    r"""Return the decay; ``'auto'`` is `factor` :math:`\sqrt{p} / n`, 1 at most.
+
+    That it is a prior explains the rows, since what data say of the weights adds up
+    over these. That it must grow with the features is found, not derived.
+    """
+    if not isinstance(weight_decay, str):
+        return float(weight_decay)
+    return min(1.0, factor * math.sqrt(n_features) / n_samples)
+
+
+def patience(n_iter_no_change: int | str, max_iter: int) -> int:
+    """Return the epochs without a gain to wait for; ``'auto'`` is half of the cycle.
+
+    Most of the gain comes in its second half, in which the learning rate falls.
+    """
+    if not isinstance(n_iter_no_change, str):
+        return int(n_iter_no_change)
+    return max(20, max_iter // 2)
 
 
 def rows_of_a_batch(batch_size: int | str, n_samples: int, *, ordered: bool) -> int:

