@@ -116,8 +116,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
     early_stopping : bool or 'auto', default='auto'
         True holds `validation_fraction` of the rows out, stops when they gain no more,
         and keeps their best state. 'auto' does the same from 800 rows on; below,
-        cross-validation over five folds chooses the number of epochs (none, perhaps),
-        and all rows are trained on for as many. Either way the linear start stays
+        cross-validation over five folds chooses the number of epochs (none, perhaps)
+        of a model of all rows. Either way the linear start stays
         unless the gain passes a t-test at the 1% level. False trains on all rows for
         `max_iter` epochs, and keeps the last state.
     validation_fraction : float, default=0.1
