@@ -123,6 +123,7 @@ def test_training_rows_that_networks_do_not_follow_do_not_lose():
 
 
 def test_far_from_the_training_rows_a_model_is_linear(digits):
+    """It is the start there, plus a constant: the solved decoder is for rows within."""
     module = Autoencoder(4, random_state=0).fit(digits).net_.module_
     x = module.scaling.to_scaled(torch.from_numpy(digits[:20]))
     with torch.no_grad():
@@ -132,6 +133,26 @@ def test_far_from_the_training_rows_a_model_is_linear(digits):
         ):
             assert part.network is not None
             far = [factor * 1e3 * inputs for factor in (1, 2)]
-            added = [part(v) - (v @ part.weight + part.bias) for v in far]
+            start = part.weight if part.outer is None else part.outer
+            added = [part(v) - (v @ start + part.bias) for v in far]
             assert added[0].abs().max() > 0
             assert_allclose(added[1], added[0], atol=1e-6 * float(far[1].abs().max()))
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_far_rows_cost_what_they_cost_pca(ordered):
+    """Standardised, nearly constant features of new rows are 50 deviations out.
+
+    The decoder that was solved for the training rows left -3.6 of the variance.
+    """
+    rng = np.random.default_rng(0)
+    u = rng.normal(size=(400, 2))
+    X = np.c_[u, u**2, np.sin(2 * u), u[:, :1] * u[:, 1:]] @ rng.normal(size=(7, 12))
+    X += 0.1 * rng.normal(size=X.shape)
+    model = Autoencoder(4, ordered=ordered, random_state=0).fit(X)
+    pca = PCA(4).fit(X)
+    assert model.best_iteration_ > 0
+    far = 50 * rng.normal(size=(100, 12)) * X.std(axis=0)
+    left = np.square(far - model.reconstruct(far)).sum()
+    of_pca = np.square(far - pca.inverse_transform(pca.transform(far))).sum()
+    assert left < 1.1 * of_pca

@@ -24,7 +24,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 
 from sklatent import Autoencoder
-from sklatent.plan import SplitBy, choose_splits
+from sklatent.plan import SplitBy, Splits, choose_splits, error_inflation
 from sklatent.problems import ExplainedVariance, LogLikelihood
 from sklatent.rows import rows_of
 from sklatent.training import Judge, standard_error
@@ -344,3 +344,19 @@ def test_groups_that_are_missing(missing, others):
         splits_of(random_rows(20), groups=groups)
     with pytest.raises(ValueError, match="groups must be 1-dimensional"):
         splits_of(random_rows(20), groups=np.zeros((20, 2)))
+
+
+@pytest.mark.parametrize(
+    ("n", "sizes", "factor"),
+    [(100, [80] * 5, 1.5), (1000, [900], np.sqrt(1 + 1 / 9))],
+)
+def test_standard_errors_count_what_training_rows_change(n, sizes, factor):
+    """Nadeau & Bengio 2003: the variance is 1 + J n2 / n1 times that over rows."""
+    pairs = tuple((np.arange(k), np.arange(k, n)) for k in sizes)
+    assert error_inflation(Splits(pairs, refit=True)) == pytest.approx(factor)
+    gain = np.random.default_rng(0).normal(1.0, 3.0, size=n)
+    start = np.full(n, 10.0)
+    for inflation, kept in ((1.0, 1), (factor * 10, 0)):
+        judge = Judge(start, ExplainedVariance(10.0), 5, 0.0, inflation=inflation)
+        judge.update(start - gain)
+        assert judge.epoch_to_keep() == kept

@@ -63,21 +63,28 @@ class LastLayer:
         return all(part.requires_grad for part in decoder.network[-1].parameters())
 
     @torch.no_grad()
-    def design(self, batch: Batch) -> Tensor:
-        """Return 1, latents and last hidden layer of rows, (n, 1 + k + h), float64."""
+    def regression(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return design and target of the regression for some rows, in float64.
+
+        The design is 1, latents and last hidden layer, (n, 1 + k + h). What latents far
+        out add by the decoder's outer map is no part of the target, (n, n_features).
+        """
         u = self.module.latents(batch.inputs)
-        hidden = self.decoder.within(u)
+        shown, target = self.decoder.within(u), batch.target
+        hidden = shown
         for layer in list(self.decoder.network)[:-1]:
             hidden = layer(hidden)
+        if self.decoder.outer is not None:
+            target = torch.addmm(target, u - shown, self.decoder.outer, alpha=-1)
+            u = shown
         linear = [u] if self.has_linear else []
         design = torch.cat([u.new_ones(len(u), 1), *linear, hidden], dim=1)
-        return design.cpu().double()
+        return design.cpu().double(), target.cpu().double()
 
     def add(self, batch: Batch) -> None:
         """Take in rows."""
-        design = self.design(batch)
+        design, target = self.regression(batch)
         self.gram += design.mT @ design
-        target = batch.target.cpu().double()
         self.cross += design.mT @ target
         self.squares += target.square().sum(dim=0)
 
@@ -127,7 +134,7 @@ class LastLayer:
 
     def errors(self, batch: Batch, penalties: tuple[float, ...]) -> Iterator[Tensor]:
         """Yield the squared errors (n, n_features) of rows with each penalty."""
-        design, target = self.design(batch), batch.target.cpu().double()
+        design, target = self.regression(batch)
         for penalty in penalties:
             same = torch.full_like(target[0], penalty)
             yield (design @ self.weights(same) - target).square()
@@ -140,8 +147,8 @@ class LastLayer:
 
     def errors_with(self, batch: Batch, penalties: Tensor) -> Tensor:
         """Return the squared errors (n, n_features) of rows with these penalties."""
-        rows = self.design(batch) @ self.weights(penalties)
-        return (rows - batch.target.cpu().double()).square()
+        design, target = self.regression(batch)
+        return (design @ self.weights(penalties) - target).square()
 
     @torch.no_grad()
     def set(self, penalties: Tensor) -> dict[str, Tensor]:

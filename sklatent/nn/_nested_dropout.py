@@ -34,15 +34,27 @@ class SizeEnds(nn.Module):
         `V` of each.
     bounds : sequence of int
         The largest size that each is for, ascending.
+    within : tuple of Tensor, each of shape (k,)
+        The least and the largest latents that they were solved for.
     """
 
     linear: Tensor
     hidden: Tensor
+    low: Tensor
+    high: Tensor
 
-    def __init__(self, linear: Tensor, hidden: Tensor, bounds: Sequence[int]) -> None:
+    def __init__(
+        self,
+        linear: Tensor,
+        hidden: Tensor,
+        bounds: Sequence[int],
+        within: tuple[Tensor, Tensor],
+    ) -> None:
         super().__init__()
         self.register_buffer("linear", linear)
         self.register_buffer("hidden", hidden)
+        self.register_buffer("low", within[0])
+        self.register_buffer("high", within[1])
         self.bounds = tuple(bounds)
 
     def number(self, size: int) -> int:
@@ -124,7 +136,11 @@ class NestedDecoder(nn.Module):
     def _decode(self, u: Tensor, size: int) -> Tensor:
         """Decode latents of which all but the first `size` are zero."""
         if self.ends is not None:
-            return self.ends(u, self.hidden(u, size), size)  # type: ignore[no-any-return]
+            shown = first_latents(u.clamp(self.ends.low, self.ends.high), size)
+            within: Tensor = self.ends(shown, self.hidden(shown, size), size)
+            # As in `ResidualMap`, the linear start maps what lies beyond.
+            outer: Any = self.parts[self.part(size)].weight
+            return within.addmm(u - shown, outer)
         x: Tensor = self.parts[self.part(size)](u)
         return x
 

@@ -35,6 +35,12 @@ class ResidualMap(HasNetwork):
         The least and the largest input that a network of ours is shown: beyond what it
         was trained on, it is as at the edge, and the map is linear. Training stays
         within.
+
+    Attributes
+    ----------
+    outer : Tensor of shape (n_in, n_out) or None
+        In place of `W` for what lies beyond: `W` may be solved once more, with the
+        network, for rows within.
     """
 
     #: Training does not change the buffers of such modules.
@@ -45,6 +51,7 @@ class ResidualMap(HasNetwork):
     scale: Tensor | None
     low: Tensor | None
     high: Tensor | None
+    outer: Tensor | None
 
     def __init__(
         self,
@@ -62,6 +69,7 @@ class ResidualMap(HasNetwork):
         low, high = (None, None) if within is None else within
         self.register_buffer("low", low)
         self.register_buffer("high", high)
+        self.register_buffer("outer", None)
         self.network = network
         self.units = units
 
@@ -73,10 +81,15 @@ class ResidualMap(HasNetwork):
             return torch.addmm(self.bias, x, self.weight)
         # A network of somebody else may work in place, so it gets a copy.
         ours = isinstance(self.network, MLP)
-        y: Tensor = self.network(self.within(x)) if ours else self.run(x.clone())
+        shown = self.within(x) if ours else x
+        y: Tensor = self.network(shown) if ours else self.run(x.clone())
         if self.weight is None or self.bias is None:
             return y if self.units is None else self.units.to_scaled(y)
-        linear = torch.addmm(self.bias, x, self.weight)
+        if self.outer is None:
+            linear = torch.addmm(self.bias, x, self.weight)
+        else:
+            linear = torch.addmm(self.bias, shown, self.weight)
+            linear = linear.addmm(x - shown, self.outer)
         return linear + y if self.scale is None else linear.addcmul(y, self.scale)
 
     def within(self, x: Tensor) -> Tensor:

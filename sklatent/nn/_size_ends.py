@@ -12,6 +12,7 @@ from ._batch import Batch
 from ._losses import Loss
 from ._mlp import MLP
 from ._nested_dropout import NestedDecoder, SizeEnds, first_latents
+from ._residual import BEYOND
 
 #: Numbers that all ends of a model may have together: some 16 MB.
 MAX_NUMBERS = 2**22
@@ -65,7 +66,11 @@ def solve_ends(
                 cross = cross + design.mT @ target
         solved.append(_ridge(gram, cross, 1 + rows[0][0].shape[1], penalty))
     linear, hidden = zip(*solved, strict=True)
-    return SizeEnds(torch.stack(linear), torch.stack(hidden), bounds)
+    least = torch.stack([u.amin(dim=0) for u, _ in rows]).amin(dim=0)
+    most = torch.stack([u.amax(dim=0) for u, _ in rows]).amax(dim=0)
+    beyond = BEYOND * (most - least)
+    within = (least - beyond).cpu().double(), (most + beyond).cpu().double()
+    return SizeEnds(torch.stack(linear), torch.stack(hidden), bounds, within)
 
 
 def _bounds(decoder: NestedDecoder, n_features: int) -> list[int]:

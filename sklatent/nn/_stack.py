@@ -154,6 +154,7 @@ class StackedMap(nn.Module):
     scale: Tensor | None
     low: Tensor | None
     high: Tensor | None
+    outer: Tensor | None
 
     def __init__(self, members: Sequence[ResidualMap]) -> None:
         super().__init__()
@@ -182,7 +183,7 @@ class StackedMap(nn.Module):
         return self._run(x, x)
 
     def _run(self, x: Tensor, shown: Tensor) -> tuple[Tensor, Tape]:
-        """Return the linear map of one input plus the network of another."""
+        """Return what `ResidualMap` does, for an input and the same within limits."""
         if self.network is None:
             assert self.weight is not None
             assert self.bias is not None
@@ -193,7 +194,10 @@ class StackedMap(nn.Module):
         assert self.bias is not None
         if self.scale is not None:
             y = y.mul_(self.scale)
-        return y.add_(self.bias).baddbmm_(x, self.weight), tape
+        if self.outer is None or shown is x:
+            return y.add_(self.bias).baddbmm_(x, self.weight), tape
+        y = y.add_(self.bias).baddbmm_(shown, self.weight)
+        return y.baddbmm_(x - shown, self.outer), tape
 
     def backward(self, tape: Tape, grad: Tensor, *, to_input: bool) -> Tensor | None:
         """Do what `ResidualMap.backward` does."""

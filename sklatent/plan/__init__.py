@@ -12,4 +12,10 @@ from ._parameters import (
     torch_dtype,
 )
 from ._plan import Network, Plan, is_linear, resolve, share_of
-from ._splits import SplitBy, Splits, choose_splits, held_out_units
+from ._splits import (
+    SplitBy,
+    Splits,
+    choose_splits,
+    error_inflation,
+    held_out_units,
+)

@@ -1,5 +1,6 @@
 """Which rows are held out of training."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,17 @@ class SplitBy:
     cv: Any = None
     y: Any = None
     groups: ArrayLike | None = None
+
+
+def error_inflation(splits: Splits) -> float:
+    """Return the factor of a standard error over the held-out rows of all splits.
+
+    It is the root of 1 + J n2 / n1 for J splits of n1 training rows and n2 others: what
+    differs with the training rows, which splits share, is not seen in the spread over
+    rows (Nadeau & Bengio 2003, "Inference for the generalization error").
+    """
+    ratios = [len(held_out) / len(train) for train, held_out in splits.pairs]
+    return math.sqrt(1 + sum(ratios))
 
 
 def choose_splits(data: Rows, by: SplitBy, seed: int, *, good_start: bool) -> Splits:

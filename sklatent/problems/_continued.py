@@ -165,6 +165,8 @@ def _with_linear_maps(old: LatentModel, new: LatentModel, x: Tensor) -> LatentMo
         assert decoder.weight is not None
         assert first.weight is not None
         decoder.weight.copy_(turn.mT @ first.weight)
+        if decoder.outer is not None:
+            decoder.outer.copy_(decoder.weight)
         decoder.bias = first.bias
     return old
 
@@ -217,6 +219,8 @@ def _rescale(model: LatentModel, previous: LatentModel, new: LatentModel) -> boo
     for decoder in decoders:
         if decoder.weight is not None and decoder.bias is not None:
             decoder.weight.div_(ratio)
+            if decoder.outer is not None:
+                decoder.outer.div_(ratio)
             decoder.bias.sub_(shift).div_(ratio)
         if decoder.network is not None:
             last: Any = decoder.network[-1]  # type: ignore[index]

@@ -128,6 +128,7 @@ def autoencoder(plan: Plan, start: LinearStart | None, rows: Rows) -> Autoencode
     if isinstance(decoder, ResidualMap):  # the range of latents is not known yet
         decoder.high = torch.full((plan.n_components,), torch.inf)
         decoder.low = -decoder.high
+        decoder.outer = linear[0].clone()
     frame = LatentFrame.scaling(rows.scale.scale * scale)
     return AutoencoderModel(encoder, decoder, frame, scaling).double()
 

@@ -29,6 +29,9 @@ class Judge:
         Whether to keep the errors of all epochs, or of the start and the best only.
     units : ndarray of int of shape (n_held_out,) or None, default=None
         Rows with the same number are not independent: they count as one.
+    inflation : float, default=1.0
+        The factor of the mean gain's standard error, for what its rows do not show:
+        other training rows would have made another model.
 
     Attributes
     ----------
@@ -49,9 +52,11 @@ class Judge:
         *,
         keep_all: bool = False,
         units: Indices | None = None,
+        inflation: float = 1.0,
     ) -> None:
         self.score = score
         self.units = units
+        self.inflation = inflation
         self.patience = patience
         self.tol = tol
         self.keep_all = keep_all
@@ -122,7 +127,7 @@ class Judge:
 
     def _clearly_less(self, before: Array, after: Array) -> bool:
         return all(
-            float(gain.mean()) > least_gain(gain, self.units)
+            float(gain.mean()) > self.inflation * least_gain(gain, self.units)
             for gain in self.score.gains(before, after)
         )
 
@@ -135,9 +140,10 @@ class Judge:
         best = self.best_epoch
         gain = self.errors[0] - self.errors[best]
         change = self.score.score(0.0) - self.score.score(1.0)  # by one of an error
+        error = self.inflation * standard_error(gain, self.units)
         words = (
             f"held-out rows gain {change * gain.mean():.3g} by epoch {best} (standard "
-            f"error {change * standard_error(gain, self.units):.2g})"
+            f"error {change * error:.2g})"
         )
         if self.epoch_to_keep():
             return f"epoch {best} is kept: {words}"

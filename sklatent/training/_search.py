@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from ..plan import Plan, held_out_units
+from ..plan import Plan, error_inflation, held_out_units
 from ..problems import Problem
 from ..rows import Array, Rows
 from ._decoding import (
@@ -72,6 +72,7 @@ class Search:
             plan.tol,
             keep_all=plan.splits.refit,  # a callback may stop the final training
             units=np.concatenate(list(held_out_units(plan.splits))),
+            inflation=error_inflation(plan.splits),
         )
         self.epoch = 0
         self.taken_over: int | None = None
