@@ -35,9 +35,10 @@ class Autoencoder(BaseLatentEncoder):
         then ordered.
     hidden_layer_sizes : 'auto' or array-like of int, default='auto'
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
-        is (64, 64) below 800 rows, and (256, 128) from there on
-        (DenoisingAutoencoder, VariationalAutoencoder: (256, 256)). ``()`` is a linear
-        model, which with ``init='pca'`` is the linear start itself.
+        is (128, 128, 128) up to 7 latents and (192, 192) from there on, and below 800
+        rows (64, 64, 64) and (96, 96) (DenoisingAutoencoder, VariationalAutoencoder:
+        always (256, 256)). ``()`` is a linear model, which with ``init='pca'`` is the
+        linear start itself.
     activation : str, default='silu'
         Activation of the hidden layers: 'silu', 'gelu', 'relu', 'tanh', 'logistic' or
         'identity'.
@@ -70,8 +71,9 @@ class Autoencoder(BaseLatentEncoder):
         start. 'auto' is ``100 * sqrt(n_features) / n_samples``, at most 1
         (DenoisingAutoencoder, VariationalAutoencoder: 1).
     batch_size : int or 'auto', default='auto'
-        Rows in a batch. 'auto' is a sixteenth of the rows, within 32 (96 if latents are
-        ordered) and 512.
+        Rows in a batch. 'auto' is a sixteenth of the rows, but 64 at least
+        (DenoisingAutoencoder, VariationalAutoencoder: 32; 96 if latents are ordered)
+        and 512 at most.
     max_iter : int or 'auto', default='auto'
         Epochs of the learning rate's cycle. 'auto' makes about 4000 steps, but 20
         epochs at least and 100 at most (90 if latents are ordered).

@@ -27,6 +27,7 @@ from .nn import LatentModel
 from .plan import (
     CONSTRAINTS,
     Auto,
+    AutoRules,
     Init,
     Network,
     Plan,
@@ -73,15 +74,8 @@ class BaseLatentEncoder(
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
-    #: The hidden layers that 'auto' takes below 800 rows, and from there on.
-    _auto_layers: ClassVar[tuple[tuple[int, ...], tuple[int, ...]]] = (
-        (64, 64),
-        (256, 128),
-    )
-    #: Times the root of the features by the rows, the weight decay that 'auto' takes.
-    _weight_decay_factor: ClassVar[float] = 100.0
-    #: The largest learning rate that 'auto' takes.
-    _max_learning_rate: ClassVar[float] = 0.01
+    #: What 'auto' means.
+    _auto: ClassVar[AutoRules] = AutoRules()
     #: The share of latents trained besides those that PCA needs, where `n_components`
     #: is a share of variance.
     _extra_latents: ClassVar[float] = 0.1

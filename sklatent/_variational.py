@@ -20,7 +20,7 @@ from .model import (
     log_likelihood_bound,
     match_training_rows,
 )
-from .plan import Activation, Auto, Init, Network, Plan, RandomState
+from .plan import Activation, Auto, AutoRules, Init, Network, Plan, RandomState
 from .problems import Problem, check_range, variational_problem
 from .rows import Rows
 
@@ -73,9 +73,10 @@ class VariationalAutoencoder(BaseLatentEncoder):
         numbers, the same for all rows.
     hidden_layer_sizes : 'auto' or array-like of int, default='auto'
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
-        is (64, 64) below 800 rows, and (256, 128) from there on
-        (DenoisingAutoencoder, VariationalAutoencoder: (256, 256)). ``()`` is a linear
-        model, which with ``init='pca'`` is the linear start itself.
+        is (128, 128, 128) up to 7 latents and (192, 192) from there on, and below 800
+        rows (64, 64, 64) and (96, 96) (DenoisingAutoencoder, VariationalAutoencoder:
+        always (256, 256)). ``()`` is a linear model, which with ``init='pca'`` is the
+        linear start itself.
     activation : str, default='silu'
         Activation of the hidden layers: 'silu', 'gelu', 'relu', 'tanh', 'logistic' or
         'identity'.
@@ -108,8 +109,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
         start. 'auto' is ``100 * sqrt(n_features) / n_samples``, at most 1
         (DenoisingAutoencoder, VariationalAutoencoder: 1).
     batch_size : int or 'auto', default='auto'
-        Rows in a batch. 'auto' is a sixteenth of the rows, within 32 (96 if latents are
-        ordered) and 512.
+        Rows in a batch. 'auto' is a sixteenth of the rows, but 64 at least
+        (DenoisingAutoencoder, VariationalAutoencoder: 32; 96 if latents are ordered)
+        and 512 at most.
     max_iter : int or 'auto', default='auto'
         Epochs of the learning rate's cycle. 'auto' makes about 4000 steps, but 20
         epochs at least and 100 at most (90 if latents are ordered).
@@ -275,10 +277,14 @@ class VariationalAutoencoder(BaseLatentEncoder):
         "latent_prior": [StrOptions({"standard", "gaussian_mixture"})],
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
     }
-    _auto_layers = ((256, 256), (256, 256))
-    _weight_decay_factor = math.inf
     # Its bound is noisy: larger steps take longer to gain than `n_iter_no_change`.
-    _max_learning_rate = 0.005
+    _auto = AutoRules(
+        narrow=((256, 256), (256, 256)),
+        wide=((256, 256), (256, 256)),
+        weight_decay=math.inf,
+        max_learning_rate=0.005,
+        min_batch_size=32,
+    )
     # It explains the features' likelihood, and their variance only by the way.
     _extra_latents = 1.0
     _structural = (*BaseLatentEncoder._structural, "likelihood", "noise_variance")

@@ -30,16 +30,17 @@ def plan_of(n, p, model=None):
 
 
 @pytest.mark.parametrize(
-    ("n", "p", "hidden", "decay"),
+    ("n", "p", "k", "hidden", "decay"),
     [
-        (100, 4, (64, 64), 1.0),
-        (799, 25, (64, 64), 500 / 799),
-        (800, 25, (256, 128), 500 / 800),
-        (10_000, 4, (256, 128), 0.02),
+        (100, 4, 2, (64, 64, 64), 1.0),
+        (799, 25, 7, (64, 64, 64), 500 / 799),
+        (799, 25, 8, (96, 96), 500 / 799),
+        (800, 25, 7, (128, 128, 128), 500 / 800),
+        (10_000, 16, 8, (192, 192), 0.04),
     ],
 )
-def test_layers_and_decay_follow_rows_and_features(n, p, hidden, decay):
-    plan = plan_of(n, p)
+def test_layers_and_decay_follow_rows_features_and_latents(n, p, k, hidden, decay):
+    plan = plan_of(n, p, Autoencoder(k, random_state=0))
     assert plan.hidden == hidden
     assert plan.weight_decay == pytest.approx(decay)
 
@@ -93,15 +94,15 @@ def test_a_network_of_ones_own_beside_auto():
     model = Autoencoder(
         2, encoder=lambda p, k: torch.nn.Linear(p, k), max_iter=2, random_state=0
     ).fit(rows(60, 4))
-    assert model.hidden_layer_sizes_ == (64, 64)
+    assert model.hidden_layer_sizes_ == (64, 64, 64)
     assert model.transform(rows(5, 4)).shape == (5, 2)
 
 
 def test_a_warm_start_with_auto_keeps_the_fitted_layers():
     model = Autoencoder(2, max_iter=2, random_state=0, warm_start=True)
     model.fit(rows(60, 4)).fit(rows(900, 4))
-    assert model.hidden_layer_sizes_ == (64, 64)
-    model.set_params(hidden_layer_sizes=(64, 64)).fit(rows(60, 4))
+    assert model.hidden_layer_sizes_ == (64, 64, 64)
+    model.set_params(hidden_layer_sizes=(64, 64, 64)).fit(rows(60, 4))
     with pytest.raises(ValueError, match="hidden_layer_sizes"):
         model.set_params(hidden_layer_sizes=(8,)).fit(rows(60, 4))
     other = Autoencoder(2, hidden_layer_sizes=(8,), max_iter=2, warm_start=True)

@@ -235,8 +235,8 @@ def test_what_auto_means():
     assert largest_learning_rate("auto", 128, 1.0, 0.01) == pytest.approx(0.006)
     assert largest_learning_rate("auto", 128, 3.0, 0.01) == 0.01
     assert largest_learning_rate("auto", 128, 3.0, 0.005) == 0.005
-    assert [weight_size(n, 1.0) for n in (10, 4000, 10**6)] == [1.0, 2.0, 3.0]
-    assert weight_size(10, 2.0) == 2.0
+    assert [weight_size(n, 1.0, 2) for n in (10, 4000, 10**6)] == [1.0, 2.0, 3.0]
+    assert weight_size(10, 2.0, 2) == weight_size(10, 1.0, 3) == 2.0
     usual = n_epochs("auto", 1000, 62, ordered=False)
     for max_iter, expected in (("auto", 1.0), (2 * usual, 1.0), (usual // 4, 2.0)):
         assert shortfall(max_iter, 1000, 62, ordered=False) == pytest.approx(expected)

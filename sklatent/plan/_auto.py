@@ -1,23 +1,48 @@
 """What 'auto' means for so many rows."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._parameters import layer_sizes
 from ._splits import MIN_ROWS_ONE_SPLIT
 
+#: Latents from which networks are the wider and shallower of two.
+MANY_LATENTS = 8
+
+
+class AutoRules(NamedTuple):
+    """What ``'auto'`` means for an estimator, where estimators differ.
+
+    Attributes
+    ----------
+    narrow, wide : tuple of two tuples of int
+        Hidden layers below 800 rows, and from there on; for few latents and for many.
+    weight_decay : float
+        Times the root of the features by the rows, the decay.
+    max_learning_rate : float
+        The largest learning rate.
+    min_batch_size : int
+        The smallest batch.
+    """
+
+    narrow: tuple[tuple[int, ...], tuple[int, ...]] = ((64, 64, 64), (96, 96))
+    wide: tuple[tuple[int, ...], tuple[int, ...]] = ((128, 128, 128), (192, 192))
+    weight_decay: float = 100.0
+    max_learning_rate: float = 0.01
+    min_batch_size: int = 64
+
 
 def hidden_layers(
-    sizes: Any, n_samples: int, choices: tuple[tuple[int, ...], tuple[int, ...]]
+    sizes: Any, n_samples: int, n_components: int, rules: AutoRules
 ) -> tuple[int, ...]:
-    """Return the encoder's widths; ``'auto'`` is the first of two for few rows.
+    """Return the encoder's widths; ``'auto'`` is narrow where folds are trained on.
 
-    These are so few that networks are trained on folds of them, and nothing is lost
-    with narrow ones.
+    Few latents must bend more to be good than many, so networks for them are deeper.
     """
     if not isinstance(sizes, str):
         return layer_sizes(sizes)
-    return choices[n_samples >= MIN_ROWS_ONE_SPLIT]
+    layers = rules.narrow if n_samples < MIN_ROWS_ONE_SPLIT else rules.wide
+    return layers[n_components >= MANY_LATENTS]
 
 
 def decay_of_weights(
@@ -25,8 +50,7 @@ def decay_of_weights(
 ) -> float:
     r"""Return the decay; ``'auto'`` is `factor` :math:`\sqrt{p} / n`, 1 at most.
 
-    That it is a prior explains the rows, since what data say of the weights adds up
-    over these. That it must grow with the features is found, not derived.
+    A decay is a prior of the weights, which counts the less the more rows there are.
     """
     if not isinstance(weight_decay, str):
         return float(weight_decay)
@@ -43,14 +67,16 @@ def patience(n_iter_no_change: int | str, max_iter: int) -> int:
     return max(20, max_iter // 2)
 
 
-def rows_of_a_batch(batch_size: int | str, n_samples: int, *, ordered: bool) -> int:
-    """Return the rows of a batch; ``'auto'`` grows with the data, from 32 to 512.
+def rows_of_a_batch(
+    batch_size: int | str, n_samples: int, least: int, *, ordered: bool
+) -> int:
+    """Return the rows of a batch; ``'auto'`` grows with the data, from `least` to 512.
 
     For ordered latents it starts at 96: each size has only some of the rows.
     """
     if batch_size != "auto":
         return min(int(batch_size), n_samples)
-    return min(max(96 if ordered else 32, n_samples // 16), 512)
+    return min(max(96 if ordered else least, n_samples // 16), 512)
 
 
 def n_epochs(
@@ -91,14 +117,16 @@ def largest_learning_rate(
     return min(0.003 * math.sqrt(max(1.0, batch_size / 32)) * shortfall, limit)
 
 
-def weight_size(n_samples: int, shortfall: float) -> float:
+def weight_size(n_samples: int, shortfall: float, n_layers: int) -> float:
     """Return how many times PyTorch's usual weights the hidden layers start with.
 
     Networks are nearly linear with these. Three times them (more than those of He et
     al. 2015) make functions that bend more, which training then need not find by small
-    steps; with few rows and much time they fit the noise.
+    steps; with few rows and much time they fit the noise. Each layer with PyTorch's
+    weights passes on less than it gets, so three layers have twice these at least.
     """
-    return min(max(1.0, math.sqrt(n_samples / 1000)) * shortfall, 3.0)
+    least = 1.0 if n_layers < 3 else 2.0
+    return min(max(least, math.sqrt(n_samples / 1000)) * shortfall, 3.0)
 
 
 def n_decoders(batch_size: int) -> int:

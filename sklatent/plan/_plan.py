@@ -137,8 +137,8 @@ def resolve(
     Parameters
     ----------
     given : estimator
-        Has the parameters, and what 'auto' means for it: `_auto_layers`,
-        `_max_learning_rate`, `_weight_decay_factor`, `_extra_latents`.
+        Has the parameters, what 'auto' means for it (`_auto`), and what share of
+        latents to train besides those that PCA needs (`_extra_latents`).
     data : Rows
         The training rows.
     previous : LatentModel or None
@@ -151,11 +151,10 @@ def resolve(
     ValueError
         If a parameter is out of range, or `cv` or `groups` do not match the rows.
     """
-    hidden = _hidden_layers(given, len(data), previous)
     networks = {"encoder": given.encoder, "decoder": given.decoder}
     linear_start = given.init == "pca"
     if given.n_components == 0:  # the mean alone, whatever the networks
-        hidden, networks, linear_start = (), dict.fromkeys(networks), True
+        networks, linear_start = dict.fromkeys(networks), True
     prefix_probabilities(given.ordered, 1)  # errors before anything is computed
     runtime.training_device(given.device, 0.0)
     seed, share = seed_of(given.random_state), share_of(given.n_components)
@@ -165,9 +164,10 @@ def resolve(
         k = _n_latents(given, data, splits, seed)
     else:
         k = previous.n_components
+    hidden = _hidden_layers(given, len(data), k, previous)
     by_share = share is not None and not np.any(given.ordered)
     prefixes = prefix_probabilities(True if by_share else given.ordered, k)
-    schedule = _schedule(given, data.shape, ordered=prefixes is not None)
+    schedule = _schedule(given, data.shape, len(hidden), ordered=prefixes is not None)
     if previous is not None and given.learning_rate == "auto":
         schedule["learning_rate"] *= SHARE_OF_THE_RATE
     own = given.encoder is None and given.decoder is None
@@ -214,19 +214,25 @@ _AS_GIVEN = (
 
 
 def _hidden_layers(
-    given: Any, n_samples: int, previous: LatentModel | None
+    given: Any, n_samples: int, k: int, previous: LatentModel | None
 ) -> tuple[int, ...]:
     """Return the encoder's widths; with 'auto' a fitted model keeps its own."""
+    if given.n_components == 0:
+        return ()
     if previous is not None and isinstance(given.hidden_layer_sizes, str):
         fitted: tuple[int, ...] = given.hidden_layer_sizes_
         return fitted
-    return hidden_layers(given.hidden_layer_sizes, n_samples, given._auto_layers)
+    return hidden_layers(given.hidden_layer_sizes, n_samples, k, given._auto)
 
 
-def _schedule(given: Any, shape: tuple[int, int], *, ordered: bool) -> dict[str, Any]:
+def _schedule(
+    given: Any, shape: tuple[int, int], n_layers: int, *, ordered: bool
+) -> dict[str, Any]:
     """Return what 'auto' means for batches, epochs, rates, decay and first weights."""
-    n_samples = shape[0]
-    batch_size = rows_of_a_batch(given.batch_size, n_samples, ordered=ordered)
+    n_samples, rules = shape[0], given._auto
+    batch_size = rows_of_a_batch(
+        given.batch_size, n_samples, rules.min_batch_size, ordered=ordered
+    )
     short = shortfall(given.max_iter, n_samples, batch_size, ordered=ordered)
     max_iter = n_epochs(given.max_iter, n_samples, batch_size, ordered=ordered)
     return {
@@ -234,12 +240,12 @@ def _schedule(given: Any, shape: tuple[int, int], *, ordered: bool) -> dict[str,
         "max_iter": max_iter,
         "n_iter_no_change": patience(given.n_iter_no_change, max_iter),
         "weight_decay": decay_of_weights(
-            given.weight_decay, *shape, given._weight_decay_factor
+            given.weight_decay, *shape, rules.weight_decay
         ),
         "learning_rate": largest_learning_rate(
-            given.learning_rate, batch_size, short, given._max_learning_rate
+            given.learning_rate, batch_size, short, rules.max_learning_rate
         ),
-        "weight_size": weight_size(n_samples, short),
+        "weight_size": weight_size(n_samples, short, n_layers),
         "n_decoders": n_decoders(batch_size),
     }
 
