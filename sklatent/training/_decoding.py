@@ -29,12 +29,10 @@ SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
 MAX_LOSS = 0.01
 LEVEL_OF_A_LOSS = 0.05
 #: What it may lose when solved, before the encoder's network is scaled down, which
-#: costs all other features: this share of its variance. Or, where all features together
-#: gain, this many times the share of variance that these gain, up to a share of their
-#: mean variance.
+#: costs all other features: this share of its variance, or this many times the share of
+#: variance that all features together gain.
 MAX_LOSS_SOLVED = 0.02
-MAX_LOSS_FOR_A_GAIN = 2.0
-MAX_LOSS_OF_MEAN = 0.1
+MAX_LOSS_FOR_A_GAIN = 4.0
 
 
 @dataclass(frozen=True)
@@ -265,9 +263,7 @@ def _bearable(variance: Tensor, gain: float | None) -> Tensor:
     """
     if gain is None:
         return MAX_LOSS * variance
-    for_a_gain = MAX_LOSS_FOR_A_GAIN * gain * variance
-    for_a_gain = torch.minimum(for_a_gain, MAX_LOSS_OF_MEAN * variance.mean())
-    return torch.maximum(MAX_LOSS_SOLVED * variance, for_a_gain)
+    return max(MAX_LOSS_SOLVED, MAX_LOSS_FOR_A_GAIN * gain) * variance
 
 
 def _gain(runs: Sequence[Run], start: Errors, now: Errors) -> float:
