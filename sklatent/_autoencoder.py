@@ -35,10 +35,10 @@ class Autoencoder(BaseLatentEncoder):
         then ordered.
     hidden_layer_sizes : 'auto' or array-like of int, default='auto'
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
-        is (128, 128, 128) up to 7 latents and (192, 192) from there on, and below 800
-        rows (64, 64, 64) and (96, 96) (DenoisingAutoencoder, VariationalAutoencoder:
-        always (256, 256)). ``()`` is a linear model, which with ``init='pca'`` is the
-        linear start itself.
+        is (128, 128, 128) up to 7 latents and (192, 192) from there on
+        (DenoisingAutoencoder: (256, 128)), and below 800 rows (64, 64, 64) and (96,
+        96) (VariationalAutoencoder: always (128, 128), and (64, 64)). ``()`` is a
+        linear model, which with ``init='pca'`` is the linear start itself.
     activation : str, default='silu'
         Activation of the hidden layers: 'silu', 'gelu', 'relu', 'tanh', 'logistic' or
         'identity'.
@@ -64,15 +64,16 @@ class Autoencoder(BaseLatentEncoder):
     learning_rate : float or 'auto', default='auto'
         The largest learning rate of AdamW; it rises over 30% of the steps and falls
         to zero over the others (one cycle). 'auto' is 0.003 for batches of 32 rows and
-        grows with their root, to 0.01 (VariationalAutoencoder: to 0.005); also where
+        grows with their root, to 0.01 (VariationalAutoencoder: from 0.005); also where
         `max_iter` is less than 'auto' is.
     weight_decay : float or 'auto', default='auto'
         Decoupled weight decay of AdamW on the networks. It pulls towards the linear
         start. 'auto' is ``100 * sqrt(n_features) / n_samples``, at most 1
-        (DenoisingAutoencoder, VariationalAutoencoder: 1).
+        (DenoisingAutoencoder: 3 in place of 100; VariationalAutoencoder:
+        ``3 * n_features**1.5 / n_samples``).
     batch_size : int or 'auto', default='auto'
         Rows in a batch. 'auto' is a sixteenth of the rows, but 64 at least
-        (DenoisingAutoencoder, VariationalAutoencoder: 32; 96 if latents are ordered)
+        (96 if latents are ordered; VariationalAutoencoder: 128)
         and 512 at most.
     max_iter : int or 'auto', default='auto'
         Epochs of the learning rate's cycle. 'auto' makes about 4000 steps, but 20

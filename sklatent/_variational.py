@@ -1,6 +1,5 @@
 """The variational autoencoder."""
 
-import math
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
@@ -73,10 +72,10 @@ class VariationalAutoencoder(BaseLatentEncoder):
         numbers, the same for all rows.
     hidden_layer_sizes : 'auto' or array-like of int, default='auto'
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
-        is (128, 128, 128) up to 7 latents and (192, 192) from there on, and below 800
-        rows (64, 64, 64) and (96, 96) (DenoisingAutoencoder, VariationalAutoencoder:
-        always (256, 256)). ``()`` is a linear model, which with ``init='pca'`` is the
-        linear start itself.
+        is (128, 128, 128) up to 7 latents and (192, 192) from there on
+        (DenoisingAutoencoder: (256, 128)), and below 800 rows (64, 64, 64) and (96,
+        96) (VariationalAutoencoder: always (128, 128), and (64, 64)). ``()`` is a
+        linear model, which with ``init='pca'`` is the linear start itself.
     activation : str, default='silu'
         Activation of the hidden layers: 'silu', 'gelu', 'relu', 'tanh', 'logistic' or
         'identity'.
@@ -102,15 +101,16 @@ class VariationalAutoencoder(BaseLatentEncoder):
     learning_rate : float or 'auto', default='auto'
         The largest learning rate of AdamW; it rises over 30% of the steps and falls
         to zero over the others (one cycle). 'auto' is 0.003 for batches of 32 rows and
-        grows with their root, to 0.01 (VariationalAutoencoder: to 0.005); also where
+        grows with their root, to 0.01 (VariationalAutoencoder: from 0.005); also where
         `max_iter` is less than 'auto' is.
     weight_decay : float or 'auto', default='auto'
         Decoupled weight decay of AdamW on the networks. It pulls towards the linear
         start. 'auto' is ``100 * sqrt(n_features) / n_samples``, at most 1
-        (DenoisingAutoencoder, VariationalAutoencoder: 1).
+        (DenoisingAutoencoder: 3 in place of 100; VariationalAutoencoder:
+        ``3 * n_features**1.5 / n_samples``).
     batch_size : int or 'auto', default='auto'
         Rows in a batch. 'auto' is a sixteenth of the rows, but 64 at least
-        (DenoisingAutoencoder, VariationalAutoencoder: 32; 96 if latents are ordered)
+        (96 if latents are ordered; VariationalAutoencoder: 128)
         and 512 at most.
     max_iter : int or 'auto', default='auto'
         Epochs of the learning rate's cycle. 'auto' makes about 4000 steps, but 20
@@ -277,13 +277,15 @@ class VariationalAutoencoder(BaseLatentEncoder):
         "latent_prior": [StrOptions({"standard", "gaussian_mixture"})],
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
     }
-    # Its bound is noisy: larger steps take longer to gain than `n_iter_no_change`.
+    # Its bound is noisy, which larger batches are for. Variances of the noise follow a
+    # network that fits single rows, so features call for more decay.
     _auto = AutoRules(
-        narrow=((256, 256), (256, 256)),
-        wide=((256, 256), (256, 256)),
-        weight_decay=math.inf,
-        max_learning_rate=0.005,
-        min_batch_size=32,
+        narrow=((64, 64), (64, 64)),
+        wide=((128, 128), (128, 128)),
+        weight_decay=3.0,
+        weight_decay_power=1.5,
+        learning_rate=0.005,
+        min_batch_size=128,
     )
     # It explains the features' likelihood, and their variance only by the way.
     _extra_latents = 1.0

@@ -45,6 +45,23 @@ def test_layers_and_decay_follow_rows_features_and_latents(n, p, k, hidden, deca
     assert plan.weight_decay == pytest.approx(decay)
 
 
+@pytest.mark.parametrize(
+    ("cls", "n", "hidden", "decay", "batch_size", "rate"),
+    [
+        (DenoisingAutoencoder, 300, (64, 64, 64), 0.03, 64, 0.003 * 2**0.5),
+        (DenoisingAutoencoder, 3200, (256, 128), 0.0028125, 200, 0.0075),
+        (VariationalAutoencoder, 300, (64, 64), 0.27, 128, 0.01),
+        (VariationalAutoencoder, 3200, (128, 128), 0.0253125, 200, 0.01),
+    ],
+)
+def test_estimators_differ(cls, n, hidden, decay, batch_size, rate):
+    plan = plan_of(n, 9, cls(2, random_state=0))
+    assert plan.hidden == hidden
+    assert plan.weight_decay == pytest.approx(decay)
+    assert plan.batch_size == batch_size
+    assert plan.learning_rate == pytest.approx(rate)
+
+
 def test_patience_is_half_of_the_cycle():
     for max_iter, patience in ((100, 50), (30, 20)):
         model = Autoencoder(2, max_iter=max_iter, random_state=0)

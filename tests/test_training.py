@@ -16,6 +16,7 @@ from torch.testing import assert_close
 from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
 from sklatent.nn import AS_TRAINED, LINEAR, Batch, FlatAdamW, LastLayer, SquaredError
 from sklatent.plan._auto import (
+    AutoRules,
     largest_learning_rate,
     n_epochs,
     shortfall,
@@ -230,11 +231,11 @@ def test_the_last_layer_stays_where_it_is_not_ours(digits):
 
 
 def test_what_auto_means():
-    assert largest_learning_rate(0.5, 512, 3.0, 0.01) == 0.5
-    assert largest_learning_rate("auto", 16, 1.0, 0.01) == 0.003
-    assert largest_learning_rate("auto", 128, 1.0, 0.01) == pytest.approx(0.006)
-    assert largest_learning_rate("auto", 128, 3.0, 0.01) == 0.01
-    assert largest_learning_rate("auto", 128, 3.0, 0.005) == 0.005
+    rules = AutoRules(learning_rate=0.003, max_learning_rate=0.01)
+    assert largest_learning_rate(0.5, 512, 3.0, rules) == 0.5
+    assert largest_learning_rate("auto", 16, 1.0, rules) == 0.003
+    assert largest_learning_rate("auto", 128, 1.0, rules) == pytest.approx(0.006)
+    assert largest_learning_rate("auto", 128, 3.0, rules) == 0.01
     assert [weight_size(n, 1.0, 2) for n in (10, 4000, 10**6)] == [1.0, 2.0, 3.0]
     assert weight_size(10, 2.0, 2) == weight_size(10, 1.0, 3) == 2.0
     usual = n_epochs("auto", 1000, 62, ordered=False)

@@ -17,10 +17,10 @@ class AutoRules(NamedTuple):
     ----------
     narrow, wide : tuple of two tuples of int
         Hidden layers below 800 rows, and from there on; for few latents and for many.
-    weight_decay : float
-        Times the root of the features by the rows, the decay.
-    max_learning_rate : float
-        The largest learning rate.
+    weight_decay, weight_decay_power : float
+        The first times the features to the second power, by the rows, is the decay.
+    learning_rate, max_learning_rate : float
+        The learning rate for batches of 32 rows, and the largest.
     min_batch_size : int
         The smallest batch.
     """
@@ -28,6 +28,8 @@ class AutoRules(NamedTuple):
     narrow: tuple[tuple[int, ...], tuple[int, ...]] = ((64, 64, 64), (96, 96))
     wide: tuple[tuple[int, ...], tuple[int, ...]] = ((128, 128, 128), (192, 192))
     weight_decay: float = 100.0
+    weight_decay_power: float = 0.5
+    learning_rate: float = 0.003
     max_learning_rate: float = 0.01
     min_batch_size: int = 64
 
@@ -46,15 +48,16 @@ def hidden_layers(
 
 
 def decay_of_weights(
-    weight_decay: float | str, n_samples: int, n_features: int, factor: float
+    weight_decay: float | str, n_samples: int, n_features: int, rules: AutoRules
 ) -> float:
-    r"""Return the decay; ``'auto'`` is `factor` :math:`\sqrt{p} / n`, 1 at most.
+    r"""Return the decay; ``'auto'`` is a factor times :math:`p^a / n`, 1 at most.
 
     A decay is a prior of the weights, which counts the less the more rows there are.
     """
     if not isinstance(weight_decay, str):
         return float(weight_decay)
-    return min(1.0, factor * math.sqrt(n_features) / n_samples)
+    power = math.pow(n_features, rules.weight_decay_power)
+    return min(1.0, rules.weight_decay * power / n_samples)
 
 
 def patience(n_iter_no_change: int | str, max_iter: int) -> int:
@@ -76,7 +79,8 @@ def rows_of_a_batch(
     """
     if batch_size != "auto":
         return min(int(batch_size), n_samples)
-    return min(max(96 if ordered else least, n_samples // 16), 512)
+    least = max(least, 96) if ordered else least
+    return min(max(least, n_samples // 16), 512)
 
 
 def n_epochs(
@@ -105,16 +109,17 @@ def shortfall(
 
 
 def largest_learning_rate(
-    learning_rate: float | str, batch_size: int, shortfall: float, limit: float
+    learning_rate: float | str, batch_size: int, shortfall: float, rules: AutoRules
 ) -> float:
-    """Return the learning rate; ``'auto'`` is 0.003 for 32 rows in a batch, or less.
+    """Return the learning rate; ``'auto'`` is that of the rules for 32 rows in a batch.
 
     It grows with the root of the batch, as the noise of Adam's steps allows (Malladi et
-    al. 2022, arXiv 2205.10287), and with the shortfall of epochs, up to `limit`.
+    al. 2022, arXiv 2205.10287), and with the shortfall of epochs, up to the largest.
     """
     if not isinstance(learning_rate, str):
         return float(learning_rate)
-    return min(0.003 * math.sqrt(max(1.0, batch_size / 32)) * shortfall, limit)
+    growth = math.sqrt(max(1.0, batch_size / 32)) * shortfall
+    return min(rules.learning_rate * growth, rules.max_learning_rate)
 
 
 def weight_size(n_samples: int, shortfall: float, n_layers: int) -> float:

@@ -239,11 +239,9 @@ def _schedule(
         "batch_size": batch_size,
         "max_iter": max_iter,
         "n_iter_no_change": patience(given.n_iter_no_change, max_iter),
-        "weight_decay": decay_of_weights(
-            given.weight_decay, *shape, rules.weight_decay
-        ),
+        "weight_decay": decay_of_weights(given.weight_decay, *shape, rules),
         "learning_rate": largest_learning_rate(
-            given.learning_rate, batch_size, short, rules.max_learning_rate
+            given.learning_rate, batch_size, short, rules
         ),
         "weight_size": weight_size(n_samples, short, n_layers),
         "n_decoders": n_decoders(batch_size),
