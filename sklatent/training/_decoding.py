@@ -24,15 +24,14 @@ MIN_GAIN = 0.001
 PENALTIES_OF_ENDS = (1.0, 0.1, 1e-2)
 #: Shares of the encoder's network to choose from.
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
-#: What a feature may lose against the start as it was trained: a share of its variance,
-#: or what a t-test does not tell from no loss, at this level for all features together.
-MAX_LOSS = 0.01
-LEVEL_OF_A_LOSS = 0.05
-#: What it may lose when solved, before the encoder's network is scaled down, which
-#: costs all other features: this share of its variance, or this many times the share of
-#: variance that all features together gain.
-MAX_LOSS_SOLVED = 0.02
+#: What a feature may lose against the start: this share of its variance, or this many
+#: times the share of variance that all features together gain, or what a t-test does
+#: not tell from no loss, at this level for all features together.
+MAX_LOSS = 0.02
 MAX_LOSS_FOR_A_GAIN = 4.0
+LEVEL_OF_A_LOSS = 0.05
+#: What it may lose by a linear decoder before its mean is taken.
+MAX_LOSS_OF_LINEAR = 0.01
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def solve_decoders(runs: Sequence[Run], start: Errors) -> Decoding:
             _errors_with(runs, layers, penalties),
             [layer.mean_errors(penalties) for layer in layers],
         )
-        if share == shares[-1] or loses_nothing(runs, start, now, solved=True):
+        if share == shares[-1] or loses_nothing(runs, start, now):
             break
     for run, layer in zip(runs, layers, strict=True):
         run.set_decoder(layer, penalties)
@@ -203,7 +202,7 @@ def _choose(runs: Sequence[Run], layers: Sequence[LastLayer]) -> Tensor:
     for run in runs:
         variance = variance + len(run.held_out_rows) * run.feature_variance
     # The mean, or the linear decoder.
-    simpler = (totals[0, 0] > -MAX_LOSS * variance).long()
+    simpler = (totals[0, 0] > -MAX_LOSS_OF_LINEAR * variance).long()
     one_of = simpler.expand(1, len(others), -1)
     gain, error = (t.gather(0, one_of)[0] for t in (totals, spreads))
     clear = gain > torch.maximum(MARGIN_OF_A_GAIN * error, MIN_GAIN * variance)
@@ -213,18 +212,16 @@ def _choose(runs: Sequence[Run], layers: Sequence[LastLayer]) -> Tensor:
     return torch.tensor(PENALTIES, dtype=torch.float64)[best]
 
 
-def loses_nothing(
-    runs: Sequence[Run], start: Errors, now: Errors, *, solved: bool = False
-) -> bool:
+def loses_nothing(runs: Sequence[Run], start: Errors, now: Errors) -> bool:
     """Return whether no feature is clearly worse than at the start.
 
     Training rows say so as well, on which networks should be better: the few rows that
     have most of a feature's variance may all be among them.
     """
-    gain = _gain(runs, start, now) if solved else None
+    most = max(MAX_LOSS, MAX_LOSS_FOR_A_GAIN * _gain(runs, start, now))
     losses = _Differences(runs)
     for run, first, last in zip(runs, start.training, now.training, strict=True):
-        if bool((last - first > _bearable(run.feature_variance, gain)).any()):
+        if bool((last - first > most * run.feature_variance).any()):
             return False
     variance, seen = torch.zeros(()), torch.zeros(())
     for run, before, after in zip(runs, start.held_out, now.held_out, strict=True):
@@ -233,7 +230,7 @@ def loses_nothing(
         for a, b in zip(before, after, strict=True):
             losses.add(b - a)
     # Few rows may have all of a feature's variance, and none of them be held out.
-    allowed = _bearable(torch.maximum(variance, seen), gain)
+    allowed = most * torch.maximum(variance, seen)
     level = LEVEL_OF_A_LOSS / len(losses.total)
     margin = float(student.ppf(1 - level, max(losses.n_units - 1, 1)))
     allowed = torch.maximum(allowed, margin * losses.error)
@@ -254,16 +251,6 @@ def loses_in_training(start: Errors, training: Sequence[Tensor]) -> bool:
     """
     pairs = zip(training, start.training, strict=True)
     return sum(float((now - before).sum()) for now, before in pairs) > 0
-
-
-def _bearable(variance: Tensor, gain: float | None) -> Tensor:
-    """Return what each feature may lose, from the features' variances.
-
-    `gain` is the share that all gain when solved; None is as trained.
-    """
-    if gain is None:
-        return MAX_LOSS * variance
-    return max(MAX_LOSS_SOLVED, MAX_LOSS_FOR_A_GAIN * gain) * variance
 
 
 def _gain(runs: Sequence[Run], start: Errors, now: Errors) -> float:
