@@ -53,7 +53,6 @@ benchmarks: .venv/installed-bench
 	$(BIN)/python benchmarks/selection.py
 	$(BIN)/python benchmarks/limit.py
 	$(BIN)/python benchmarks/speed.py
-	$(BIN)/python benchmarks/stopping.py
 	$(BIN)/python benchmarks/latent_size.py --picture
 
 clean:
