@@ -8,7 +8,11 @@ of Autoencoder goes: its parts timed alone, with warm caches, and what is left. 
 the four parts in one go: with the gradient as the package writes it out, and with the
 same gradient called by autograd, from a torch.autograd.Function for each map.
 
-    python benchmarks/limit.py [--repeats 3] [--data digits mnist]
+Small sets (`--data small`) are trained as six stacked networks: five folds and the
+final model. For them, default fits beside the products of their steps, stacked and one
+by one, and beside a plain loop of 100 epochs and batches of 32, 256 wide. CPU seconds.
+
+    python benchmarks/limit.py [--repeats 3] [--data digits mnist small]
 """
 
 import argparse
@@ -21,10 +25,13 @@ from statistics import median
 
 import speed
 import torch
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.preprocessing import scale
 from speed import BATCH, HIDDEN, K
 from threadpoolctl import threadpool_limits
 from torch.nn.functional import mse_loss
 
+from sklatent import Autoencoder
 from sklatent.nn import Batch, FlatAdamW, SquaredError
 
 EPOCHS = {
@@ -185,16 +192,76 @@ def report(name, repeats):
     where_time_goes(X, ours)
 
 
+SMALL = {
+    "iris": (lambda: load_iris().data, 2),
+    "wine": (lambda: scale(load_wine().data), 4),
+    "breast_cancer": (lambda: scale(load_breast_cancer().data), 4),
+    "digits[:600]": (lambda: load_digits().data[:600], 8),
+}
+
+
+def stacked_products(widths, n_rows, n_members):
+    """The matrix products of a step of several networks, as one and one by one."""
+    stacked, single = [], []
+    for i, (n_in, n_out) in enumerate(pairwise(widths)):
+        x = torch.randn(n_members, n_rows, n_in)
+        grad = torch.randn(n_members, n_rows, n_out)
+        weight = torch.randn(n_members, n_out, n_in)
+        pairs = [(x, weight.mT), (grad.mT, x)]
+        pairs += [(grad, weight)] if i else []  # nobody asks for that at the rows
+        stacked += pairs
+        single += [(a[j], b[j]) for a, b in pairs for j in range(n_members)]
+    return stacked, single
+
+
+def report_small(repeats):
+    """Print seconds of default fits of small sets, and what of it is products."""
+    print("\nsmall sets, default fits of Autoencoder (five folds and the model)")
+    print(
+        f"  {'':22}{'µs a step':>10}{'products':>10}{'one by one':>12}"
+        f"{'s of a fit':>12}{'of a loop':>11}{'fit / loop':>12}"
+    )
+    for name, (load, k) in SMALL.items():
+        X = load()
+        fits, loops = [], []
+        for _ in range(repeats + 1):
+            start = time.process_time()
+            model = Autoencoder(k, random_state=0).fit(X)
+            fits.append(time.process_time() - start)
+            start = time.process_time()
+            speed.tensor_loop(
+                X, 100, batch_size=32, hidden=speed.DEEP, activation="silu"
+            )
+            loops.append(time.process_time() - start)
+        hidden, n_rows = model.hidden_layer_sizes_, model.batch_size_
+        widths = (X.shape[1], *hidden, k, *hidden[::-1], X.shape[1])
+        stacked, single = stacked_products(widths, n_rows, 6)
+        with torch.no_grad():
+            products = timed(lambda s=stacked: [torch.bmm(*ab) for ab in s], 200)
+            alone = timed(lambda s=single: [torch.mm(*ab) for ab in s], 50)
+        n_steps = model.n_iter_ * -(-len(X) // n_rows)
+        fit, loop = median(fits[1:]), median(loops[1:])
+        print(
+            f"  {name:22}{fit / n_steps * 1e6:10.0f}{products * 1e6:10.0f}"
+            f"{alone * 1e6:12.0f}{fit:12.2f}{loop:11.2f}{fit / loop:12.2f}",
+            flush=True,
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--data", nargs="+", default=list(EPOCHS), choices=EPOCHS)
+    names = [*EPOCHS, "small"]
+    parser.add_argument("--data", nargs="+", default=names, choices=names)
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     threadpool_limits(1)
     print(f"torch {torch.__version__}, {os.cpu_count()} processors")
     for name in args.data:
-        report(name, args.repeats)
+        if name == "small":
+            report_small(args.repeats)
+        else:
+            report(name, args.repeats)
 
 
 if __name__ == "__main__":

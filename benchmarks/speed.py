@@ -43,7 +43,7 @@ from sklatent import Autoencoder
 from sklatent.nn import ACTIVATIONS
 
 HIDDEN = (128,)
-DEEP = (256, 256)  # the default of Autoencoder
+DEEP = (256, 256)  # of the loop that defaults are compared with
 K = 16
 BATCH = 128
 ACTIVATION = "relu"  # MLPRegressor has it too
@@ -93,7 +93,9 @@ def network(n_features, hidden=HIDDEN, activation=ACTIVATION):
     return nn.Sequential(*layers)
 
 
-def tensor_loop(X, epochs, *, fused=False, lr=1e-3, watch=None, **kwargs):
+def tensor_loop(
+    X, epochs, *, fused=False, lr=1e-3, watch=None, batch_size=BATCH, **kwargs
+):
     """A training loop over slices of a tensor, with Adam."""
     torch.manual_seed(0)
     x = torch.from_numpy(unit_scale(X))
@@ -102,8 +104,8 @@ def tensor_loop(X, epochs, *, fused=False, lr=1e-3, watch=None, **kwargs):
     loss_function = nn.MSELoss()
     for _ in range(epochs):
         order = torch.randperm(len(x))
-        for i in range(0, len(x), BATCH):
-            batch = x[order[i : i + BATCH]]
+        for i in range(0, len(x), batch_size):
+            batch = x[order[i : i + batch_size]]
             optimizer.zero_grad()
             loss = loss_function(model(batch), batch)
             loss.backward()
