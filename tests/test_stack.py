@@ -11,6 +11,7 @@ from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
 from sklatent.nn import Batch, can_stack, share_weights, stack_models
 from sklatent.plan import resolve
 from sklatent.rows import rows_of
+from sklatent.training._schedule import OneCycle
 
 X = load_digits().data[:120]
 ESTIMATORS = [
@@ -125,3 +126,52 @@ def test_folds_and_the_final_model_are_trained_as_one(model, ordered):
     # What held-out rows said of the folds is true of the model of all rows.
     assert fitted.score(X) > fitted.best_validation_score_
     assert np.isfinite(fitted.held_out_scores_).all()
+
+
+def test_a_final_model_that_falls_behind_is_trained_by_itself():
+    """It explained -0.37 at an epoch that was good for the folds; PCA 0.82."""
+    rng = np.random.default_rng(0)
+    u = rng.normal(size=(300, 2))
+    rows = np.c_[u, u**2, np.sin(u), u[:, :1] * u[:, 1:], u[:, :1]]
+    rows = rows @ rng.normal(size=(8, 8)) + 0.1 * rng.normal(size=(300, 8))
+    model = Autoencoder(2, learning_rate=1.0, max_iter=20, random_state=0).fit(rows)
+    start = Autoencoder(2, hidden_layer_sizes=(), random_state=0).fit(rows)
+    assert model.score(rows) >= start.score(rows)
+
+
+def test_folds_of_few_rows_are_not_stacked():
+    model = Autoencoder(3, cv=2, max_iter=5, random_state=0).fit(X)
+    # The model of all rows has a training of its own, of as many epochs as are kept.
+    assert len(model.net_.history) == model.best_iteration_
+
+
+def test_a_warm_start_ends_its_cycle(monkeypatch):
+    rates = []
+    step = OneCycle.next_step
+    monkeypatch.setattr(
+        OneCycle,
+        "next_step",
+        lambda self: (step(self), rates.append(self.groups[0]["lr"])),
+    )
+    model = Autoencoder(3, max_iter=5, warm_start=True, random_state=0).fit(X)
+    first = len(rates)
+    model.fit(X)
+    for cycle in (rates[:first], rates[first:]):
+        assert cycle[-1] < 0.1 * max(cycle)
+
+
+def test_held_out_rows_at_the_mean():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(40, 5))
+    rows = np.r_[rows, -rows, np.zeros((10, 5))]
+    cv = [(np.arange(85), np.arange(85, 90)), (np.arange(80), np.arange(80, 90))]
+    model = Autoencoder(2, init="random", cv=cv, max_iter=5, random_state=0).fit(rows)
+    assert np.isfinite(model.transform(rows)).all()
+
+
+def test_no_callbacks_are_none():
+    models = [
+        Autoencoder(3, callbacks=callbacks, max_iter=10, random_state=0).fit(X)
+        for callbacks in (None, [])
+    ]
+    np.testing.assert_array_equal(models[0].transform(X), models[1].transform(X))

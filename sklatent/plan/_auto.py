@@ -37,7 +37,7 @@ class AutoRules(NamedTuple):
 def hidden_layers(
     sizes: Any, n_samples: int, n_components: int, rules: AutoRules
 ) -> tuple[int, ...]:
-    """Return the encoder's widths; ``'auto'`` is narrow where folds are trained on.
+    """Return the encoder's widths; ``'auto'`` is narrow where rows are few.
 
     Few latents must bend more to be good than many, so networks for them are deeper.
     """
@@ -80,7 +80,7 @@ def rows_of_a_batch(
     if batch_size != "auto":
         return min(int(batch_size), n_samples)
     least = max(least, 96) if ordered else least
-    return min(max(least, n_samples // 16), 512)
+    return min(max(least, n_samples // 16), 512, n_samples)
 
 
 def n_epochs(

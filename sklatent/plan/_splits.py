@@ -31,9 +31,9 @@ class Splits:
     pairs : tuple of (train, held_out) index arrays
         Empty where nothing is held out. What is held out is in random order.
     refit : bool
-        True: the model is trained on all rows, for as many epochs as the splits found
-        best (`max_iter` without splits). False: it is the best state that the one
-        split saw (the start without splits).
+        True: the model is trained on all rows, with the splits or after them, to the
+        epoch that these found best (`max_iter` without splits). False: it is the best
+        state that the one split saw (the start without splits).
     units : ndarray of int of shape (n_samples,) or None
         Rows with the same number are not independent; None where all are.
     how : str

@@ -260,7 +260,8 @@ def _gain(runs: Sequence[Run], start: Errors, now: Errors) -> float:
         for before, after in zip(start.held_out, now.held_out, strict=True)
         for a, b in zip(before, after, strict=True)
     )
-    return gain / sum(float(run.held_out_rows.square().sum()) for run in runs)
+    total = sum(float(run.held_out_rows.square().sum()) for run in runs)
+    return gain / total if total > 0 else 0.0
 
 
 def _errors_with(

@@ -89,9 +89,10 @@ class Stacked:
         self.held_out = _held_out(runs)
 
     def epoch(self) -> bool:
-        """Train for one epoch; return True, as no callback is there."""
+        """Train for one epoch; return True, as no callback is there to stop it."""
         self.runs[0].pressed.clear()
-        self.net.train_epoch(self.rows, self.runs[0].pressed)
+        if not self.net.train_epoch(self.rows, self.runs[0].pressed):
+            raise KeyboardInterrupt
         self.net.history.record("train_loss", self.train_loss / len(self.runs))
         for run in self.runs:
             run.net.history = self.net.history
@@ -114,16 +115,16 @@ class Stacked:
         return np.concatenate([e[:n] for e, n in zip(errors, sizes, strict=True)])
 
 
-def worth_stacking(runs: Sequence[Run], plan: Plan) -> bool:
-    """Return whether a stack can train these runs, and in less time."""
-    sizes = [len(run.rows) for run in runs]
+def worth_stacking(runs: Sequence[Run], plan: Plan, n_samples: int) -> bool:
+    """Return whether a stack can train these runs and one on all rows, in less time."""
+    sizes = [*(len(run.rows) for run in runs), n_samples]
     widths = (plan.n_features, *plan.hidden, plan.n_components)
     largest = max(a * b for a, b in pairwise(widths))
     return (
         len(runs) > 1
         and not any(run.watched for run in runs)
         and min(sizes) >= MIN_RATIO_TO_STACK * max(sizes)
-        and len(runs) * max(sizes) * plan.n_features <= MAX_STACKED
+        and len(sizes) * max(sizes) * plan.n_features <= MAX_STACKED
         and plan.batch_size * largest < MAX_PRODUCT_TO_STACK
         and can_stack([run.model for run in runs])
     )

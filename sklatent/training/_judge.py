@@ -13,6 +13,8 @@ from ..rows import Array, Indices
 LEVEL = 0.001
 #: That of a gain in the sum, which a few rows may decide: 1.64 standard errors.
 LEVEL_OF_SUM = 0.05
+#: Units of rows of which a verdict says how many there are.
+FEW_UNITS = 10
 
 
 class Judge:
@@ -145,14 +147,20 @@ class Judge:
         best = self.best_epoch
         gain = self.errors[0] - self.errors[best]
         change = self.score.score(0.0) - self.score.score(1.0)  # by one of an error
-        error = self.inflation * standard_error(gain, self.units)
+        of_most = self.score.gains(self.errors[0], self.errors[best])[-1]
+        error = self.inflation * standard_error(of_most, self.units)
         words = (
             f"held-out rows gain {change * gain.mean():.3g} by epoch {best} (standard "
-            f"error {change * error:.2g})"
+            f"error {change * error:.2g}{self._few_units()})"
         )
         if self.epoch_to_keep():
             return f"epoch {best} is kept: {words}"
         return f"the start is kept: {words}, which a t-test doubts"
+
+    def _few_units(self) -> str:
+        """Return how many groups there are, where so few that a test asks for much."""
+        n_units = math.inf if self.units is None else len(np.unique(self.units))
+        return f", of {n_units} groups" if n_units < FEW_UNITS else ""
 
 
 def least_gain(gains: Array, level: float, units: Indices | None = None) -> float:

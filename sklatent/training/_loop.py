@@ -117,7 +117,7 @@ class EpochLoop:
         first = len(self.loss_curve) + 1
         trains: InStep = InTurn(self.runs)
         if self.stacked:
-            trains = Stacked(self.runs, self.plan, self.n_epochs)
+            trains = Stacked(self.runs, self.plan, self.n_epochs - len(self.loss_curve))
         with _progress(self.label, self.n_epochs, self.plan) as show:
             for epoch in range(first, self.n_epochs + 1):
                 go_on = trains.epoch()

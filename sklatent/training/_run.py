@@ -143,10 +143,10 @@ class Run:
         return torch.from_numpy(rows.variance() + rows.mean() ** 2)
 
     @torch.no_grad()
-    def _limit_decoder(self) -> None:
+    def limit_decoder(self) -> None:
         """Show the decoder's network no latents far beyond those of the rows."""
         decoder: Any = self.model.decoder
-        if decoder.low is None:
+        if getattr(decoder, "low", None) is None:
             return
         low = torch.full_like(decoder.low, torch.inf)
         high = -low
@@ -159,7 +159,7 @@ class Run:
 
     def last_layer(self) -> LastLayer:
         """Return the decoder's end, ready to be solved for the rows."""
-        self._limit_decoder()
+        self.limit_decoder()
         layer = LastLayer(self.model)  # type: ignore[arg-type]
         for _ in range(self._n_passes):
             for batch in Shuffled(self._all_rows, JUDGED):

@@ -26,6 +26,9 @@ from ._judge import Judge
 from ._loop import EpochLoop
 from ._run import Run
 
+#: Of the gain in training that runs on folds have, what the final run must have.
+MIN_SHARE_OF_GAIN = 0.5
+
 
 class Search:
     """Trains on every split, in step, until the held-out rows see no more gain.
@@ -46,7 +49,7 @@ class Search:
         Whether training rows were better at the start; it is then kept.
     final : Run or None
         One more run, on all rows, which was trained with the others; in the state of
-        that epoch. None where they were not trained as one.
+        that epoch. None where they were not trained as one, or it fell behind them.
 
     Parameters
     ----------
@@ -81,8 +84,8 @@ class Search:
         self.loss_curve: list[float] = []
         if self.judge.is_exact:
             return
-        stacked = worth_stacking(self.runs, plan)
-        if stacked and with_final and plan.callbacks is None:
+        stacked = worth_stacking(self.runs, plan, len(data))
+        if stacked and with_final and not plan.callbacks:
             self.final = Run(problem, plan, data, data, None, 0, watched=False)
         self._search(data.shape[1], stacked)
 
@@ -90,6 +93,7 @@ class Search:
         judge = self.judge
         runs = self.runs if self.final is None else [*self.runs, self.final]
         refit = self.plan.splits.refit and self.final is None
+        before = _losses(runs)
         loop = EpochLoop(
             runs,
             self.plan.max_iter + bool(self.runs[0].taken_over),
@@ -109,8 +113,12 @@ class Search:
             self.epoch = 0 if self.loses_in_training else judge.epoch_to_keep()
             if not self.epoch:
                 loop.load(0)
-            elif self.final is not None and self.decoding is not None:
-                self.decoding.apply(self.final)
+            elif self.final is not None:
+                if self.decoding is not None:
+                    self.decoding.apply(self.final)
+                gains = before - _losses(runs)
+                if not gains[-1] >= MIN_SHARE_OF_GAIN * gains[:-1].mean():
+                    self.final = None  # what is a good epoch of others is none of it
             kept = self.runs[0].fingerprint()
         if loop.changed_since(kept):
             self._judge_what_a_callback_loaded(loop)
@@ -187,6 +195,10 @@ def _runs(problem: Problem, plan: Plan, data: Rows) -> list[Run]:
         )
         for (train, held_out), n_units in zip(plan.splits.pairs, units, strict=True)
     ]
+
+
+def _losses(runs: Sequence[Run]) -> Array:
+    return np.array([run.loss_now() for run in runs])
 
 
 def _check_start(errors: Array) -> None:

@@ -169,6 +169,7 @@ def train_on_all(
         _check_losses(loop.loss_curve, plan)
         loop.go_back_to_last_epoch()
         last = len(loop.loss_curve)
+        run.limit_decoder()
         if search is not None and search.decoding is not None and last == search.epoch:
             search.decoding.apply(run)
         _check_end(before, run.loss_now(), plan)
