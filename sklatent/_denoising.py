@@ -119,7 +119,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         windows) are held out in whole stretches.
     n_iter_no_change : int or 'auto', default='auto'
         Epochs without a gain on the held-out rows after which training stops. 'auto'
-        is half of `max_iter`, but 20 at least.
+        is 20 below 800 rows, then half of `max_iter`, but 20 at least.
     tol : float, default=0.001
         What counts as a gain: a fall of the held-out squared error by this share, or
         the like of a log-likelihood, half as many nats per feature.

@@ -63,6 +63,7 @@ def test_estimators_differ(cls, n, hidden, decay, batch_size, rate):
 
 
 def test_patience_is_half_of_the_cycle():
+    assert plan_of(300, 5, Autoencoder(2)).n_iter_no_change == 20
     for max_iter, patience in ((100, 50), (30, 20)):
         model = Autoencoder(2, max_iter=max_iter, random_state=0)
         assert plan_of(900, 5, model).n_iter_no_change == patience

@@ -60,14 +60,16 @@ def decay_of_weights(
     return min(1.0, rules.weight_decay * power / n_samples)
 
 
-def patience(n_iter_no_change: int | str, max_iter: int) -> int:
-    """Return the epochs without a gain to wait for; ``'auto'`` is half of the cycle.
+def patience(n_iter_no_change: int | str, max_iter: int, n_samples: int) -> int:
+    """Return the epochs without a gain to wait for; ``'auto'`` is 20, or half a cycle.
 
-    Most of the gain comes in its second half, in which the learning rate falls.
+    Half a cycle where rows are many: most of the gain comes in its second half, in
+    which the learning rate falls. The folds of few rows see all of these, and show a
+    gain earlier.
     """
     if not isinstance(n_iter_no_change, str):
         return int(n_iter_no_change)
-    return max(20, max_iter // 2)
+    return 20 if n_samples < MIN_ROWS_ONE_SPLIT else max(20, max_iter // 2)
 
 
 def rows_of_a_batch(

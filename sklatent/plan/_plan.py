@@ -238,7 +238,7 @@ def _schedule(
     return {
         "batch_size": batch_size,
         "max_iter": max_iter,
-        "n_iter_no_change": patience(given.n_iter_no_change, max_iter),
+        "n_iter_no_change": patience(given.n_iter_no_change, max_iter, n_samples),
         "weight_decay": decay_of_weights(given.weight_decay, *shape, rules),
         "learning_rate": largest_learning_rate(
             given.learning_rate, batch_size, short, rules
