@@ -243,7 +243,7 @@ def test_scores():
 
 
 def test_the_best_epoch_is_kept():
-    assert judge([5, 5, 5], [4, 4, 5], [2, 1, 2], [3, 3, 3]).epoch_to_keep() == 2
+    assert judge([5, 5, 5], [4, 4, 5], [2, 2.1, 2], [3, 3, 3]).epoch_to_keep() == 2
 
 
 def test_a_gain_within_its_error_is_none():

@@ -92,7 +92,7 @@ def test_one_split_and_equal_rows(linear, searches):
 
 
 def test_the_row_space_shows_small_gains(digits, searches):
-    images = digits[::30].reshape(-1, 8, 8).repeat(7, axis=1).repeat(7, axis=2)
+    images = digits[::15].reshape(-1, 8, 8).repeat(7, axis=1).repeat(7, axis=2)
     X = images.reshape(len(images), -1)  # over 2000 features that vary
     model = Autoencoder(4, max_iter=30, random_state=0).fit(X)
     assert searches[0].epoch > 0
