@@ -97,7 +97,14 @@ MODES = [
 ]
 
 
-@pytest.mark.parametrize("kind", MODELS)
+#: The others have the same parts, put together in other ways.
+LONG = ("random", "swap", "salt", "variational ordered", "poisson")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=pytest.mark.slow) if k in LONG else k for k in MODELS],
+)
 def test_the_modes_of_the_caller_do_not_matter(digits, kind):
     X = digits[:900]
     expected = all_results(MODELS[kind], X)
