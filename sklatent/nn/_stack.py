@@ -149,6 +149,9 @@ class StackedMap(nn.Module):
         Of which all tensors are copied.
     """
 
+    #: Members are only stacked where it is true of them.
+    has_manual_backward = True
+
     weight: Tensor | None
     bias: Tensor | None
     scale: Tensor | None
@@ -165,9 +168,6 @@ class StackedMap(nn.Module):
         networks = [member.network for member in members]
         plain = [network for network in networks if isinstance(network, MLP)]
         self.network = StackedMLP(plain) if plain else None
-
-    #: Members are only stacked where it is true of them.
-    has_manual_backward = True
 
     def forward(self, x: Tensor, sizes: None = None) -> Tensor:  # noqa: ARG002
         """Map (m, n, n_in) to (m, n, n_out)."""

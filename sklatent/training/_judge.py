@@ -145,22 +145,21 @@ class Judge:
         if not self.best_epoch:
             return "the start is kept: no epoch is better on held-out rows"
         best = self.best_epoch
-        gain = self.errors[0] - self.errors[best]
+        gain = self.score.gains(self.errors[0], self.errors[best])[-1]
         change = self.score.score(0.0) - self.score.score(1.0)  # by one of an error
-        of_most = self.score.gains(self.errors[0], self.errors[best])[-1]
-        error = self.inflation * standard_error(of_most, self.units)
+        error = self.inflation * standard_error(gain, self.units)
         words = (
-            f"held-out rows gain {change * gain.mean():.3g} by epoch {best} (standard "
-            f"error {change * error:.2g}{self._few_units()})"
+            f"most held-out rows gain {change * gain.mean():.3g} by epoch {best} "
+            f"(standard error {change * error:.2g}{self._few_units()})"
         )
         if self.epoch_to_keep():
             return f"epoch {best} is kept: {words}"
         return f"the start is kept: {words}, which a t-test doubts"
 
     def _few_units(self) -> str:
-        """Return how many groups there are, where so few that a test asks for much."""
+        """Return how many units there are, where so few that a test asks for much."""
         n_units = math.inf if self.units is None else len(np.unique(self.units))
-        return f", of {n_units} groups" if n_units < FEW_UNITS else ""
+        return f", of {n_units} independent units" if n_units < FEW_UNITS else ""
 
 
 def least_gain(gains: Array, level: float, units: Indices | None = None) -> float:
