@@ -1,5 +1,6 @@
 """The linear classics, solved in closed form: what training starts from."""
 
+from ._covariates import CovariatesStart, covariates_start
 from ._denoiser import denoiser_start
 from ._exponential import exponential_start
 from ._gaussian import (

@@ -1,0 +1,175 @@
+"""What latents are to predict: classes or numbers, checked and coded."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.multiclass import type_of_target
+
+from ..rows import Array
+
+CLASSES = ("binary", "multiclass")
+NUMBERS = ("continuous", "continuous-multioutput")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The targets of all rows.
+
+    Attributes
+    ----------
+    kind : {'classes', 'numbers'}
+    classes : ndarray of shape (n_classes,) or None
+        The labels, sorted; None for numbers.
+    codes : ndarray of shape (n_samples, n_targets), float64
+        For the linear start. Of classes, one-hot vectors divided by the roots of the
+        class shares and centred, in which least squares is discriminant analysis; of
+        numbers, these standardised. NaN where there is no label.
+    network_targets : ndarray of shape (n_samples, n_targets), float32
+        For the loss: one-hot vectors, all zero where there is no label, or the
+        standardised numbers, NaN where there is none.
+    total : float
+        What there is to explain, in the loss's units: the entropy of the class shares
+        in nats, or the variances of the standardised numbers, summed. That is how many
+        of them vary: one that does not is 0 throughout, and counts for nothing.
+    """
+
+    kind: Literal["classes", "numbers"]
+    classes: NDArray[Any] | None
+    codes: Array
+    network_targets: NDArray[np.float32]
+    total: float
+
+    def labelled(self) -> NDArray[np.bool_]:
+        """Return which rows have a label, or a number for some target, (n_samples,)."""
+        return np.asarray(np.isfinite(self.codes).any(axis=1))
+
+
+def targets_of(
+    y: ArrayLike | None,
+    target_type: str,
+    *,
+    semi_supervised: bool,
+    estimator_name: str,
+) -> Targets:
+    """Check `y` and code it.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        Class labels, or numbers, of which there may be several for a row.
+    target_type : {'auto', 'continuous', 'binary', 'multiclass'}
+        What `y` is, as in :class:`~sklearn.preprocessing.TargetEncoder`; 'auto' is
+        what :func:`~sklearn.utils.multiclass.type_of_target` finds.
+    semi_supervised : bool
+        Whether rows may have no label: -1 or NaN for a class, in an array of objects
+        where classes are strings, as in
+        :class:`~sklearn.semi_supervised.SelfTrainingClassifier`; NaN for a number.
+    estimator_name : str
+        For messages.
+
+    Returns
+    -------
+    targets : Targets
+
+    Raises
+    ------
+    ValueError
+        If `y` is None, is not finite, is not of that type, or has less than two classes
+        or only constant numbers.
+    """
+    if y is None:
+        raise ValueError(
+            f"This {estimator_name} estimator requires y to be passed, but the target "
+            "y is None."
+        )
+    checked: NDArray[Any] = check_array(
+        y,
+        ensure_2d=False,
+        dtype=None,
+        ensure_all_finite="allow-nan" if semi_supervised else True,
+        input_name="y",
+        estimator=estimator_name,
+    )
+    return _coded(checked, target_type, semi_supervised)
+
+
+def _coded(y: NDArray[Any], target_type: str, semi_supervised: bool) -> Targets:
+    """Code classes or numbers, whichever these are."""
+    if semi_supervised and y.dtype.kind in "US":
+        raise ValueError(
+            "y is an array of strings, which has no value for rows without a label. "
+            "With semi_supervised=True, pass an array of dtype object with -1 for them."
+        )
+    if target_type == "continuous":
+        return _numbers(y)
+    known = _is_known(y)
+    if semi_supervised and y.size == len(y):  # one for each row
+        known &= y != -1
+    if not known.any():
+        raise ValueError("y has no label. At least one row must have one.")
+    found = type_of_target(np.where(known, y, y[known][0]), input_name="y")
+    if target_type == "auto" and found in NUMBERS:
+        return _numbers(y)
+    _check_type(found, target_type)
+    return _classes(column_or_1d(y, warn=True), known.ravel())
+
+
+def _is_known(y: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which entries are not NaN, alone in not being equal to itself."""
+    return np.asarray(y == y, dtype=bool)
+
+
+def _check_type(found: str, target_type: str) -> None:
+    """Raise unless classes of this type may be what was found."""
+    if target_type == "auto" and found not in CLASSES:
+        raise ValueError(
+            f"Unknown label type: y is {found!r}. Required is one class for each row, "
+            "'binary' or 'multiclass', or one number or several, 'continuous'. For "
+            "several whole numbers for each row, pass target_type='continuous'."
+        )
+    if target_type != "auto" and found not in (target_type, "binary"):
+        raise ValueError(
+            f"Unknown label type: y is {found!r}, but target_type is {target_type!r}."
+        )
+
+
+def _classes(y: NDArray[Any], known: NDArray[np.bool_]) -> Targets:
+    """Code class labels."""
+    classes, index = np.unique(y[known], return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y has 1 class, {classes[0]!r}. At least 2 classes are required."
+        )
+    shares = np.bincount(index) / len(index)
+    one_hot = np.zeros((len(y), len(classes)), np.float32)
+    one_hot[np.flatnonzero(known), index] = 1
+    codes = one_hot / np.sqrt(shares) - np.sqrt(shares)
+    codes[~known] = np.nan
+    entropy = -float(shares @ np.log(shares))
+    return Targets("classes", classes, codes, one_hot, entropy)
+
+
+def _numbers(y: NDArray[Any]) -> Targets:
+    """Standardise numbers, by what is known of each target."""
+    y = check_array(
+        y.reshape(len(y), -1),
+        dtype=np.float64 if y.dtype.kind == "O" else "numeric",
+        ensure_all_finite="allow-nan",  # where it may not be, that is known by now
+        input_name="y",
+    ).astype(np.float64)
+    known = _is_known(y)
+    if not known.any(axis=0).all():
+        raise ValueError("y has a target of which no row has a number.")
+    low, high = np.nanmin(y, axis=0), np.nanmax(y, axis=0)
+    varies = low < high
+    if not varies.any():
+        raise ValueError(f"y is constant, {low.tolist()}: there is nothing to predict.")
+    largest = np.maximum(np.abs(low), np.abs(high))
+    y = y / np.where(varies, largest, 1.0)  # squares of large numbers would overflow
+    y -= np.nanmean(y, axis=0)
+    y[:, ~varies] *= 0.0
+    y[:, varies] /= np.nanstd(y[:, varies], axis=0)
+    return Targets("numbers", None, y, y.astype(np.float32), float(varies.sum()))
