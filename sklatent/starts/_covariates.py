@@ -15,7 +15,7 @@ from ._pca import LinearStart, PrincipalAxes, never_zero, principal_axes
 LEAST_VARIANCE = 1e-10
 #: Where neither rows nor features are fewer than `MANY_AXES`, so many principal axes
 #: stand for all.
-MANY_AXES, SOME_AXES = 1000, 500
+MANY_AXES, SOME_AXES = 1000, 300
 #: As many rows tell which penalty is best.
 MANY_ROWS = 5000
 #: Below this there is no telling which directions predict nothing but vary most.
@@ -109,7 +109,8 @@ def covariates_start(
     live = axes.variance > LEAST_VARIANCE * axes.variance.max(initial=0.0)
     fit = _ridge_fit(rows, axes, live, targets, penalty)
     predicted = scale[:, None] * fit.weight  # U^T Y_hat / sqrt(n - 1)
-    rotation = _rotation(axes, live, predicted, fit.total, max(mixing, LEAST_MIXING))
+    total = fit.total * n_samples / (n_samples - 1)
+    rotation = _rotation(axes, live, predicted, total, max(mixing, LEAST_MIXING))
     rotation = rotation[:, :n_components]
 
     decoder = (scale[:, None] * rotation).T @ axes.components
@@ -153,15 +154,13 @@ def _rotation(
 ) -> Array:
     """Return the eigenvectors, largest first, then the axes without variance."""
     rotation = np.eye(len(live))
-    if not live.any():
+    if mixing == 1 or not predicted.any():
         return rotation
     n_live = int(live.sum())  # they are the first: variances descend
-    variance = axes.variance[:n_live]
-    shares = variance / (axes.variance.sum() + axes.left_over)
-    matrix = np.diag(mixing * shares)
-    if total > 0:
-        strong = predicted[:n_live]
-        matrix += (1 - mixing) / total * (strong @ strong.T)
+    shares = axes.variance[:n_live] / (axes.variance.sum() + axes.left_over)
+    strength = predicted[:n_live]
+    matrix = (1 - mixing) / total * strength @ strength.T
+    matrix += mixing * np.diag(shares)
     rotation[:n_live, :n_live] = eigh(matrix)[1][:, ::-1]
     return rotation
 
