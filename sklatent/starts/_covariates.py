@@ -101,7 +101,8 @@ def covariates_start(
     start : CovariatesStart
         Latents are uncorrelated and of unit variance over the rows, those of the
         largest eigenvalues first; the largest entry of each row of the decoder is
-        positive. The head predicts :math:`\hat Y`, so that it is shrunk as that is.
+        positive. The head is the least-squares fit of :math:`\hat Y`, not of `Y`, so
+        that it is shrunk as that is; with all latents it is the ridge regression.
     """
     axes = _axes(rows, n_components, mixing, seed)
     n_samples, n_features = rows.shape
@@ -113,22 +114,23 @@ def covariates_start(
     rotation = _rotation(axes, live, predicted, total, max(mixing, LEAST_MIXING))
     rotation = rotation[:, :n_components]
 
-    decoder = (scale[:, None] * rotation).T @ axes.components
-    signs = _signs(decoder)
-    k = len(signs)
-    weights = np.zeros((n_features, n_components)), np.zeros((n_components, n_features))
-    weights[0][:, :k] = axes.components.T @ (rotation / scale[:, None]) * signs
-    weights[1][:k] = signs[:, None] * decoder
+    loadings = (scale[:, None] * rotation).T @ axes.components
+    signs = _signs(loadings)
+    k = len(signs)  # as many as there are axes
+    encoder = np.zeros((n_features, n_components))
+    encoder[:, :k] = axes.components.T @ (rotation / scale[:, None]) * signs
+    decoder = np.zeros((n_components, n_features))
+    decoder[:k] = signs[:, None] * loadings
     head = np.zeros((n_components, targets.shape[1]))
     head[:k] = signs[:, None] * (rotation.T @ predicted)
     kept = np.square(rotation).sum(axis=1).clip(max=1.0)
     left_over = axes.left_over + float(axes.variance @ (1 - kept))
     return CovariatesStart(
-        encoder_weight=weights[0],
-        encoder_bias=-axes.mean @ weights[0],
-        decoder_weight=weights[1],
+        encoder_weight=encoder,
+        encoder_bias=-axes.mean @ encoder,
+        decoder_weight=decoder,
         decoder_bias=axes.mean,
-        latent_scale=never_zero(np.linalg.norm(weights[1], axis=1)),
+        latent_scale=never_zero(np.linalg.norm(decoder, axis=1)),
         residual=float(np.sqrt(left_over * (1 - 1 / n_samples) / n_features)),
         head_weight=head,
         head_bias=fit.bias,
@@ -165,10 +167,10 @@ def _rotation(
     return rotation
 
 
-def _signs(decoder: Array) -> Array:
+def _signs(loadings: Array) -> Array:
     """Return what makes the largest entry of each row positive."""
-    largest = np.abs(decoder).argmax(axis=1)
-    signs: Array = np.where(decoder[np.arange(len(decoder)), largest] < 0, -1.0, 1.0)
+    largest = np.abs(loadings).argmax(axis=1)
+    signs: Array = np.where(loadings[np.arange(len(loadings)), largest] < 0, -1.0, 1.0)
     return signs
 
 
@@ -188,9 +190,14 @@ def _ridge_fit(
     for i, labelled in enumerate(patterns.T):
         if not labelled.any():
             continue
-        some = rows if labelled.all() else rows[np.flatnonzero(labelled)]
-        y = targets[np.ix_(labelled, group == i)]
-        part = _ridge(Coordinates(some, axes.mean, axes.components[live]), y, penalty)
+        every = Coordinates(rows, axes.mean, axes.components[live])
+        if labelled.all():  # principal axes are uncorrelated over these
+            some, variance = every, axes.variance[live]
+            moments = np.zeros(len(variance)), np.diag(variance * (len(rows) - 1))
+        else:
+            some = every._replace(rows=rows[np.flatnonzero(labelled)])
+            moments = some.moments()
+        part = _ridge(some, moments, targets[np.ix_(labelled, group == i)], penalty)
         weight[np.ix_(live, group == i)] = part.weight
         bias[group == i] = part.bias
         total += part.total
@@ -236,11 +243,13 @@ class Coordinates(NamedTuple):
         return self.directions @ total
 
 
-def _ridge(some: Coordinates, y: Array, penalty: float | None) -> RidgeFit:
+def _ridge(
+    some: Coordinates, moments: tuple[Array, Array], y: Array, penalty: float | None
+) -> RidgeFit:
     """Regress targets (n, q) on coordinates, with one penalty for all."""
     y_mean = y.mean(axis=0)
     y = y - y_mean
-    offset, products = some.moments()
+    offset, products = moments
     squares, vectors = eigh(products)
     fits = squares > LEAST_VARIANCE * squares.max(initial=0.0)
     squares, vectors = squares[fits], vectors[:, fits]
