@@ -3,6 +3,7 @@
 from ._autoencoder import Autoencoder
 from ._denoising import DenoisingAutoencoder
 from ._latent_size import LatentSizeCV
+from ._supervised import SupervisedAutoencoder
 from ._variational import VariationalAutoencoder
 from .displays import LatentSizeDisplay
 
@@ -11,6 +12,7 @@ __all__ = [
     "DenoisingAutoencoder",
     "LatentSizeCV",
     "LatentSizeDisplay",
+    "SupervisedAutoencoder",
     "VariationalAutoencoder",
 ]
 __version__ = "0.1.0"

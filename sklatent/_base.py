@@ -18,7 +18,12 @@ from sklearn.base import (
 )
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_scalar
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
 
 from . import runtime
 from ._doc_link import DocLinkMixin
@@ -37,7 +42,7 @@ from .plan import (
     share_of,
 )
 from .problems import Problem
-from .rows import Rows, rows_of
+from .rows import Rows, Targets, rows_of
 from .training import (
     Trained,
     check_callbacks,
@@ -109,6 +114,10 @@ class BaseLatentEncoder(
             What the parameters mean for them.
         """
 
+    def _targets(self, y: Any) -> Targets | None:  # noqa: ARG002
+        """Return what the rows are to tell besides themselves, checked."""
+        return None
+
     def _check(self, X: NDArray[Any]) -> None:
         """Raise ValueError where the parameters do not go with each other or `X`."""
 
@@ -151,12 +160,15 @@ class BaseLatentEncoder(
             )
             check_callbacks(self.callbacks)
             self._check(valid)
+            targets = self._targets(y)
+            if targets is not None:
+                check_consistent_length(valid, targets.values)
             previous = self._previous(valid.shape[1])
             own = self.encoder is not None or self.decoder is not None
             known = None
             if previous is not None:
                 known = previous.scaling.varying_features().numpy()
-            data = rows_of(valid, keeps_constant=own, known=known)
+            data = rows_of(valid, keeps_constant=own, known=known, targets=targets)
             plan = resolve(self, data, previous, y=y, groups=groups)
             foreign = plan.uses_global_generator
             with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):

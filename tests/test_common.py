@@ -11,6 +11,7 @@ from sklatent import (
     Autoencoder,
     DenoisingAutoencoder,
     LatentSizeCV,
+    SupervisedAutoencoder,
     VariationalAutoencoder,
 )
 
@@ -79,6 +80,15 @@ ESTIMATORS = [
     Autoencoder(n_components=0.8, early_stopping=False, **QUICK),
     DenoisingAutoencoder(n_components=2, ordered=[1], early_stopping=True, **QUICK),
     VariationalAutoencoder(n_components=2, ordered=True, **QUICK),
+    SupervisedAutoencoder(),
+    SupervisedAutoencoder(n_components=1),
+    SupervisedAutoencoder(n_components=2, hidden_layer_sizes=()),
+    SupervisedAutoencoder(n_components=2, mixing=0.1, init="random", **QUICK),
+    SupervisedAutoencoder(n_components=1, mixing=1, early_stopping=True, **QUICK),
+    SupervisedAutoencoder(n_components=1, early_stopping=False, whiten=True, **QUICK),
+    SupervisedAutoencoder(n_components=1, encoder=Encoder, max_iter=5),
+    SupervisedAutoencoder(n_components=2, ordered=True, **QUICK),
+    SupervisedAutoencoder(n_components=2, target_type="continuous", **QUICK),
     LatentSizeCV(Autoencoder(random_state=0, early_stopping=False, **QUICK), cv=2),
     LatentSizeCV(
         Autoencoder(random_state=0, early_stopping=False, **QUICK),

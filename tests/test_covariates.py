@@ -9,8 +9,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from sklatent.problems import targets_of
-from sklatent.rows import as_rows
+from sklatent.rows import as_rows, targets_of
 from sklatent.starts import _covariates, covariates_start, pca_start
 
 FIELDS = list(pca_start(np.eye(3), 1, 0).__dataclass_fields__)

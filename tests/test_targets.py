@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import DataConversionWarning
 
-from sklatent.problems import targets_of
+from sklatent.rows import targets_of
 
 
 def targets(y, target_type="auto", semi_supervised=False):
@@ -36,8 +36,8 @@ def test_classes(y, classes):
     assert_array_equal(found.classes, classes)
     y = np.asarray(y)
     one_hot = y[:, None] == np.array(classes, dtype=y.dtype)
-    assert_array_equal(found.network_targets, one_hot)
-    assert found.network_targets.dtype == np.float32
+    assert_array_equal(found.values, one_hot)
+    assert found.values.dtype == np.float32
     shares = one_hot.mean(axis=0)
     assert_allclose(found.codes, one_hot / np.sqrt(shares) - np.sqrt(shares))
     assert_allclose(found.codes.mean(axis=0), 0, atol=1e-12)
@@ -55,8 +55,8 @@ def test_numbers(shape, unit):
     assert found.classes is None
     y = y.reshape(50, -1)
     assert_allclose(found.codes, (y - y.mean(axis=0)) / y.std(axis=0), atol=1e-12)
-    assert_allclose(found.network_targets, found.codes, atol=1e-6)
-    assert found.network_targets.dtype == np.float32
+    assert_allclose(found.values, found.codes, atol=1e-6)
+    assert found.values.dtype == np.float32
     assert found.total == y.shape[1]
 
 
@@ -86,8 +86,8 @@ def test_classes_without_a_label():
     alone = targets(y[labelled])
     assert_array_equal(found.codes[labelled], alone.codes)
     assert np.isnan(found.codes[~labelled]).all()
-    assert_array_equal(found.network_targets[labelled], alone.network_targets)
-    assert not found.network_targets[~labelled].any()
+    assert_array_equal(found.values[labelled], alone.values)
+    assert not found.values[~labelled].any()
     assert found.total == alone.total
 
     for missing in [
@@ -105,7 +105,7 @@ def test_numbers_without_a_label():
     y[0] = y[1:4, 1] = np.nan
     found = targets(y, semi_supervised=True)
     assert_array_equal(np.isnan(found.codes), np.isnan(y))
-    assert_array_equal(np.isnan(found.network_targets), np.isnan(y))
+    assert_array_equal(np.isnan(found.values), np.isnan(y))
     assert_array_equal(found.labelled(), np.arange(9) > 0)
     assert_allclose(np.nanmean(found.codes, axis=0), 0, atol=1e-12)
     assert_allclose(np.nanstd(found.codes, axis=0), 1)

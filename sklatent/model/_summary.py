@@ -146,7 +146,7 @@ def summarise(problem: Problem, trained: Trained, data: Rows, plan: Plan) -> Sum
     # What training rounded to float32 need not be looked at with more.
     moments = _moments(exact if untouched else model, data)
     keep = untouched and (reading.start_is_in_frame or not plan.n_components)
-    frame = exact.frame if keep else reading.frame(exact, moments)
+    frame = exact.frame if keep else reading.frame(exact, moments, data)
     exact.frame = frame = frame.first(plan.n_components)
     lengths = reading.squared_step_lengths(exact, moments) if len(frame.mean) else None
     summary = _read(moments, frame, data, plan, reading)

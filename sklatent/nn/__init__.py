@@ -28,6 +28,8 @@ from ._saving import SavedModule, copy_module, is_ours, load_module, save_module
 from ._scaling import Scaling
 from ._size_ends import can_solve_ends, solve_ends
 from ._stack import can_stack, share_weights, stack_models
+from ._supervised_loss import SupervisedLoss
+from ._supervised_model import SupervisedModel, SupervisedOutput
 from ._variational_model import (
     NoiseVariance,
     Output,

@@ -24,6 +24,8 @@ class Batch:
         Standard normal numbers, to draw latents from their posterior.
     sizes : Tensor of shape (n,) or None
         How many latents each row uses, ascending, where they are ordered.
+    y : Tensor of shape (n, n_targets) or None
+        What else the rows are to tell: a column for each class, or numbers.
     scaling : Scaling or None
         Which the rows have.
     """
@@ -32,6 +34,7 @@ class Batch:
     target: Tensor
     noise: Tensor | None = None
     sizes: Tensor | None = None
+    y: Tensor | None = None
     scaling: Scaling | None = None
 
     def __len__(self) -> int:

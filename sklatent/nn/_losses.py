@@ -20,8 +20,11 @@ class Loss(ABC):
     loss of a batch is not the mean of its rows'.
     """
 
-    #: Whether it is the squared error, for which a last layer has a closed form.
+    #: Whether rows count by their squared error, for which a last layer has a closed
+    #: form.
     is_squared_error: ClassVar[bool] = False
+    #: Whether only the rows count, of which no feature is then to lose by training.
+    is_of_rows_alone: ClassVar[bool] = True
 
     @abstractmethod
     def rows(self, output: Any, batch: Batch) -> Tensor:

@@ -49,6 +49,8 @@ def stack_models(models: Sequence[LatentModel]) -> LatentModel:
         stacked.decoder = NestedDecoder(maps, decoders[0].bounds)
     else:
         stacked.decoder = StackedMap(decoders)
+    if hasattr(stacked, "head"):
+        stacked.head = StackedMap([model.get_submodule("head") for model in models])  # type: ignore[misc]
     for name, part in stacked.named_children():
         if name in ("noise", "likelihood"):
             _stack_tensors(part, [getattr(model, name) for model in models])

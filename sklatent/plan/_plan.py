@@ -116,6 +116,11 @@ class Plan:
     verbose: int = 0
     previous: LatentModel | None = field(default=None, repr=False)
 
+    @property
+    def trains(self) -> bool:
+        """Whether there is a network to train, not only a closed form."""
+        return self.splits.refit or bool(self.splits.pairs)
+
     def fitted_parameters(self) -> dict[str, Any]:
         """Return the parameters that may be 'auto', as they are used."""
         return {

@@ -5,5 +5,5 @@ from ._held_out import ExplainedVariance, HeldOutScore, LogLikelihood
 from ._networks import Networks, share_unused
 from ._problem import Problem, Reading
 from ._reconstruction import ReconstructionReading, reconstruction_problem
-from ._targets import Targets, targets_of
+from ._supervised import supervised_problem
 from ._variational import check_range, variational_problem

@@ -22,7 +22,7 @@ class Reading(Protocol):
     def start_is_in_frame(self) -> bool:
         """Whether an untrained model's own frame is right as it is."""
 
-    def frame(self, model: LatentModel, moments: Moments) -> LatentFrame:
+    def frame(self, model: LatentModel, moments: Moments, data: Rows) -> LatentFrame:
         """Return the frame of the latents, before whitening.
 
         Parameters
@@ -31,6 +31,8 @@ class Reading(Protocol):
             The trained model.
         moments : Moments
             Of its inner latents over the training rows.
+        data : Rows
+            The training rows.
         """
 
     def squared_step_lengths(

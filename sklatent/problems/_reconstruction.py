@@ -36,6 +36,7 @@ def reconstruction_problem(
     corruption: Callable[[Rows], Corruption] | None = None,
     loss: Loss | None = None,
     held_out_score: Callable[..., HeldOutScore] = ExplainedVariance.of,
+    reading: "ReconstructionReading | None" = None,
 ) -> Problem:
     """Return the problem of reconstructing rows, from corrupted copies if asked for.
 
@@ -51,6 +52,8 @@ def reconstruction_problem(
         Of scaled rows; None is the squared error.
     held_out_score : callable
         What errors of this loss say, as in `Problem`.
+    reading : ReconstructionReading or None
+        How the latents are read, where there is more to say of them.
     """
     check_networks(plan)
 
@@ -70,7 +73,8 @@ def reconstruction_problem(
         loss=SquaredError() if loss is None else loss,
         inputs=(*corrupted, *nested_dropout(plan)),
         held_out_score=held_out_score,
-        reading=ReconstructionReading(
+        reading=reading
+        or ReconstructionReading(
             ordered=plan.prefixes is not None,
             start_is_in_frame=plan.linear_start and corruption is None,
         ),
@@ -160,11 +164,15 @@ class ReconstructionReading:
     ordered: bool
     start_is_in_frame: bool
 
-    def frame(self, model: LatentModel, moments: Moments) -> LatentFrame:
+    def frame(self, model: LatentModel, moments: Moments, data: Rows) -> LatentFrame:
         """Return the frame in which they are uncorrelated and on PCA's scale."""
         make = ordered_frame if self.ordered else principal_frame
-        gram = decoder_gram(model.decoder, moments.probe(), model.derivative_step)
+        gram = self.gram(model, moments, data)
         return make(moments, gram, float(model.scaling.scale))
+
+    def gram(self, model: LatentModel, moments: Moments, data: Rows) -> Tensor:  # noqa: ARG002
+        """Return what steps along inner latents do, as `decoder_gram` has it."""
+        return decoder_gram(model.decoder, moments.probe(), model.derivative_step)
 
     def squared_step_lengths(
         self,

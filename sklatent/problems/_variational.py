@@ -191,7 +191,7 @@ class VariationalReading:
             order = torch.arange(len(kl))
         return order[: self.n_components]
 
-    def frame(self, model: LatentModel, moments: Moments) -> LatentFrame:  # noqa: ARG002
+    def frame(self, model: LatentModel, moments: Moments, data: Rows) -> LatentFrame:  # noqa: ARG002
         """Return the frame that sorts them and gives them signs."""
         order = self.order(moments)
         if float(moments.information.max()) <= MIN_ACTIVE_NATS * moments.n:

@@ -15,3 +15,4 @@ from ._batches import (
 from ._dense import DenseRows, as_rows, rows_of
 from ._rows import Indices, Part, Rows
 from ._scale import Array, Scale, is_typical, row_slices, squared_norms
+from ._targets import Targets, targets_of

@@ -108,13 +108,16 @@ class TrainingRows(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, index: Tensor) -> Tensor:
-        """Return the rows with these indices, scaled, on the device."""
-        return self.rows.tensor(index.numpy()).to(self.device)
+    def take(self, index: Tensor | None = None) -> Batch:
+        """Return the rows with these indices, or all, scaled, on the device."""
+        part = None if index is None else index.numpy()
+        x, y = self.rows.tensor(part).to(self.device), self.rows.y(part)
+        return Batch(
+            x, x, y=None if y is None else y.to(self.device), scaling=self.scaling
+        )
 
-    def batch(self, x: Tensor) -> Batch:
-        """Return scaled rows as a batch, with what is shown of them."""
-        batch = Batch(x, x, scaling=self.scaling)
+    def show(self, batch: Batch) -> Batch:
+        """Return a batch with what the network is shown of it."""
         for change in self.inputs:
             change(batch, self.generator)
         return batch
@@ -126,9 +129,8 @@ class TrainingRows(Dataset[Any]):
         together = max(1, GATHERED // (len(batches[0]) * self.rows.shape[1]))
         for i in range(0, len(batches), together):
             some = batches[i : i + together]
-            x = self.take(torch.cat(some))
-            for batch in torch.split(x, [len(indices) for indices in some]):
-                yield self.batch(batch)
+            for batch in self.take(torch.cat(some)).split(len(some)):
+                yield self.show(batch)
 
     def __getitem__(self, i: int) -> tuple[Any, Any]:
         row = self.rows[np.array([i])].in_units()[0]
@@ -153,7 +155,7 @@ class HeldOutRows(TrainingRows):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.shown = self.batch(self.rows.tensor().to(self.device))
+        self.shown = self.show(self.take())
 
 
 class StackedRows(TrainingRows):
@@ -180,18 +182,28 @@ class StackedRows(TrainingRows):
 
     def shuffled(self, n_batches: int) -> Iterator[Batch]:
         """Yield rows of each model in a new order, as so many batches."""
-        size = -(-len(self) // n_batches)
-        x = torch.stack([part.take(self._order(len(part), n_batches * size))
-                         for part in self.parts])  # fmt: skip
-        shape = (len(self.parts), n_batches, size, -1)
-        for rows in x.view(shape).transpose(0, 1).contiguous():
-            yield self.batch(rows)
+        n = n_batches * -(-len(self) // n_batches)
+        taken = [part.take(self._order(len(part), n)) for part in self.parts]
+        x = _in_batches([batch.target for batch in taken], n_batches)
+        y = _in_batches([batch.y for batch in taken if batch.y is not None], n_batches)
+        for i in range(n_batches):
+            batch = Batch(x[i], x[i], y=y[i] if len(y) else None, scaling=self.scaling)
+            yield self.show(batch)
 
     def _order(self, n: int, n_drawn: int) -> Tensor:
         """Return so many indices of n rows: all in a random order, again and again."""
         rounds = -(-n_drawn // n)
         orders = [torch.randperm(n, generator=self.generator) for _ in range(rounds)]
         return torch.cat(orders)[:n_drawn]
+
+
+def _in_batches(parts: list[Tensor], n_batches: int) -> Tensor:
+    """Return m tensors (n, p) as batches of all, (n_batches, m, n / n_batches, p)."""
+    if not parts:
+        return torch.empty(0)
+    whole = torch.stack(parts)
+    shape = (len(parts), n_batches, -1, whole.shape[-1])
+    return whole.view(shape).transpose(0, 1).contiguous()
 
 
 class RowsInOrder:

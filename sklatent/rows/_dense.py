@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ._rows import Indices, Part, Rows
 from ._scale import Array, Scale, row_slices
+from ._targets import Targets
 
 #: Data of at most as many numbers are scaled once; others whenever they are read.
 MAX_SCALED_ONCE = 2**24
@@ -51,26 +52,29 @@ class DenseRows(Rows):
         )
         return some
 
+    def where(self, part: Part | None = None) -> Part:
+        """Return which rows of the data some of these are, or all."""
+        if self._index is None:
+            return slice(None) if part is None else part
+        return self._index if part is None else self._index[part]
+
     def dense(self, part: Part = slice(None)) -> Array:
         """Return some rows as one new float64 array, scaled."""
-        where = part if self._index is None else self._index[part]
-        return self.scale.apply(self._X[where])
+        return self.scale.apply(self._X[self.where(part)])
 
     def tensor(self, part: Indices | None = None) -> torch.Tensor:
         """Return the rows with these indices, or all, as float32, scaled."""
         if self._ready is None:
             some = self if part is None else self[part]
             return torch.from_numpy(some._scaled_in_float32())
-        where = self._index
-        if part is not None:
-            where = part if where is None else where[part]
-        if where is None:
+        where = self.where(part)
+        if isinstance(where, slice):  # of all
             return self._ready
         return self._ready.index_select(0, torch.from_numpy(where))
 
     def in_units(self) -> NDArray[Any]:
         """Return all rows in the units of the data."""
-        return self._X if self._index is None else self._X[self._index]
+        return self._X[self.where()]
 
     def _scaled_in_float32(self) -> NDArray[np.float32]:
         rows = np.empty(self.shape, np.float32)
@@ -84,6 +88,7 @@ def rows_of(
     *,
     keeps_constant: bool = False,
     known: NDArray[np.bool_] | None = None,
+    targets: Targets | None = None,
 ) -> Rows:
     """Return the rows of validated data in the storage they have.
 
@@ -95,8 +100,12 @@ def rows_of(
         Whether scaled rows have the constant features as well.
     known : ndarray of bool of shape (n_features,) or None, default=None
         Features that are known to vary, if not here.
+    targets : Targets or None, default=None
+        What the rows are to tell besides themselves.
     """
-    return DenseRows(X, Scale.of(X, keeps_constant=keeps_constant, known=known))
+    rows = DenseRows(X, Scale.of(X, keeps_constant=keeps_constant, known=known))
+    rows.targets = targets
+    return rows
 
 
 def as_rows(X: Array | Rows) -> Rows:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg.blas import dsyrk
 
 from ._scale import Array, Scale, is_typical, row_slices, squared_norms
+from ._targets import Targets
 
 Indices = NDArray[np.intp]
 #: Rows of a part of the data.
@@ -25,6 +26,8 @@ class Rows(ABC):
 
     #: What the rows are scaled by.
     scale: Scale
+    #: What all rows of the data are to tell besides themselves.
+    targets: Targets | None = None
 
     @property
     @abstractmethod
@@ -44,11 +47,21 @@ class Rows(ABC):
         """Return the rows with these indices, or all, as float32, scaled."""
 
     @abstractmethod
+    def where(self, part: Part | None = None) -> Part:
+        """Return which rows of the data some of these are, or all."""
+
+    @abstractmethod
     def in_units(self) -> NDArray[Any]:
         """Return all rows in the units of the data."""
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def y(self, part: Indices | None = None) -> torch.Tensor | None:
+        """Return the targets of the rows with these indices, or of all, as float32."""
+        if self.targets is None:
+            return None
+        return torch.from_numpy(self.targets.values[self.where(part)])
 
     def blocks(self, width: int = 1) -> Iterator[Array]:
         """Yield all rows, some of float64 at a time.

@@ -12,5 +12,6 @@ from ._gaussian import (
     log_likelihood,
     ppca_start,
 )
+from ._head import logistic_head
 from ._mixture import LatentPrior, draw, fit_mixture
 from ._pca import LinearStart, pca_errors, pca_start

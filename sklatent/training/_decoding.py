@@ -98,7 +98,7 @@ class NestedDecoding:
             run.solve_ends(self.penalty)
 
 
-def solve_decoders(runs: Sequence[Run], start: Errors) -> Decoding:
+def solve_decoders(runs: Sequence[Run], start: Errors | None) -> Decoding:
     """Solve the decoders of runs, so that no feature loses much against the start.
 
     Each feature has the penalty that suits the held-out rows of all runs best; a linear
@@ -110,10 +110,11 @@ def solve_decoders(runs: Sequence[Run], start: Errors) -> Decoding:
     ----------
     runs : sequence of Run
         In their best states.
-    start : Errors
-        Those at the start.
+    start : Errors or None
+        Those at the start; without them features may lose.
     """
-    shares = SHARES if all(run.has_linear_start for run in runs) else (1.0,)
+    scales = start is not None and all(run.has_linear_start for run in runs)
+    shares = SHARES if scales else (1.0,)
     for share in shares:
         for run in runs:
             run.scale_encoder(share)
@@ -123,7 +124,7 @@ def solve_decoders(runs: Sequence[Run], start: Errors) -> Decoding:
             _errors_with(runs, layers, penalties),
             [layer.mean_errors(penalties) for layer in layers],
         )
-        if share == shares[-1] or loses_nothing(runs, start, now):
+        if start is None or share == shares[-1] or loses_nothing(runs, start, now):
             break
     for run, layer in zip(runs, layers, strict=True):
         run.set_decoder(layer, penalties)

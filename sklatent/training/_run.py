@@ -86,8 +86,7 @@ class Run:
             )
         self.loss = problem.loss.to(plan.device)
         self.rows, self.held_out = training_rows(rows, held_out, problem, plan)
-        first = self.rows.take(torch.arange(min(200, len(rows))))
-        self.probe = Batch(first, first, scaling=self.rows.scaling)
+        self.probe = self.rows.take(torch.arange(min(200, len(rows))))
         callbacks = copied(plan.callbacks) if watched else []
         self.watched = bool(callbacks)
         self.net = training_net(model.float(), plan, self.held_out, callbacks)
@@ -225,7 +224,7 @@ class Run:
         self.model.eval()
         with torch.no_grad():
             for batch in Shuffled(self._all_rows, JUDGED):
-                left = self.model.forward_scaled(batch) - batch.target
+                left = self._left(batch)
                 total += left.cpu().double().square().sum(dim=0)
         return total / len(self._all_rows)
 
@@ -234,9 +233,13 @@ class Run:
         self.model.eval()
         with torch.no_grad():
             return [
-                (self.model.forward_scaled(batch) - batch.target).cpu().square()
-                for batch in self.held_out_batches()
+                self._left(batch).cpu().square() for batch in self.held_out_batches()
             ]
+
+    def _left(self, batch: Batch) -> Tensor:
+        """Return what reconstructions leave of a batch, (n, n_features)."""
+        rows = self.model.reconstruction(self.model.forward_scaled(batch))
+        return rows - batch.target
 
     def mean_error_now(self) -> float:
         """Return the mean error of the held-out rows, or else of some it trains on."""

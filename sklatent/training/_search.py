@@ -141,17 +141,20 @@ class Search:
         if not all(run.can_solve_decoder for run in self.runs):
             loop.load(best)
             return
-        loop.load(0)
-        start = Errors.of(self.runs)
-        loop.load(best)
-        trained_is_fine = loses_nothing(self.runs, start, Errors.of(self.runs))
+        start, may_stay = None, True
+        if self.runs[0].loss.is_of_rows_alone:
+            loop.load(0)
+            start = Errors.of(self.runs)
+            loop.load(best)
+            may_stay = loses_nothing(self.runs, start, Errors.of(self.runs))
         self.decoding = solve_decoders(self.runs, start)
-        if trained_is_fine and not self._is_better(best):
+        if may_stay and not self._is_better(best):
             loop.load(best)
             self.decoding = keep_decoders(self.runs)
         self.judge.replace_best(self._errors_now())
-        training = [run.mean_training_errors() for run in self.runs]
-        self.loses_in_training = loses_in_training(start, training)
+        if start is not None:
+            training = [run.mean_training_errors() for run in self.runs]
+            self.loses_in_training = loses_in_training(start, training)
 
     @property
     def verdict(self) -> str:

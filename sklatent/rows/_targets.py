@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
-from ..rows import Array
+from ._scale import Array
 
 CLASSES = ("binary", "multiclass")
 NUMBERS = ("continuous", "continuous-multioutput")
@@ -27,7 +27,7 @@ class Targets:
         For the linear start. Of classes, one-hot vectors divided by the roots of the
         class shares and centred, in which least squares is discriminant analysis; of
         numbers, these standardised. NaN where there is no label.
-    network_targets : ndarray of shape (n_samples, n_targets), float32
+    values : ndarray of shape (n_samples, n_targets), float32
         For the loss: one-hot vectors, all zero where there is no label, or the
         standardised numbers, NaN where there is none.
     total : float
@@ -39,7 +39,7 @@ class Targets:
     kind: Literal["classes", "numbers"]
     classes: NDArray[Any] | None
     codes: Array
-    network_targets: NDArray[np.float32]
+    values: NDArray[np.float32]
     total: float
 
     def labelled(self) -> NDArray[np.bool_]:

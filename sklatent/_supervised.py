@@ -1,0 +1,335 @@
+"""The supervised autoencoder."""
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any, ClassVar, Literal
+
+from numpy.typing import ArrayLike
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from ._base import BaseLatentEncoder
+from .plan import Activation, Auto, AutoRules, Init, Network, Plan, RandomState
+from .problems import Problem, supervised_problem
+from .rows import Rows, Targets, targets_of
+
+
+class SupervisedAutoencoder(BaseLatentEncoder):
+    r"""Autoencoder whose latents also tell a target; a supervised counterpart of PCA.
+
+    As `Autoencoder`, encoder and decoder are each a linear map plus a network. A third
+    map, which is linear, predicts the target `y` from the latents. What is made small
+    is
+
+    .. math:: \alpha \frac{\|X - \hat X\|^2}{\|X - \bar X\|^2}
+       + (1 - \alpha) \frac{\ell(y, \hat y)}{\ell(y, \bar y)},
+
+    with the weight :math:`\alpha` = `mixing`: the share of variance that is left of the
+    rows and the share that is left of the target, of its variance, or of its entropy
+    where it is classes (:math:`\ell` is then the cross-entropy).
+
+    It starts as principal covariates regression [1]_, in closed form: PCA at `mixing` =
+    1, linear discriminant analysis or reduced-rank regression towards 0. Rows held out
+    of the training choose the state that is kept, and the start is among those to
+    choose from. Features in different units want a ``StandardScaler`` in front. Read
+    more in the :ref:`user guide <supervised>`.
+
+    The latents of the rows that it was fitted to have seen their own `y`. What a model
+    behind it scores on these rows is too high; judge both together on other rows, as
+    ``cross_val_score`` of a ``Pipeline`` does.
+
+    Parameters
+    ----------
+    n_components : int, float or None, default=None
+        Number of latents; with 0 the model is the mean. None is ``min(n_samples,
+        n_features)``, as in PCA. It may exceed the number of features. A float in (0,
+        1) is the smallest number that explains more than this share of the variance of
+        held-out rows (of the training rows where none are held out); the latents are
+        then ordered.
+    mixing : float, default=0.5
+        The weight of the rows against the target, in (0, 1]. At 1 the target does not
+        count, and the estimator is `Autoencoder`.
+    target_type : {'auto', 'continuous', 'binary', 'multiclass'}, default='auto'
+        What `y` is. 'auto' tells classes from numbers as scikit-learn does
+        (``type_of_target``): whole numbers are classes, and 'continuous' makes numbers
+        of them. Several numbers for each row are allowed, several labels are not.
+    semi_supervised : bool, default=False
+        Whether `y` may have rows without a label, which then count as rows alone: -1
+        for classes, as in ``sklearn.semi_supervised``, and NaN for numbers.
+    hidden_layer_sizes : 'auto' or array-like of int, default='auto'
+        Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
+        is (128, 128, 128) up to 7 latents and (192, 192) from there on
+        (DenoisingAutoencoder: (256, 128)), and below 800 rows (64, 64, 64) and (96,
+        96) (VariationalAutoencoder: always (128, 128), and (64, 64)). ``()`` is a
+        linear model, which with ``init='pca'`` is the linear start itself.
+    activation : str, default='silu'
+        Activation of the hidden layers: 'silu', 'gelu', 'relu', 'tanh', 'logistic' or
+        'identity'.
+    init : {'pca', 'random'}, default='pca'
+        'pca' is as described; 'random' is the two networks without the linear maps,
+        from a random start.
+    whiten : bool, default=False
+        Whether the latents have unit variance over the training rows, as in PCA.
+    ordered : bool or array-like of int, default=False
+        Whether the first j latents are to be good latents of size j, for all j, or for
+        the sizes given and `n_components` (larger ones are ignored): one fit then
+        serves all sizes (see `truncate`). With nearly as many latents as features they
+        may stay a little below the linear start, which a fit without it does not.
+    encoder, decoder : nn.Module, callable or None, default=None
+        A network in place of ours: a module, of which `fit` trains a copy, or a
+        callable ``(n_features, n_components) -> nn.Module``. The encoder maps
+        (n, n_features) to (n, n_components), the decoder back. The encoder sees rows
+        that are centred and on one global scale. With ``init='pca'`` a gain that starts
+        at zero is put behind each; with ``init='random'`` the decoder's output is rows
+        in the units of `X` (logits or logarithms of rates where the likelihood is of
+        these). They are trained in float32; they then compute in the dtype of the
+        rows, or in float32 if one of them can in that only.
+    learning_rate : float or 'auto', default='auto'
+        The largest learning rate of AdamW; it rises over 30% of the steps and falls
+        to zero over the others (one cycle). 'auto' is 0.003 for batches of 32 rows and
+        grows with their root, to 0.01 (VariationalAutoencoder: from 0.005); also where
+        `max_iter` is less than 'auto' is.
+    weight_decay : float or 'auto', default='auto'
+        Decoupled weight decay of AdamW on the networks. It pulls towards the linear
+        start. 'auto' is ``100 * sqrt(n_features) / n_samples``, at most 1
+        (DenoisingAutoencoder: 3 in place of 100; VariationalAutoencoder:
+        ``3 * n_features**1.5 / n_samples``).
+    batch_size : int or 'auto', default='auto'
+        Rows in a batch. 'auto' is a sixteenth of the rows, but 64 at least
+        (96 if latents are ordered; VariationalAutoencoder: 128)
+        and 512 at most.
+    max_iter : int or 'auto', default='auto'
+        Epochs of the learning rate's cycle. 'auto' makes about 4000 steps, but 20
+        epochs at least and 100 at most (90 if latents are ordered).
+    early_stopping : bool or 'auto', default='auto'
+        True holds `validation_fraction` of the rows out, stops when they gain no more,
+        and keeps their best state. 'auto' does the same from 800 rows on; below,
+        cross-validation over five folds chooses the number of epochs (none, perhaps)
+        of a model of all rows. Either way the linear start stays
+        unless the gain passes a t-test (0.1% level). False trains on all rows for
+        `max_iter` epochs, and keeps the last state.
+    validation_fraction : float, default=0.1
+        Share of the rows that is held out.
+    cv : int, cross-validation generator or iterable, default=None
+        Which rows are held out, in place of `validation_fraction` and of what 'auto'
+        does: a number of folds, a splitter of scikit-learn's or pairs of index arrays.
+        One pair is one held-out part, several are folds. None draws rows at random,
+        with equal rows, and rows of one of the `groups`, on one side; rows that are a
+        series (each nearer to the next than to the third after it, or overlapping
+        windows) are held out in whole stretches.
+    n_iter_no_change : int or 'auto', default='auto'
+        Epochs without a gain on the held-out rows after which training stops. 'auto'
+        is 20 below 800 rows, then half of `max_iter`, but 20 at least.
+    tol : float, default=0.001
+        What counts as a gain: a fall of the held-out squared error by this share, or
+        the like of a log-likelihood, half as many nats per feature.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the fitted model. Mean, scale and linear maps are
+        those of the new rows; the networks are the fitted ones, trained further at a
+        fifth of the learning rate 'auto'. Held-out rows decide between the new linear
+        start, the fitted model and what training makes of it; the first epoch is the
+        fitted model. A changed structure is a ValueError. Networks begin anew where
+        `n_components` is a share of variance, or the model was truncated.
+    random_state : int, RandomState instance or None, default=None
+        Fixes every bit of the result on one machine and number of threads. None is a
+        fresh seed; NumPy's global generator is not used.
+    verbose : int, default=0
+        1 shows a progress bar, with training and validation score.
+    device : str, default='auto'
+        Where to compute: 'auto' (CUDA where there is one and the work is large enough
+        to pay for the transfer, else the CPU) or a name of PyTorch's, such as 'cpu',
+        'cuda', 'cuda:1' or 'mps'. A fitted model is kept on the CPU, loads without the
+        device, and then uses the CPU.
+    callbacks : list of skorch callbacks or None, default=None
+        Called while the model that is kept trains. They are copied, or used as they are
+        if they cannot be copied, and see rows in the units of `X`. One that raises
+        KeyboardInterrupt, as skorch's ``EarlyStopping`` does, ends the training; one
+        may also load an earlier state in the end (``load_best=True``). The model that
+        results is kept if held-out rows find it better than the linear start. Those
+        that read ``valid_loss`` require rows held out of that training, below 800 rows
+        ``early_stopping=True``. A scheduler of the learning rate has no effect.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Number of latents.
+    classes_ : ndarray of shape (n_classes,) or None
+        The labels of the classes; None where `y` is numbers.
+    mixing_ : float
+        The `mixing` used.
+    mean_ : ndarray of shape (n_features,)
+        Mean of the training rows.
+    n_samples_ : int
+        Number of training rows.
+    explained_variance_ : ndarray of shape (n_components,)
+        Variance of each latent over the training rows, before whitening.
+    explained_variance_ratio_ : ndarray of shape (n_components,)
+        Share of the variance of `X` that each latent explains. With ``ordered=True`` it
+        is what each further latent adds on held-out rows (on the training rows where
+        none were held out, as for a linear model); else the share that all explain of
+        the training rows, split by the variances of the latents.
+    singular_values_ : ndarray of shape (n_components,)
+        ``sqrt((n_samples_ - 1) * explained_variance_)``.
+    components_ : ndarray of shape (n_components, n_features)
+        What a unit step along each latent (before whitening) changes, in the mean over
+        the training rows: the mean of `feature_influence`. It is computed when asked
+        for, over evenly spaced training rows where all of them would take more than
+        some seconds.
+    noise_variance_ : float
+        Mean variance that is left in the directions without a latent, as in PCA; of the
+        rows of `explained_variance_ratio_`.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features, where `X` has names that are all strings.
+    hidden_layer_sizes_ : tuple of int
+        Widths of the encoder's hidden layers.
+    learning_rate_, weight_decay_ : float
+        The parameters of the same names, as they were used.
+    batch_size_, max_iter_, n_iter_no_change_ : int
+        The same.
+    n_iter_ : int
+        Epochs run, those of the cross-validation where it chooses their number; 1 where
+        nothing had to be trained.
+    best_iteration_ : int
+        The epoch that was kept; 0 is the linear start.
+    loss_curve_ : list of float
+        The training loss of each epoch, per feature (in cross-validation the folds'
+        mean): the squared error as a share of the variance, or minus the bound in nats.
+    validation_scores_ : ndarray of shape (n_epochs + 1,) or None
+        Score of the held-out rows, before training and after each epoch: the share of
+        variance explained, or the bound in nats per row, of what training sees of them.
+        None if no rows were held out.
+    best_validation_score_ : float or None
+        That of the state that was kept.
+    held_out_scores_ : ndarray of shape (n_samples,)
+        The score, as `score_samples` gives it, of each training row that was held out,
+        by a model whose networks have not seen it: what new rows score. NaN for others.
+        Up to 800 rows, which are held out in folds, all have one.
+    verdict_ : str
+        What was kept, the linear start or an epoch, and why. ``verbose=1`` prints it.
+    net_ : skorch.NeuralNet
+        The trained net. Its ``module_`` maps rows in the units of `X` to their
+        reconstruction, so ``net_.predict(X)`` of an array is ``reconstruct(X)`` up to
+        rounding (skorch takes a frame's columns for arguments); `torch.export`, hooks
+        and pruning work on it, and `transform` follows an edit in place. Its history
+        has the epochs, and their batches where there are `callbacks`. To train it
+        further, for which its loss is the mean squared error, leaves the latents' frame
+        and the other attributes as they were.
+
+    See Also
+    --------
+    Autoencoder : The same without a target.
+    sklearn.discriminant_analysis.LinearDiscriminantAnalysis : The linear latents that
+        tell classes best.
+    sklearn.cross_decomposition.PLSRegression : Linear latents of rows and numbers.
+
+    Notes
+    -----
+    There is no ``class_weight``. The linear start divides each class by the root of its
+    share, so that rare classes count as much as common ones; the network's loss counts
+    each row once, as the likelihood does, and a classifier behind it has a
+    ``class_weight`` of its own.
+
+    References
+    ----------
+    .. [1] S. de Jong and H. A. L. Kiers (1992). Principal covariates regression.
+       Chemometrics and Intelligent Laboratory Systems 14.
+    .. [2] L. Le, A. Patterson and M. White (2018). Supervised autoencoders: improving
+       generalization performance with unsupervised regularizers. NeurIPS 31.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklatent import SupervisedAutoencoder
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> def accuracy(reducer):
+    ...     model = make_pipeline(reducer, LogisticRegression(max_iter=2000))
+    ...     return model.fit(X_train, y_train).score(X_test, y_test)
+    >>> supervised = accuracy(SupervisedAutoencoder(2, random_state=0))
+    >>> bool(supervised > accuracy(PCA(2)) + 0.25)
+    True
+    """
+
+    def __init__(
+        self,
+        n_components: int | float | None = None,
+        *,
+        mixing: float = 0.5,
+        target_type: Literal["auto", "continuous", "binary", "multiclass"] = "auto",
+        semi_supervised: bool = False,
+        hidden_layer_sizes: ArrayLike | Auto = "auto",
+        activation: Activation = "silu",
+        init: Init = "pca",
+        whiten: bool = False,
+        ordered: bool | ArrayLike = False,
+        encoder: Network = None,
+        decoder: Network = None,
+        learning_rate: float | Auto = "auto",
+        weight_decay: float | Auto = "auto",
+        batch_size: int | Auto = "auto",
+        max_iter: int | Auto = "auto",
+        early_stopping: bool | Auto = "auto",
+        validation_fraction: float = 0.1,
+        cv: Any = None,
+        n_iter_no_change: int | Auto = "auto",
+        tol: float = 1e-3,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+        verbose: int = 0,
+        device: str = "auto",
+        callbacks: Sequence[Any] | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.init = init
+        self.whiten = whiten
+        self.ordered = ordered
+        self.encoder = encoder
+        self.decoder = decoder
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.cv = cv
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.device = device
+        self.callbacks = callbacks
+        self.mixing = mixing
+        self.target_type = target_type
+        self.semi_supervised = semi_supervised
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseLatentEncoder._parameter_constraints,
+        "mixing": [Interval(Real, 0, 1, closed="right")],
+        "target_type": [StrOptions({"auto", "continuous", "binary", "multiclass"})],
+        "semi_supervised": ["boolean"],
+    }
+    _auto = AutoRules()
+
+    def _targets(self, y: Any) -> Targets:
+        return targets_of(
+            y,
+            self.target_type,
+            semi_supervised=self.semi_supervised,
+            estimator_name=type(self).__name__,
+        )
+
+    def _problem(self, data: Rows, plan: Plan) -> Problem:
+        return supervised_problem(data, plan, self.mixing)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags

@@ -1,0 +1,190 @@
+"""The problem of supervised autoencoders: to tell rows and targets from the latents."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..nn import (
+    MLP,
+    AutoencoderModel,
+    LatentModel,
+    Moments,
+    ResidualMap,
+    SquaredError,
+    SupervisedLoss,
+    SupervisedModel,
+    decoder_gram,
+)
+from ..plan import Plan
+from ..rows import Rows, Targets
+from ..starts import CovariatesStart, covariates_start, logistic_head
+from ._networks import check_networks
+from ._problem import Problem
+from ._reconstruction import (
+    ReconstructionReading,
+    autoencoder,
+    nested_dropout,
+    reconstruction_problem,
+)
+
+#: Training rows by which latents are read, at most.
+MAX_ROWS_OF_GRAM = 5000
+
+
+def supervised_problem(data: Rows, plan: Plan, mixing: float) -> Problem:
+    r"""Return the problem of reconstructing rows and predicting their targets.
+
+    What is made small is :math:`\alpha` times the share of variance that is left of the
+    rows, plus :math:`1 - \alpha` times that of the targets: of their variance, or of
+    the entropy of their classes.
+
+    Parameters
+    ----------
+    data : Rows
+        The training rows, with their targets.
+    plan : Plan
+        What the parameters mean for them.
+    mixing : float
+        :math:`\alpha`. At 1 targets do not count.
+    """
+    targets = data.targets
+    assert targets is not None
+    reading = SupervisedReading(
+        ordered=plan.prefixes is not None,
+        start_is_in_frame=plan.linear_start and mixing == 1,
+        classes=targets.classes,
+        mixing=mixing,
+    )
+    if mixing == 1 or plan.n_components == 0:
+        return reconstruction_problem(data, plan, reading=reading)
+    check_networks(plan)
+
+    def start(rows: Rows) -> CovariatesStart | None:
+        if not plan.linear_start:
+            return None
+        codes = targets.codes[rows.where()]
+        return covariates_start(rows, codes, plan.n_components, mixing, plan.seed)
+
+    def module(solved: CovariatesStart | None, rows: Rows) -> AutoencoderModel:
+        model = autoencoder(plan, solved, rows)
+        if not plan.trains:
+            return model
+        return with_head(model, _head(plan, solved, rows, targets))
+
+    return Problem(
+        start=start,
+        module=module,
+        loss=_loss(data, targets, mixing) if plan.trains else SquaredError(),
+        inputs=nested_dropout(plan),
+        reading=reading,
+    )
+
+
+def _loss(data: Rows, targets: Targets, mixing: float) -> SupervisedLoss:
+    """Return the loss, in the unit of the squared error of rows."""
+    per_row = data.sum_of_squares() / len(data)
+    share_labelled = float(targets.labelled().mean())
+    weight = (1 - mixing) * per_row / (targets.total * share_labelled)
+    is_classes = targets.kind == "classes"
+    return SupervisedLoss(mixing, weight, is_classes=is_classes)
+
+
+def _head(
+    plan: Plan, start: CovariatesStart | None, rows: Rows, targets: Targets
+) -> ResidualMap:
+    """Return the linear map from latents to targets, in float64."""
+    n_targets = targets.values.shape[1]
+    network = MLP(
+        (plan.n_components, n_targets),
+        plan.activation,
+        zero_last=start is not None,
+        generator=torch.Generator().manual_seed(plan.seed),
+    )
+    if start is None:
+        return ResidualMap(None, None, network).double()
+    weight, bias = start.head_weight, start.head_bias
+    if targets.kind == "classes":
+        latents = np.concatenate(
+            [x @ start.encoder_weight + start.encoder_bias for x in rows.blocks()]
+        )
+        weight, bias = logistic_head(latents, targets.values[rows.where()])
+    linear = torch.from_numpy(weight), torch.from_numpy(bias)
+    return ResidualMap(*linear, network).double()
+
+
+def with_head(model: AutoencoderModel, head: ResidualMap) -> SupervisedModel:
+    """Return the same model with a head."""
+    parts = model.encoder, model.decoder, head, model.frame, model.scaling
+    return SupervisedModel(*parts).double()
+
+
+@dataclass(frozen=True)
+class SupervisedReading(ReconstructionReading):
+    r"""Latents that read like PCA's, and tell a target.
+
+    In PCA a step of one length along any latent moves the reconstruction by one and the
+    same length. Here it moves reconstruction and prediction together by one length: by
+    :math:`\alpha` times the share of variance that it is of the rows, plus :math:`1 -
+    \alpha` times that of the coded targets. Latents that tell much of the target, and
+    little of the rows, are then not small beside the others.
+
+    Attributes
+    ----------
+    classes : ndarray or None
+        The labels, where the target is classes.
+    mixing : float
+        The weight of the rows.
+    """
+
+    classes: NDArray[Any] | None
+    mixing: float
+
+    def gram(self, model: LatentModel, moments: Moments, data: Rows) -> Tensor:
+        """Return what steps along inner latents do to rows and targets."""
+        of_rows = super().gram(model, moments, data)
+        if self.mixing == 1:
+            return of_rows
+        of_targets = _gram_of_targets(model, data)
+        per_row = moments.squares / moments.n
+        return self.mixing / per_row * of_rows + (1 - self.mixing) * of_targets
+
+    def squared_step_lengths(
+        self, model: LatentModel, moments: Moments
+    ) -> Tensor | None:
+        """Return by how much a step along each latent moves the reconstruction."""
+        if self.mixing == 1:
+            return None
+        probe = moments.probe()
+        gram = decoder_gram(model.decoder, probe, model.derivative_step)
+        steps: Tensor = model.frame.inverse
+        return ((steps @ gram) * steps).sum(dim=1)
+
+    def attributes(self, model: LatentModel, fitted: Any) -> dict[str, Any]:
+        """Return the classes and the weight of the rows as well."""
+        return {
+            **super().attributes(model, fitted),
+            "classes_": self.classes,
+            "mixing_": self.mixing,
+        }
+
+
+@torch.no_grad()
+def _gram_of_targets(model: LatentModel, data: Rows) -> Tensor:
+    """Return what steps along latents do to targets that are regressed on them.
+
+    Of the coded targets, as a share of their variance.
+    """
+    assert data.targets is not None
+    labelled = np.flatnonzero(data.targets.labelled()[data.where()])
+    some = data[labelled].subsample(MAX_ROWS_OF_GRAM)
+    x = torch.from_numpy(some.dense()).to(model.dtype)
+    u = model.latents(x).double().numpy()
+    codes = data.targets.codes[some.where()]
+    codes = np.where(np.isfinite(codes), codes, np.nanmean(codes, axis=0))
+    u, codes = u - u.mean(axis=0), codes - codes.mean(axis=0)
+    weight = np.linalg.lstsq(u, codes)[0]
+    return torch.from_numpy(weight @ weight.T / np.square(codes).sum(axis=1).mean())
