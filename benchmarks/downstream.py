@@ -1,10 +1,10 @@
 """Downstream: what a classifier or regressor makes of the latents.
 
-Each table is split into halves (stratified by class; of the first, 2000 rows at most are
-for training), standardised, and reduced to k latents, k below the number of features, by
-each method. On the latents of the training rows a linear model (logistic or ridge, on
-standardised latents), five neighbours and a forest are fitted, and scored on the test
-rows: accuracy, or R2. For each task the table that is printed has
+Each table is split into halves (stratified by class; at most 2000 rows of the first are
+used for training), standardised, and reduced to k latents, k below the number of
+features, by each method. On the latents of the training rows a linear model (logistic
+or ridge, on standardised latents), five neighbours and a forest are fitted, and scored
+on the test rows: accuracy, or R2. The table printed for each task has
 
 - the mean score over cells (tables x k x splits), the number of cells in which it is
   more than 0.01 below PCA's, and in how many of these significantly (the mean paired
@@ -267,10 +267,9 @@ def report(task, cells):
         print(
             f"  {name:20}"
             + "".join(summary(name, cells, probe) for probe in probes)
-            + (
-                f"{left.mean():13.3f}{share:8.0%}"
-                f"{np.median(seconds):8.2f}"
-            ).replace("nan", "  -")
+            + (f"{left.mean():13.3f}{share:8.0%}{np.median(seconds):8.2f}").replace(
+                "nan", "  -"
+            )
         )
 
 

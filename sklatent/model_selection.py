@@ -29,16 +29,16 @@ def best_if_significant(
     level: float = 0.05,
     test_size: float | None = None,
 ) -> int:
-    """Return the best candidate if it is significantly better than a baseline.
+    r"""Return the best candidate if it is significantly better than a baseline.
 
     For the parameter `refit` of ``GridSearchCV`` or ``RandomizedSearchCV``: a baseline,
     such as PCA, is kept unless the gain of another candidate over it is significant by
-    the corrected resampled t-test [1]_. With scores :math:`d_1, \\dots, d_J` above
+    the corrected resampled t-test [1]_. With scores :math:`d_1, \dots, d_J` above
     the baseline's on `J` test folds, each of a share `r` of the rows, that is
 
     .. math::
 
-       \\bar d > t_{J-1} \\sqrt{\\left(\\frac1J + \\frac{r}{1-r}\\right) s^2_d} .
+       \bar d > t_{J-1} \sqrt{\left(\frac1J + \frac{r}{1-r}\right) s^2_d} .
 
     The term :math:`r/(1-r)` makes up for training rows that the folds share. Of
     several candidates that are significantly better it is the one with the highest mean
@@ -103,7 +103,7 @@ def best_if_significant(
     """
     scores = _fold_scores(cv_results, metric)
     is_baseline = _is_baseline(cv_results["params"], baseline)
-    mean = np.where(np.isfinite(scores).all(axis=1), scores.mean(axis=1), -np.inf)
+    mean = np.nan_to_num(scores.mean(axis=1), nan=-np.inf)
     reference = int(np.where(is_baseline, mean, -np.inf).argmax())
     if mean[reference] == -np.inf:
         raise ValueError(
@@ -113,15 +113,20 @@ def best_if_significant(
     gains = scores - scores[reference]
     n_folds = scores.shape[1]
     share = 1 / n_folds if test_size is None else test_size
-    least = student.isf(level, n_folds - 1) * math.sqrt(1 / n_folds + share / (1 - share))
+    least = student.isf(level, n_folds - 1) * math.sqrt(
+        1 / n_folds + share / (1 - share)
+    )
     better = ~is_baseline & (gains.mean(axis=1) > least * gains.std(axis=1, ddof=1))
     better[reference] = True
     return int(np.where(better, mean, -np.inf).argmax())
 
 
 def _fold_scores(cv_results: Mapping[str, Any], metric: str) -> NDArray[np.float64]:
-    """Return the test scores, of shape (n_candidates, n_folds)."""
-    folds = []
+    """Return the test scores, of shape (n_candidates, n_folds).
+
+    Those of a candidate are NaN where one of them is not finite.
+    """
+    folds: list[NDArray[np.float64]] = []
     while (name := f"split{len(folds)}_test_{metric}") in cv_results:
         folds.append(cv_results[name])
     if not folds:
@@ -130,7 +135,8 @@ def _fold_scores(cv_results: Mapping[str, Any], metric: str) -> NDArray[np.float
         raise ValueError(f"metric={metric!r} is not in cv_results; it has {known}.")
     if len(folds) < 2:
         raise ValueError("A gain can be tested with two folds or more; got 1.")
-    return np.column_stack(folds).astype(np.float64)
+    scores = np.column_stack(folds).astype(np.float64)
+    return np.where(np.isfinite(scores).all(axis=1, keepdims=True), scores, np.nan)
 
 
 def _is_baseline(
@@ -138,14 +144,14 @@ def _is_baseline(
 ) -> NDArray[np.bool_]:
     """Return which candidates are baselines."""
     if baseline is None:
-        found = np.arange(len(candidates)) == 0
+        marks = [index == 0 for index in range(len(candidates))]
     else:
-        found = np.array([_matches(params, baseline) for params in candidates])
-    if not found.any() or found.all():
-        which = "No" if not found.any() else "Each"
+        marks = [_matches(params, baseline) for params in candidates]
+    found: NDArray[np.bool_] = np.array(marks, dtype=bool)
+    if found.all() or not found.any():
         raise ValueError(
-            f"{which} candidate is a baseline, with baseline={baseline!r}; parameters "
-            f"of the first are {candidates[0]}."
+            f"{'Each' if found.all() else 'No'} candidate is a baseline, with "
+            f"baseline={baseline!r}; parameters of the first are {candidates[0]}."
         )
     return found
 

@@ -15,7 +15,7 @@ PACKAGE = Path(sklatent.__file__).parent
 
 # Folders and top-level files; each may import those before it.
 ORDER = [
-    {"runtime", "nn", "_doc_link"},
+    {"runtime", "nn", "_doc_link", "model_selection"},
     {"rows"},
     {"starts"},
     {"plan"},
