@@ -135,9 +135,11 @@ def load_tables(folder, names):
             tables[name] = ("regression", *TARGETS[name]())
         elif name in CLASSES:
             tables[name] = ("classification", *CLASSES[name](return_X_y=True))
+        elif name in files:
+            table = np.load(files[name])
+            tables[name] = ("classification", table["X"], table["y"])
         else:
-            file = np.load(files[name])
-            tables[name] = ("classification", file["X"], file["y"])
+            raise SystemExit(f"no {name}.npz in {folder}, and no set of that name")
     return tables
 
 
@@ -250,6 +252,16 @@ def summary(name, cells, probe):
     return f"{score.mean():11.3f}{below.sum():5}{(below & (z < -1.96)).sum():5}"
 
 
+def fit_summary(name, cells):
+    """Mean variance left, share of cells with less than PCA's, time of a fit."""
+    left, base = (np.array([cell[n][1] for cell in cells]) for n in (name, "pca"))
+    share = np.nan if np.isnan(left).any() else (left < base).mean()
+    times = [cell[name][2] / cell.get("autoencoder", cell[name])[2] for cell in cells]
+    return (f"{left.mean():13.3f}{share:8.0%}{np.median(times):8.2f}").replace(
+        "nan", "  -"
+    )
+
+
 def report(task, cells):
     """Print the table of one task."""
     probes = list(DOWNSTREAM[task])
@@ -261,16 +273,8 @@ def report(task, cells):
         + f"{'unexplained':>13}{'< PCA':>8}{'time':>8}"
     )
     for name in cells[0]:
-        left, base = (np.array([c[n][1] for c in cells]) for n in (name, "pca"))
-        share = np.nan if np.isnan(left).any() else (left < base).mean()
-        seconds = [c[name][2] / c.get("autoencoder", c[name])[2] for c in cells]
-        print(
-            f"  {name:20}"
-            + "".join(summary(name, cells, probe) for probe in probes)
-            + (f"{left.mean():13.3f}{share:8.0%}{np.median(seconds):8.2f}").replace(
-                "nan", "  -"
-            )
-        )
+        scores = "".join(summary(name, cells, probe) for probe in probes)
+        print(f"  {name:20}{scores}{fit_summary(name, cells)}")
 
 
 def in_brief(where, cell):
@@ -295,7 +299,7 @@ def available(names):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", default="shared/data/tables")
+    parser.add_argument("folder", nargs="?", help="of .npz files", default=".")
     parser.add_argument("--tables", nargs="+")
     parser.add_argument("--sizes", nargs="+", type=int, default=[2, 4, 8])
     parser.add_argument("--splits", type=int, default=2)

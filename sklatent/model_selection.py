@@ -26,7 +26,7 @@ def best_if_significant(
     *,
     baseline: Mapping[str, Any] | None = None,
     metric: str = "score",
-    level: float = 0.05,
+    level: float = 0.1,
     test_size: float | None = None,
 ) -> int:
     r"""Return the best candidate if it is significantly better than a baseline.
@@ -41,8 +41,9 @@ def best_if_significant(
        \bar d > t_{J-1} \sqrt{\left(\frac1J + \frac{r}{1-r}\right) s^2_d} .
 
     The term :math:`r/(1-r)` makes up for training rows that the folds share. Of
-    several candidates that are significantly better it is the one with the highest mean
-    score. Read more in the :ref:`user guide <never_worse>`.
+    several candidates that are significantly better the one with the highest mean score
+    is chosen; one without a finite score on each fold never is. `LatentSizeCV` takes
+    the function as its `rule`. Read more in the :ref:`user guide <never_worse>`.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ def best_if_significant(
         several that with the highest mean score counts. None is the first candidate.
     metric : str, default='score'
         Which score to compare where `scoring` has several.
-    level : float, default=0.05
+    level : float, default=0.1
         The level of the one-sided test.
     test_size : float or None, default=None
         The share of the rows in each test fold. None is one by the number of folds, as
@@ -68,8 +69,8 @@ def best_if_significant(
     Raises
     ------
     ValueError
-        If no candidate, or each one, is a baseline; if no baseline has finite scores;
-        if `cv_results` has not this metric or fewer than two folds.
+        If no candidate, or each one, is a baseline; if no baseline has finite scores on
+        each fold; if `cv_results` lacks the metric or has one fold.
 
     See Also
     --------
