@@ -158,12 +158,15 @@ def standardised(X_train, y_train, X_test, y_test):
     return scaler.transform(X_train), y_train, scaler.transform(X_test), y_test
 
 
-def target_of(name, task, y):
+def target_of(name, task, X, y):
     """What a reducer is fitted to: numbers, for some, in place of classes."""
-    if task == "classification" and name in WANT_NUMBERS:
-        one_hot = (y[:, None] == np.unique(y)).astype(float)
-        return one_hot - one_hot.mean(axis=0)
-    return y - y.mean(axis=0) if name in WANT_NUMBERS else y
+    if name not in WANT_NUMBERS:
+        return y
+    if task == "classification":
+        y = (y[:, None] == np.unique(y)).astype(float)
+    y = y - y.mean(axis=0)
+    # PCovR mixes rows and targets as they come: as much variance in both.
+    return y * np.sqrt(X.var(axis=0).sum() / y.var(axis=0).sum())
 
 
 def row_errors(task, y, predicted):
@@ -179,7 +182,7 @@ def apply(name, task, k, rows):
     X, y, X_test, y_test = rows
     model = REDUCERS[name](k, task, len(np.unique(y)))
     start = time.process_time()
-    model.fit(X, target_of(name, task, y))
+    model.fit(X, target_of(name, task, X, y))
     seconds = time.process_time() - start
     Z, Z_test = model.transform(X), model.transform(X_test)
     errors = {
@@ -256,10 +259,10 @@ def fit_summary(name, cells):
     """Mean variance left, share of cells with less than PCA's, time of a fit."""
     left, base = (np.array([cell[n][1] for cell in cells]) for n in (name, "pca"))
     share = np.nan if np.isnan(left).any() else (left < base).mean()
-    times = [cell[name][2] / cell.get("autoencoder", cell[name])[2] for cell in cells]
-    return (f"{left.mean():13.3f}{share:8.0%}{np.median(times):8.2f}").replace(
-        "nan", "  -"
-    )
+    unknown = ({}, np.nan, np.nan)
+    times = [cell[name][2] / cell.get("autoencoder", unknown)[2] for cell in cells]
+    text = f"{left.mean():13.3f}{share:8.0%}{np.median(times):8.2f}"
+    return text.replace("nan%", "   -").replace("nan", "  -")
 
 
 def report(task, cells):
