@@ -41,7 +41,7 @@ from .plan import (
     resolve,
     share_of,
 )
-from .problems import Problem
+from .problems import Choice, Problem
 from .rows import Rows, Targets, rows_of
 from .training import (
     Trained,
@@ -84,6 +84,8 @@ class BaseLatentEncoder(
     #: The share of latents trained besides those that PCA needs, where `n_components`
     #: is a share of variance.
     _extra_latents: ClassVar[float] = 0.1
+    #: Whether held-out rows choose more than an epoch.
+    _chooses_by_held_out_rows = False
     #: Parameters that a warm start cannot change, besides the layers and `ordered`.
     _structural: ClassVar[tuple[str, ...]] = (
         "activation",
@@ -103,8 +105,10 @@ class BaseLatentEncoder(
     callbacks: Sequence[Any] | None
 
     @abstractmethod
-    def _problem(self, data: Rows, plan: Plan) -> Problem:
+    def _problem(self, data: Rows, plan: Plan) -> Problem | Choice:
         """Return what a fit is of: start, module, loss, held-out score and reading.
+
+        Or several such, of which held-out rows choose one.
 
         Parameters
         ----------
@@ -173,10 +177,10 @@ class BaseLatentEncoder(
             foreign = plan.uses_global_generator
             with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
                 problem = self._problem(data, plan)
-                if previous is not None:
+                if previous is not None and isinstance(problem, Problem):
                     problem = problem.continued_from(previous)
                 trained = train(problem, plan, data)
-                summary = summarise(problem, trained, data, plan)
+                summary = summarise(trained, data, plan)
                 self._publish(trained, summary, data, plan)
                 self.held_out_scores_ = self._held_out_scores(trained, valid)
             if plan.verbose:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..nn import LatentFrame, LatentModel, Moments
 from ..plan import Plan
-from ..problems import Problem, Reading
+from ..problems import Reading
 from ..rows import Rows
 from ..starts import LatentPrior
 from ..training import Trained
@@ -125,22 +125,20 @@ class Summary:
         }
 
 
-def summarise(problem: Problem, trained: Trained, data: Rows, plan: Plan) -> Summary:
+def summarise(trained: Trained, data: Rows, plan: Plan) -> Summary:
     """Look at all training rows once, and set the frame of the model's latents.
 
     Parameters
     ----------
-    problem : Problem
-        What was trained.
     trained : Trained
-        The model. Its frame is set, and where a share of variance is asked for, the
-        latents that are not needed are dropped.
+        The model, and what it was trained for. Its frame is set, and where a share of
+        variance is asked for, the latents that are not needed are dropped.
     data : Rows
         The training rows.
     plan : Plan
         The plan of the fit.
     """
-    model, reading = trained.model, problem.reading
+    model, reading = trained.model, trained.problem.reading
     exact = model if model.dtype == torch.float64 else copy.deepcopy(model).double()
     untouched = trained.best_iteration == 0
     # What training rounded to float32 need not be looked at with more.

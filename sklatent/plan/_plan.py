@@ -50,6 +50,8 @@ class Plan:
         How often training uses the first 1, 2, ... latents only, if they are ordered.
     whiten : bool
         Whether latents are to have unit variance.
+    linear : bool
+        Whether the closed form is all there is.
     linear_start : bool
         Whether the networks are added to a linear map in closed form.
     hidden : tuple of int
@@ -94,6 +96,7 @@ class Plan:
     share: float | None
     prefixes: NDArray[np.float64] | None
     whiten: bool
+    linear: bool
     linear_start: bool
     hidden: tuple[int, ...]
     activation: str
@@ -118,8 +121,8 @@ class Plan:
 
     @property
     def trains(self) -> bool:
-        """Whether there is a network to train, not only a closed form."""
-        return self.splits.refit or bool(self.splits.pairs)
+        """Whether there is a network to train, and what to train it by."""
+        return not self.linear and (self.splits.refit or bool(self.splits.pairs))
 
     def fitted_parameters(self) -> dict[str, Any]:
         """Return the parameters that may be 'auto', as they are used."""
@@ -142,8 +145,9 @@ def resolve(
     Parameters
     ----------
     given : estimator
-        Has the parameters, what 'auto' means for it (`_auto`), and what share of
-        latents to train besides those that PCA needs (`_extra_latents`).
+        Has the parameters, what 'auto' means for it (`_auto`), what share of latents
+        to train besides those that PCA needs (`_extra_latents`), and whether held-out
+        rows choose more than an epoch (`_chooses_by_held_out_rows`).
     data : Rows
         The training rows.
     previous : LatentModel or None
@@ -184,6 +188,7 @@ def resolve(
         share=share,
         prefixes=prefixes,
         whiten=bool(given.whiten),
+        linear=is_linear(given),
         linear_start=linear_start,
         hidden=hidden,
         splits=splits,
@@ -278,7 +283,7 @@ def _splits(
 ) -> Splits:
     if by.groups is not None:
         check_consistent_length(data.in_units(), by.groups)
-    if is_linear(given):
+    if is_linear(given) and not given._chooses_by_held_out_rows:
         return Splits((), refit=False, how="the closed form is the optimum")
     good_start = previous is not None or given.init == "pca"
     return choose_splits(data, by, seed, good_start=good_start)

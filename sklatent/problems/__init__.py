@@ -3,7 +3,7 @@
 from ._denoising import NOISES, check_level, corruption_of
 from ._held_out import ExplainedVariance, HeldOutScore, LogLikelihood
 from ._networks import Networks, share_unused
-from ._problem import Problem, Reading
+from ._problem import Choice, Problem, Reading
 from ._reconstruction import ReconstructionReading, reconstruction_problem
-from ._supervised import supervised_problem
+from ._supervised import choice_of_mixing, supervised_problem
 from ._variational import check_range, variational_problem

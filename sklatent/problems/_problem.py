@@ -1,6 +1,6 @@
 """What a fit is of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..nn import LatentFrame, LatentModel, Loss, Moments
 from ..plan import Plan
-from ..rows import Inputs, Rows
+from ..rows import Array, Inputs, Rows
 from ..starts import LatentPrior
 from ._continued import State, taken_over
 from ._held_out import ExplainedVariance, HeldOutScore
@@ -64,6 +64,29 @@ class Reading(Protocol):
         data : Rows
             The training rows.
         """
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Problems of which held-out rows choose one, by how well latents tell targets.
+
+    Attributes
+    ----------
+    problems : sequence of Problem
+        The start of the first is the standard.
+    names : sequence of str
+        Of each, for users.
+    target_errors : callable
+        Returns the error of each held-out row's targets, when latents of a model of
+        the training rows (the second argument) tell those of others (the third).
+    what : str
+        What that error is, in words.
+    """
+
+    problems: Sequence["Problem"]
+    names: Sequence[str]
+    target_errors: Callable[[LatentModel, Rows, Rows], Array]
+    what: str
 
 
 @dataclass(frozen=True)

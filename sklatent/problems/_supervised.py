@@ -1,11 +1,13 @@
 """The problem of supervised autoencoders: to tell rows and targets from the latents."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
+from sklearn.linear_model import RidgeCV
 from torch import Tensor
 
 from ..nn import (
@@ -20,10 +22,10 @@ from ..nn import (
     decoder_gram,
 )
 from ..plan import Plan
-from ..rows import Rows, Targets
+from ..rows import Array, Rows, Targets
 from ..starts import CovariatesStart, covariates_start, logistic_head
 from ._networks import check_networks
-from ._problem import Problem
+from ._problem import Choice, Problem
 from ._reconstruction import (
     ReconstructionReading,
     autoencoder,
@@ -31,8 +33,12 @@ from ._reconstruction import (
     reconstruction_problem,
 )
 
+#: Weights of the rows that 'auto' chooses from.
+MIXINGS = (1.0, 0.5, 0.1, 0.01)
 #: Training rows by which latents are read, at most.
 MAX_ROWS_OF_GRAM = 5000
+#: And those by which they are judged.
+MAX_ROWS_OF_A_HEAD = 20_000
 
 
 def supervised_problem(data: Rows, plan: Plan, mixing: float) -> Problem:
@@ -82,6 +88,79 @@ def supervised_problem(data: Rows, plan: Plan, mixing: float) -> Problem:
         inputs=nested_dropout(plan),
         reading=reading,
     )
+
+
+def choice_of_mixing(data: Rows, plan: Plan) -> Choice:
+    """Return the problems with the weights `MIXINGS`, to choose from.
+
+    Raises
+    ------
+    ValueError
+        If no rows are held out because the user said so.
+    """
+    if plan.splits.refit and not plan.splits.pairs:
+        raise ValueError(
+            "mixing='auto' is chosen by held-out rows, and early_stopping=False holds "
+            "none out."
+        )
+    targets = data.targets
+    assert targets is not None
+    is_classes = targets.kind == "classes"
+    return Choice(
+        # PCA's latents are compared with others, of which none is in few coordinates.
+        [
+            replace(supervised_problem(data, plan, mixing), in_coordinates=None)
+            for mixing in MIXINGS
+        ],
+        [f"mixing={mixing}" for mixing in MIXINGS],
+        _errors_of_classes if is_classes else _errors_of_numbers,
+        "squared error of " + ("class probabilities" if is_classes else "targets"),
+    )
+
+
+def _errors_of_classes(model: LatentModel, train: Rows, others: Rows) -> Array:
+    """Return the squared error of class probabilities (Brier 1950)."""
+    (u, y), (v, known) = _latents_and_targets(model, train, others)
+    weight, bias = logistic_head(u, y)
+    errors = np.square(softmax(v @ weight + bias, axis=1) - known).sum(axis=1)
+    return np.where(known.any(axis=1), errors, 0.0)
+
+
+def _errors_of_numbers(model: LatentModel, train: Rows, others: Rows) -> Array:
+    """Return the squared error of standardised targets, by ridge regression."""
+    (u, y), (v, known) = _latents_and_targets(model, train, others)
+    errors = np.zeros(len(v))
+    for target, truth in zip(y.T, known.T, strict=True):
+        labelled = np.isfinite(target)
+        if labelled.sum() < 2:
+            continue
+        fit = RidgeCV(np.logspace(-3, 3, 7)).fit(u[labelled], target[labelled])
+        errors += np.nan_to_num(np.square(fit.predict(v) - truth))
+    return errors
+
+
+def _latents_and_targets(
+    model: LatentModel, train: Rows, others: Rows
+) -> list[tuple[Array, Array]]:
+    """Return latents, of unit deviation over the training rows, and targets."""
+    some = train.subsample(MAX_ROWS_OF_A_HEAD)
+    assert some.targets is not None
+    u, v = _latents(model, some), _latents(model, others)
+    mean, scale = u.mean(axis=0), u.std(axis=0)
+    scale[scale == 0] = 1
+    values = some.targets.values
+    return [
+        ((z - mean) / scale, values[rows.where()].astype(np.float64))
+        for z, rows in ((u, some), (v, others))
+    ]
+
+
+@torch.no_grad()
+def _latents(model: LatentModel, rows: Rows) -> Array:
+    """Return the inner latents of rows, (n, k)."""
+    mean = model.frame.mean  # of the dtype and on the device of all
+    blocks = [model.latents(torch.from_numpy(x).to(mean)) for x in rows.blocks()]
+    return np.asarray(torch.cat(blocks).cpu().double().numpy())
 
 
 def _loss(data: Rows, targets: Targets, mixing: float) -> SupervisedLoss:
@@ -172,7 +251,6 @@ class SupervisedReading(ReconstructionReading):
         }
 
 
-@torch.no_grad()
 def _gram_of_targets(model: LatentModel, data: Rows) -> Tensor:
     """Return what steps along latents do to targets that are regressed on them.
 
@@ -181,8 +259,7 @@ def _gram_of_targets(model: LatentModel, data: Rows) -> Tensor:
     assert data.targets is not None
     labelled = np.flatnonzero(data.targets.labelled()[data.where()])
     some = data[labelled].subsample(MAX_ROWS_OF_GRAM)
-    x = torch.from_numpy(some.dense()).to(model.dtype)
-    u = model.latents(x).double().numpy()
+    u = _latents(model, some)
     codes = data.targets.codes[some.where()]
     codes = np.where(np.isfinite(codes), codes, np.nanmean(codes, axis=0))
     u, codes = u - u.mean(axis=0), codes - codes.mean(axis=0)

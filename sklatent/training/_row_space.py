@@ -43,6 +43,7 @@ def search_in_row_space(problem: Problem, plan: Plan, data: Rows) -> Search | No
         search = Search(problem, narrow, rows, with_final=False)
     if not search.judge.has_gained:
         search.epoch = 0
+    search.is_in_row_space = True
     return search
 
 

@@ -46,6 +46,8 @@ class Search:
         Which state of the fitted model, if one goes on, was the first epoch.
     decoding : Decoding, NestedDecoding or None
         How the decoder was solved after that epoch.
+    is_in_row_space : bool
+        Whether its runs are of coordinates in place of features.
     loses_in_training : bool
         Whether training rows were better at the start; it is then kept.
     final : Run or None
@@ -81,6 +83,7 @@ class Search:
         self.epoch = 0
         self.taken_over: int | None = None
         self.decoding: Decoding | NestedDecoding | None = None
+        self.is_in_row_space = False
         self.loses_in_training = False
         self.loss_curve: list[float] = []
         if self.judge.is_exact:
@@ -185,13 +188,15 @@ def _runs(problem: Problem, plan: Plan, data: Rows) -> list[Run]:
     """Return a run for each split, at its start."""
     # A model that is kept starts from all rows. So does then the start it is compared
     # with, which has seen the held-out rows: a handicap, small where rows are many.
+    # Where it sees targets, too large a one: then it is solved without them.
     refit = plan.splits.refit
+    all_rows = not refit and problem.loss.is_of_rows_alone
     units = [len(np.unique(part)) for part in held_out_units(plan.splits)]
     return [
         Run(
             problem,
             plan,
-            start=data[train] if refit else data,
+            start=data if all_rows else data[train],
             rows=data[train],
             held_out=data[held_out],
             n_epochs=plan.max_iter,

@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sklearn.exceptions import ConvergenceWarning
@@ -11,8 +11,9 @@ from sklearn.exceptions import ConvergenceWarning
 from .. import runtime
 from ..nn import LatentModel
 from ..plan import Plan, torch_dtype
-from ..problems import Problem
+from ..problems import Choice, Problem
 from ..rows import Indices, Rows
+from ._choice import choose
 from ._loop import EpochLoop
 from ._net import Log, check_monitors
 from ._row_space import search_in_row_space
@@ -26,6 +27,8 @@ class Trained:
 
     Attributes
     ----------
+    problem : Problem
+        What was trained.
     model : LatentModel
         On the CPU, in the dtype of the rows.
     log : Log
@@ -43,6 +46,7 @@ class Trained:
         What was kept, and why.
     """
 
+    problem: Problem
     model: LatentModel
     log: Log
     best_iteration: int
@@ -52,13 +56,13 @@ class Trained:
     verdict: str = ""
 
 
-def train(problem: Problem, plan: Plan, data: Rows) -> Trained:
+def train(problem: Problem | Choice, plan: Plan, data: Rows) -> Trained:
     """Train a model and keep its best state.
 
     Parameters
     ----------
-    problem : Problem
-        What to train, and for what.
+    problem : Problem or Choice
+        What to train, and for what; of several, which one held-out rows choose.
     plan : Plan
         How.
     data : Rows
@@ -74,19 +78,34 @@ def train(problem: Problem, plan: Plan, data: Rows) -> Trained:
         check_monitors(plan.callbacks)
     if plan.flops_of_a_step:
         runtime.choose_threads(plan.flops_of_a_step)
-    search, runs = None, []  # no runs where no network of all features was trained
-    if plan.splits.pairs:
+    if isinstance(problem, Choice):
+        chosen = choose(problem, plan, data)
+        if chosen.search is None:  # its start
+            plan = replace(plan, splits=replace(plan.splits, refit=False))
+        trained = _finish(chosen.problem, plan, data, chosen.search)
+        trained.verdict = f"{chosen.verdict}; {trained.verdict}"
+        return trained
+    search = None
+    if plan.splits.pairs and plan.trains:
         search = search_in_row_space(problem, plan, data)
         if search is None or search.epoch:
             search = Search(problem, plan, data)
-            runs = search.runs
-    if search is not None and runs and not plan.splits.refit:
+    return _finish(problem, plan, data, search)
+
+
+def _finish(problem: Problem, plan: Plan, data: Rows, search: Search | None) -> Trained:
+    """Train on all rows, if that is still to be done, and look back."""
+    # No runs where no network of all features was trained.
+    runs = [] if search is None or search.is_in_row_space else search.runs
+    best = search is not None and (search.epoch or problem.loss.is_of_rows_alone)
+    if search is not None and runs and best and not plan.splits.refit:
         final = Final(search.runs[0], search.epoch, search.loss_curve)
     elif search is not None and search.final is not None:
         final = Final(search.final, search.epoch, search.loss_curve)
     else:
         final = train_on_all(problem, plan, data, search)
     trained = Trained(
+        problem=problem,
         model=final.run.finish(torch_dtype(data.scale.mean.dtype)),
         log=final.run.log(),
         best_iteration=final.epoch,
@@ -150,7 +169,7 @@ def train_on_all(
         that says that the start is the model.
     """
     n_epochs = plan.max_iter if search is None else search.epoch
-    if not plan.splits.refit:
+    if not plan.splits.refit or plan.linear:
         n_epochs = 0
     run = Run(problem, plan, data, data, None, n_epochs, watched=True)
     if n_epochs == 0:
