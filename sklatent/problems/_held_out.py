@@ -1,7 +1,7 @@
 """What the errors of held-out rows say."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -12,6 +12,10 @@ from ..rows import Array
 
 class HeldOutScore(Protocol):
     """How errors of held-out rows are counted."""
+
+    @property
+    def level(self) -> float:
+        """The level of the one-sided t-test of a gain of most rows."""
 
     def score(self, error: float) -> float:
         """Return the mean error as a score, higher being better."""
@@ -37,6 +41,8 @@ class ExplainedVariance:
     """
 
     total: float
+    #: 3.09 standard errors where rows are many: the promise of PCA's share is strict.
+    level: ClassVar[float] = 0.001
 
     @classmethod
     def of(cls, *parts: Tensor) -> "ExplainedVariance":
@@ -75,6 +81,9 @@ class LogLikelihood:
 
     n_features: int
     offset: float
+    #: A stricter one spares no loss: these come from single rows that are far from all
+    #: others, of which none need be held out.
+    level: ClassVar[float] = 0.05
 
     def score(self, error: float) -> float:
         return self.offset - error

@@ -8,10 +8,8 @@ from scipy.stats import t as student
 from ..problems import HeldOutScore
 from ..rows import Array, Indices
 
-#: The level of the one-sided t-test of a gain of most rows: 3.09 standard errors where
-#: rows are many.
-LEVEL = 0.001
-#: That of a gain in the sum, which a few rows may decide: 1.64 standard errors.
+#: The level of the one-sided t-test of a gain in the sum, which a few rows may decide:
+#: 1.64 standard errors where rows are many. That of most rows is the score's.
 LEVEL_OF_SUM = 0.05
 #: Units of rows of which a verdict says how many there are.
 FEW_UNITS = 10
@@ -109,7 +107,7 @@ class Judge:
         """Return the best epoch if it is clearly better than the start, and 0 if not.
 
         That is, if a t-test of the paired differences between the rows' errors says so
-        at the level ``LEVEL`` for most rows, and at ``LEVEL_OF_SUM`` for all.
+        at the score's level for most rows, and at ``LEVEL_OF_SUM`` for all.
         """
         return self.best_epoch if self.is_gain(self.best_epoch) else 0
 
@@ -132,7 +130,7 @@ class Judge:
 
     def _clearly_less(self, before: Array, after: Array) -> bool:
         *of_all, of_most = self.score.gains(before, after)
-        least = self.inflation * least_gain(of_most, LEVEL, self.units)
+        least = self.inflation * least_gain(of_most, self.score.level, self.units)
         return float(of_most.mean()) > least and all(
             float(gain.mean()) > least_gain(gain, LEVEL_OF_SUM, self.units)
             for gain in of_all
