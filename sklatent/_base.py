@@ -167,7 +167,7 @@ class BaseLatentEncoder(
             targets = self._targets(y)
             if targets is not None:
                 check_consistent_length(valid, targets.values)
-            previous = self._previous(valid.shape[1])
+            previous = self._previous(valid.shape[1], targets)
             own = self.encoder is not None or self.decoder is not None
             known = None
             if previous is not None:
@@ -208,7 +208,7 @@ class BaseLatentEncoder(
         self.verdict_ = trained.verdict
         for name, value in plan.fitted_parameters().items():
             setattr(self, f"{name}_", value)
-        self._fitted_with = self._structure(plan.hidden)
+        self._fitted_with = self._structure(plan.hidden, data.targets)
         self._describe(summary)
 
     def _held_out_scores(self, trained: Trained, X: NDArray[Any]) -> NDArray[Any]:
@@ -227,7 +227,7 @@ class BaseLatentEncoder(
         self._summary = summary
         self._components: NDArray[Any] | None = None
 
-    def _previous(self, n_features: int) -> LatentModel | None:
+    def _previous(self, n_features: int, targets: Targets | None) -> LatentModel | None:
         """Return the model that `warm_start` continues."""
         if not self.warm_start or not hasattr(self, "net_"):
             return None
@@ -236,7 +236,7 @@ class BaseLatentEncoder(
         fitted = {"n_components": model.n_components, **self._fitted_with}
         given = {
             "n_components": size or model.n_components,
-            **self._structure(self._fitted_with["hidden_layer_sizes"]),
+            **self._structure(self._fitted_with["hidden_layer_sizes"], targets),
         }
         for name, value in fitted.items():
             if given[name] != value:
@@ -252,8 +252,12 @@ class BaseLatentEncoder(
             )
         return None if is_linear(self) else model  # solved anew, if it is linear
 
-    def _structure(self, auto_layers: tuple[int, ...]) -> dict[str, Any]:
-        """Return the parameters that a fitted model's structure follows."""
+    def _structure(
+        self,
+        auto_layers: tuple[int, ...],
+        targets: Targets | None,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """Return what a fitted model's structure follows, by name."""
         is_auto = isinstance(self.hidden_layer_sizes, str)
         is_list = np.ndim(self.ordered) > 0
         listed = tuple(map(int, self.ordered)) if is_list else ()  # type: ignore[arg-type]

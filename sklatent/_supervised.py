@@ -130,7 +130,8 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         those of the new rows; the networks are the fitted ones, trained further at a
         fifth of the learning rate 'auto'. Held-out rows decide between the new linear
         start, the fitted model and what training makes of it; the first epoch is the
-        fitted model. A changed structure is a ValueError. Networks begin anew where
+        fitted model. A changed structure is a ValueError, to which belong the classes,
+        the number of targets and whether `mixing` is 1. Networks begin anew where
         `n_components` is a share of variance, or the model was truncated.
     random_state : int, RandomState instance or None, default=None
         Fixes every bit of the result on one machine and number of threads. None is a
@@ -328,6 +329,17 @@ class SupervisedAutoencoder(BaseLatentEncoder):
             semi_supervised=self.semi_supervised,
             estimator_name=type(self).__name__,
         )
+
+    def _structure(
+        self, auto_layers: tuple[int, ...], targets: Targets | None
+    ) -> dict[str, Any]:
+        assert targets is not None
+        classes = targets.classes
+        return {
+            **super()._structure(auto_layers, targets),
+            "classes_": None if classes is None else tuple(classes.tolist()),
+            "y.shape[1]": targets.values.shape[1],
+        }
 
     @property
     def _chooses_by_held_out_rows(self) -> bool:  # type: ignore[override]
