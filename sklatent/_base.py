@@ -135,8 +135,9 @@ class BaseLatentEncoder(
         ----------
         X : array-like of shape (n_samples, n_features)
             The training data: finite numbers, at least two rows.
-        y : array-like of shape (n_samples,) or None, default=None
-            Only given to `cv`, for splitters that stratify by it.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            The target of `SupervisedAutoencoder`, which requires it. Else only given
+            to `cv`, for splitters that stratify by it.
         groups : array-like of shape (n_samples,) or None, default=None
             Which rows belong together, such as those of one subject. Rows of one group
             are on the same side of every split into training and held-out rows. A
@@ -150,7 +151,7 @@ class BaseLatentEncoder(
         Raises
         ------
         ValueError
-            If `X`, `groups` or a parameter is not as required, an `encoder` or
+            If `X`, `y`, `groups` or a parameter is not as required, an `encoder` or
             `decoder` has the wrong width, or the training loss becomes non-finite with
             no earlier state to go back to. The estimator is then as it was before the
             call.

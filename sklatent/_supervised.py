@@ -130,8 +130,7 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         those of the new rows; the networks are the fitted ones, trained further at a
         fifth of the learning rate 'auto'. Held-out rows decide between the new linear
         start, the fitted model and what training makes of it; the first epoch is the
-        fitted model. A changed structure is a ValueError, to which belong the classes,
-        the number of targets and whether `mixing` is 1. Networks begin anew where
+        fitted model. A changed structure is a ValueError. Networks begin anew where
         `n_components` is a share of variance, or the model was truncated.
     random_state : int, RandomState instance or None, default=None
         Fixes every bit of the result on one machine and number of threads. None is a
@@ -233,6 +232,9 @@ class SupervisedAutoencoder(BaseLatentEncoder):
     share, so that rare classes count as much as common ones; the network's loss counts
     each row once, as the likelihood does, and a classifier behind it has a
     ``class_weight`` of its own.
+
+    The classes, the number of targets and whether `mixing` is 1 belong to the structure
+    that `warm_start` cannot change.
 
     References
     ----------
