@@ -225,7 +225,7 @@ class SupervisedReading(ReconstructionReading):
     def gram(self, model: LatentModel, moments: Moments, data: Rows) -> Tensor:
         """Return what steps along inner latents do to rows and targets."""
         of_rows = super().gram(model, moments, data)
-        if self.mixing == 1:
+        if self.mixing == 1 or moments.squares == 0:  # or rows that are all equal
             return of_rows
         of_targets = _gram_of_targets(model, data)
         per_row = moments.squares / moments.n

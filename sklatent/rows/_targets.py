@@ -1,5 +1,6 @@
 """What latents are to predict: classes or numbers, checked and coded."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ from ._scale import Array
 
 CLASSES = ("binary", "multiclass")
 NUMBERS = ("continuous", "continuous-multioutput")
+#: With no more than so many labels, each may be another class without a warning.
+FEW_LABELS = 20
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,12 @@ def targets_of(
     ValueError
         If `y` is None, is not finite, is not of that type, or has less than two classes
         or only constant numbers.
+
+    Warns
+    -----
+    UserWarning
+        If 'auto' finds whole numbers of which most are different: they are taken for
+        classes.
     """
     if y is None:
         raise ValueError(
@@ -89,6 +98,7 @@ def targets_of(
         y,
         ensure_2d=False,
         dtype=None,
+        order="C",  # sums in another differ in their last bits
         ensure_all_finite="allow-nan" if semi_supervised else True,
         input_name="y",
         estimator=estimator_name,
@@ -114,7 +124,10 @@ def _coded(y: NDArray[Any], target_type: str, semi_supervised: bool) -> Targets:
     if target_type == "auto" and found in NUMBERS:
         return _numbers(y)
     _check_type(found, target_type)
-    return _classes(column_or_1d(y, warn=True), known.ravel())
+    targets = _classes(column_or_1d(y, warn=True), known.ravel())
+    if target_type == "auto":
+        _warn_of_many_classes(targets, int(known.sum()))
+    return targets
 
 
 def _is_known(y: NDArray[Any]) -> NDArray[np.bool_]:
@@ -133,6 +146,20 @@ def _check_type(found: str, target_type: str) -> None:
     if target_type != "auto" and found not in (target_type, "binary"):
         raise ValueError(
             f"Unknown label type: y is {found!r}, but target_type is {target_type!r}."
+        )
+
+
+def _warn_of_many_classes(targets: Targets, n_labelled: int) -> None:
+    """Warn where whole numbers are probably no classes."""
+    assert targets.classes is not None
+    n_classes = len(targets.classes)
+    is_number = targets.classes.dtype.kind in "iuf"
+    if is_number and n_labelled > FEW_LABELS and n_classes > n_labelled / 2:
+        warnings.warn(
+            f"y has {n_classes} classes in {n_labelled} rows with a label. If they are "
+            "numbers, pass target_type='continuous'; if not, 'multiclass'.",
+            UserWarning,
+            stacklevel=2,
         )
 
 
