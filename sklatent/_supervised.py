@@ -233,8 +233,8 @@ class SupervisedAutoencoder(BaseLatentEncoder):
     each row once, as the likelihood does, and a classifier behind it has a
     ``class_weight`` of its own.
 
-    The classes, the number of targets and whether `mixing` is 1 belong to the structure
-    that `warm_start` cannot change.
+    The classes, the number of targets and `mixing` belong to the structure that
+    `warm_start` cannot change.
 
     References
     ----------

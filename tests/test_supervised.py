@@ -595,7 +595,7 @@ def test_more_latents_than_features():
 
 
 @pytest.mark.parametrize("ordered", [False, True])
-@pytest.mark.parametrize("early_stopping", ["auto", True, False])
+@pytest.mark.parametrize("early_stopping", ["auto", False])
 def test_a_warm_start_goes_on(early_stopping, ordered):
     model = quick(
         3, warm_start=True, early_stopping=early_stopping, ordered=ordered, max_iter=15
@@ -609,13 +609,14 @@ def test_a_warm_start_goes_on(early_stopping, ordered):
     assert model.score(X[500:]) > score - 0.05
     after = told.fit(model.transform(X_SOME), Y_SOME)
     assert after.score(model.transform(X[500:]), Y[500:]) > before - 0.1
-    if early_stopping is not True:  # else thirty rows say too little
-        assert model.best_iteration_ > 0
+    assert model.best_iteration_ > 0
 
 
-def test_a_warm_start_of_other_mixing_and_units():
+def test_a_warm_start_in_other_units_and_with_fewer_labels():
     model = quick(3, warm_start=True, max_iter=15).fit(X_SOME, Y_SOME)
-    assert model.set_params(mixing=0.2).fit(5 * X_SOME + 3, Y_SOME).mixing_ == 0.2
+    score = model.score(X[200:])
+    model.fit(5 * X_SOME + 3, Y_SOME)
+    assert model.score(5 * X[200:] + 3) > score - 0.05
     labels = np.where(np.arange(200) % 2, Y_SOME, -1)
     model.set_params(semi_supervised=True).fit(X_SOME, labels)
     assert_array_equal(model.classes_, range(10))
@@ -661,7 +662,7 @@ def test_a_warm_start_has_as_many_numbers():
         model.fit(X_SOME, NUMBERS[:, :2])
     model.fit(X_SOME, 10 * NUMBERS + 3)
     alone = quick(warm_start=True, mixing=1).fit(X_SOME, NUMBERS)
-    with pytest.raises(ValueError, match="mixing='below 1', but .* has mixing=1"):
+    with pytest.raises(ValueError, match="mixing=0.5, but .* has mixing=1"):
         alone.set_params(mixing=0.5).fit(X_SOME, NUMBERS)
 
 
