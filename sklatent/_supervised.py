@@ -351,6 +351,8 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         mixing = self.mixing
         if isinstance(mixing, str) and plan.previous is not None:
             mixing = self.mixing_  # which it was trained with
+        if isinstance(mixing, str) and plan.n_components == 0:
+            mixing = 1.0  # no latents tell anything
         if isinstance(mixing, str):
             return choice_of_mixing(data, plan)
         return supervised_problem(data, plan, mixing)
