@@ -239,7 +239,7 @@ def test_so_it_does_after_training():
     joint = joint_steps(of_rows, model, X_SOME, Y_SOME, 0.5)
     # The frame is of the Jacobian at some of the rows.
     size = joint.diagonal().mean()
-    assert_allclose(joint, size * np.eye(3), atol=0.15 * size)
+    assert_allclose(joint, size * np.eye(3), atol=0.06 * size)
 
 
 def test_attributes(fitted):
@@ -353,7 +353,7 @@ def test_numbers_that_rows_do_not_tell_keep_the_start(seed):
         {"early_stopping": True},
         {"early_stopping": True, "ordered": True},
         {"hidden_layer_sizes": ()},
-        {"init": "random", "cv": StratifiedKFold(2)},
+        {"cv": StratifiedKFold(2)},
     ],
     ids=str,
 )
@@ -383,6 +383,15 @@ def test_auto_keeps_pca_where_targets_cannot_be_told(y):
     assert (
         model.score(X[200:]) > PCA(3).fit(X_SOME).explained_variance_ratio_.sum() - 0.1
     )
+
+
+def test_auto_without_a_linear_start_keeps_what_rows_alone_make():
+    permuted = np.random.default_rng(0).permutation(Y_SOME)
+    model = quick(init="random", mixing="auto").fit(X_SOME, permuted)
+    assert model.mixing_ == 1
+    given = quick(init="random", mixing=1).fit(X_SOME, permuted)
+    assert model.best_iteration_ > 0
+    assert_array_equal(model.transform(X_SOME), given.transform(X_SOME))
 
 
 def test_auto_with_little_to_choose_by():
@@ -426,7 +435,7 @@ def test_a_few_labels_are_enough_for_a_gain():
         head.fit(m.transform(X[:80]), Y[:80]).score(m.transform(X[800:]), Y[800:])
         for m in (model, PCA(4).fit(X[:800]))
     )
-    assert found > of_pca + 0.03
+    assert found > of_pca + 0.08
 
 
 def test_labels_may_be_missing_in_all_ways():
@@ -600,7 +609,7 @@ def test_a_rare_class_is_told_apart():
     for model in (untrained(2), quick(2)):
         Z = StandardScaler().fit_transform(model.fit(rows, y).transform(rows))
         recall = LogisticRegression().fit(Z, y).predict(Z)[y == 1].mean()
-        assert recall > 0.6
+        assert recall > 0.8
 
 
 @pytest.mark.parametrize("rare", [slice(100), slice(100, None)])
@@ -846,7 +855,7 @@ def test_own_encoder_gains_with_held_out_rows():
     model = SupervisedAutoencoder(
         2, encoder=small_encoder, max_iter=15, early_stopping=True, random_state=0
     )
-    assert accuracy(model) > accuracy(untrained(2)) + 0.03
+    assert accuracy(model) > accuracy(untrained(2)) + 0.1
     modules = SupervisedAutoencoder(2, encoder=small_encoder(64, 2), max_iter=3)
     modules.set_params(early_stopping=False, random_state=0)
     assert modules.fit(X_SOME, Y_SOME).transform(X_SOME).shape == (200, 2)
