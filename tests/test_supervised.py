@@ -395,8 +395,10 @@ def test_auto_without_a_linear_start_keeps_what_rows_alone_make():
 
 
 def test_auto_with_little_to_choose_by():
-    with pytest.raises(ValueError, match="early_stopping=False holds none out"):
+    with pytest.raises(ValueError, match="there are none: no rows are held out"):
         quick(mixing="auto", early_stopping=False).fit(X_SOME, Y_SOME)
+    with pytest.raises(ValueError, match="5 distinct rows are too few to split"):
+        quick(mixing="auto", init="random").fit(X[:5], Y[:5] % 2)
     assert quick(mixing="auto").fit(X[:5], Y[:5] % 2).mixing_ == 1
     assert quick(mixing="auto").fit(np.ones((60, 3)), np.arange(60) % 2).mixing_ == 1
     two = np.full(200, -1)
@@ -445,13 +447,17 @@ def test_labels_may_be_missing_in_all_ways():
     known = np.where(missing, -1, Y_SOME)
     Z = quick(semi_supervised=True).fit(X_SOME, known).transform(X_SOME)
     gaps = np.where(missing, np.nan, Y_SOME)
-    for y in (names, gaps, pd.Series(names), pd.Series(gaps)):
+    none = np.where(missing, None, names)
+    nullable = pd.Series(Y_SOME, dtype="Int64").mask(missing)
+    strings = pd.Series(Y_SOME.astype(str), dtype="string").mask(missing)
+    for y in (names, gaps, pd.Series(gaps), none, nullable, strings):
         model = quick(semi_supervised=True).fit(X_SOME, y)
         assert_array_equal(model.transform(X_SOME), Z)
     # A label like others.
     assert -1 in quick().fit(X_SOME, known).classes_
-    with pytest.raises(ValueError, match="Input y contains NaN"):
-        quick().fit(X_SOME, gaps)
+    for y in (gaps, none, nullable, strings):
+        with pytest.raises(ValueError, match="contains NaN"):
+            quick().fit(X_SOME, y)
 
 
 @pytest.mark.parametrize("ordered", [False, True])

@@ -96,12 +96,12 @@ def choice_of_mixing(data: Rows, plan: Plan) -> Choice:
     Raises
     ------
     ValueError
-        If no rows are held out because the user said so.
+        If there are none held out to choose by, and no start to keep.
     """
     if plan.splits.refit and not plan.splits.pairs:
         raise ValueError(
-            "mixing='auto' is chosen by held-out rows, and early_stopping=False holds "
-            "none out."
+            "mixing='auto' is chosen by held-out rows, of which there are none: "
+            f"{plan.splits.how}."
         )
     targets = data.targets
     assert targets is not None

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, column_or_1d
+from sklearn.utils._missing import is_pandas_na
 from sklearn.utils.multiclass import type_of_target
 
 from ._scale import Array
@@ -70,6 +71,7 @@ def targets_of(
         Whether rows may have no label: -1 or NaN for a class, in an array of objects
         where classes are strings, as in
         :class:`~sklearn.semi_supervised.SelfTrainingClassifier`; NaN for a number.
+        None and ``pandas.NA`` are as NaN.
     estimator_name : str
         For messages.
 
@@ -99,11 +101,25 @@ def targets_of(
         ensure_2d=False,
         dtype=None,
         order="C",  # sums in another differ in their last bits
-        ensure_all_finite="allow-nan" if semi_supervised else True,
+        ensure_all_finite=False,
         input_name="y",
         estimator=estimator_name,
     )
+    if checked.dtype.kind == "O":
+        checked = _missing_as_nan(checked)
+    assert_all_finite(
+        checked,
+        allow_nan=semi_supervised,
+        estimator_name=estimator_name,
+        input_name="y",
+    )
     return _coded(checked, target_type, semi_supervised)
+
+
+def _missing_as_nan(y: NDArray[Any]) -> NDArray[Any]:
+    """Return an array of objects with NaN for None and pandas.NA."""
+    missing = [entry is None or is_pandas_na(entry) for entry in y.flat]
+    return np.where(np.reshape(missing, y.shape), np.nan, y)
 
 
 def _coded(y: NDArray[Any], target_type: str, semi_supervised: bool) -> Targets:
