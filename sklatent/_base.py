@@ -135,8 +135,9 @@ class BaseLatentEncoder(
         ----------
         X : array-like of shape (n_samples, n_features)
             The training data: finite numbers, at least two rows.
-        y : array-like of shape (n_samples,) or None, default=None
-            Only given to `cv`, for splitters that stratify by it.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            The target of `SupervisedAutoencoder`, which requires it. Else only given
+            to `cv`, for splitters that stratify by it.
         groups : array-like of shape (n_samples,) or None, default=None
             Which rows belong together, such as those of one subject. Rows of one group
             are on the same side of every split into training and held-out rows. A
@@ -150,7 +151,7 @@ class BaseLatentEncoder(
         Raises
         ------
         ValueError
-            If `X`, `groups` or a parameter is not as required, an `encoder` or
+            If `X`, `y`, `groups` or a parameter is not as required, an `encoder` or
             `decoder` has the wrong width, or the training loss becomes non-finite with
             no earlier state to go back to. The estimator is then as it was before the
             call.
@@ -167,7 +168,7 @@ class BaseLatentEncoder(
             targets = self._targets(y)
             if targets is not None:
                 check_consistent_length(valid, targets.values)
-            previous = self._previous(valid.shape[1])
+            previous = self._previous(valid.shape[1], targets)
             own = self.encoder is not None or self.decoder is not None
             known = None
             if previous is not None:
@@ -208,7 +209,7 @@ class BaseLatentEncoder(
         self.verdict_ = trained.verdict
         for name, value in plan.fitted_parameters().items():
             setattr(self, f"{name}_", value)
-        self._fitted_with = self._structure(plan.hidden)
+        self._fitted_with = self._structure(plan.hidden, data.targets)
         self._describe(summary)
 
     def _held_out_scores(self, trained: Trained, X: NDArray[Any]) -> NDArray[Any]:
@@ -227,7 +228,7 @@ class BaseLatentEncoder(
         self._summary = summary
         self._components: NDArray[Any] | None = None
 
-    def _previous(self, n_features: int) -> LatentModel | None:
+    def _previous(self, n_features: int, targets: Targets | None) -> LatentModel | None:
         """Return the model that `warm_start` continues."""
         if not self.warm_start or not hasattr(self, "net_"):
             return None
@@ -236,7 +237,7 @@ class BaseLatentEncoder(
         fitted = {"n_components": model.n_components, **self._fitted_with}
         given = {
             "n_components": size or model.n_components,
-            **self._structure(self._fitted_with["hidden_layer_sizes"]),
+            **self._structure(self._fitted_with["hidden_layer_sizes"], targets),
         }
         for name, value in fitted.items():
             if given[name] != value:
@@ -252,8 +253,12 @@ class BaseLatentEncoder(
             )
         return None if is_linear(self) else model  # solved anew, if it is linear
 
-    def _structure(self, auto_layers: tuple[int, ...]) -> dict[str, Any]:
-        """Return the parameters that a fitted model's structure follows."""
+    def _structure(
+        self,
+        auto_layers: tuple[int, ...],
+        targets: Targets | None,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """Return what a fitted model's structure follows, by name."""
         is_auto = isinstance(self.hidden_layer_sizes, str)
         is_list = np.ndim(self.ordered) > 0
         listed = tuple(map(int, self.ordered)) if is_list else ()  # type: ignore[arg-type]

@@ -233,6 +233,9 @@ class SupervisedAutoencoder(BaseLatentEncoder):
     each row once, as the likelihood does, and a classifier behind it has a
     ``class_weight`` of its own.
 
+    The classes, the number of targets and `mixing` belong to the structure that
+    `warm_start` cannot change.
+
     References
     ----------
     .. [1] S. de Jong and H. A. L. Kiers (1992). Principal covariates regression.
@@ -329,6 +332,17 @@ class SupervisedAutoencoder(BaseLatentEncoder):
             estimator_name=type(self).__name__,
         )
 
+    def _structure(
+        self, auto_layers: tuple[int, ...], targets: Targets | None
+    ) -> dict[str, Any]:
+        assert targets is not None
+        classes = targets.classes
+        return {
+            **super()._structure(auto_layers, targets),
+            "classes_": None if classes is None else tuple(classes.tolist()),
+            "y.shape[1]": targets.values.shape[1],
+        }
+
     @property
     def _chooses_by_held_out_rows(self) -> bool:  # type: ignore[override]
         return self.mixing == "auto"
@@ -337,6 +351,8 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         mixing = self.mixing
         if isinstance(mixing, str) and plan.previous is not None:
             mixing = self.mixing_  # which it was trained with
+        if isinstance(mixing, str) and plan.n_components == 0:
+            mixing = 1.0  # no latents tell anything
         if isinstance(mixing, str):
             return choice_of_mixing(data, plan)
         return supervised_problem(data, plan, mixing)

@@ -17,6 +17,8 @@ from sklatent.nn import (
     ResidualMap,
     Scaling,
     SquaredError,
+    SupervisedLoss,
+    SupervisedModel,
     _mlp,
     check_width,
     decoder_gram,
@@ -342,3 +344,96 @@ def test_squared_error():
     batch = Batch(b, b)
     assert_close(SquaredError().rows(a, batch), torch.tensor([5.0, 9.0]))
     assert_close(SquaredError()(a, batch), torch.tensor(14 / 6))
+
+
+# A supervised model and its loss ---------------------------------------------------
+
+
+def supervised(y, *, nested=False, linear=True):
+    """A model 5-3-5 with a linear head, and no zero in it."""
+    plain = module(linear=linear, scale=linear)
+    decoder = nested_decoder() if nested else plain.decoder
+    parts = (normal(3, y.shape[1]), normal(y.shape[1])) if linear else (None, None)
+    network = MLP(
+        (3, y.shape[1]), "silu", zero_last=False, generator=generator(), gain=0.5
+    )
+    head = ResidualMap(*parts, network)
+    scaling = plain.scaling
+    return SupervisedModel(plain.encoder, decoder, head, plain.frame, scaling).double()
+
+
+def classes_of_nine():
+    y = torch.zeros(9, 4, dtype=torch.float64)
+    y[range(9), [0, 1, 2, 3, 0, 1, 0, 0, 2]] = 1
+    y[2] = y[7] = 0  # without a label
+    return y
+
+
+def numbers_of_nine():
+    y = normal(9, 2, seed=2)
+    y[0] = y[3:5, 1] = torch.nan
+    return y
+
+
+@pytest.mark.parametrize("linear", [True, False])
+@pytest.mark.parametrize("is_classes", [True, False])
+@pytest.mark.parametrize("sizes", [None, [3] * 9, [1, 1, 1, 1, 2, 2, 3, 3, 3]])
+def test_the_gradient_of_rows_and_targets_is_that_of_autograd(
+    is_classes, sizes, linear
+):
+    y = classes_of_nine() if is_classes else numbers_of_nine()
+    net = supervised(y, nested=sizes is not None, linear=linear)
+    assert net.has_manual_backward
+    criterion = SupervisedLoss(0.3, 1.7, is_classes=is_classes)
+    shown = None if sizes is None else torch.tensor(sizes)
+    batch = Batch(normal(9, 5), normal(9, 5, seed=1), sizes=shown, y=y)
+    loss = criterion(net.forward_scaled(batch), batch)
+    loss.backward()
+    expected = [
+        torch.zeros_like(p) if p.grad is None else p.grad.clone()
+        for p in net.parameters()
+    ]
+    for parameter in net.parameters():
+        parameter.grad = torch.full_like(parameter, torch.nan)
+    before = y.clone()
+    with torch.no_grad():
+        output, tape = net.forward_with_tape(batch)
+        value, grad = criterion.gradient(output, batch)
+        net.backward(tape, grad)
+    assert_close(output, net.forward_scaled(batch))
+    assert_close(value, loss)
+    assert_close(batch.y, before, equal_nan=True)
+    for parameter, gradient in zip(net.parameters(), expected, strict=True):
+        assert_close(parameter.grad, gradient)
+    assert net.head.network[0].weight.grad.abs().max() > 0
+
+
+def test_the_loss_of_classes_is_the_cross_entropy_of_labelled_rows():
+    y = classes_of_nine()
+    net, batch = supervised(y), Batch(normal(9, 5), normal(9, 5, seed=1), y=y)
+    output = net.forward_scaled(batch)
+    found = SupervisedLoss(0.25, 2.0, is_classes=True).rows(output, batch)
+    left = (output.rows - batch.target).square().sum(dim=1)
+    labelled = y.any(dim=1)
+    entropy = nn.functional.cross_entropy(
+        output.prediction[labelled], y[labelled].argmax(dim=1), reduction="none"
+    )
+    assert_close(found[labelled], 0.25 * left[labelled] + 2 * entropy)
+    assert_close(found[~labelled], 0.25 * left[~labelled])
+
+
+def test_the_loss_of_numbers_is_the_squared_error_of_those_that_are_known():
+    y = numbers_of_nine()
+    net, batch = supervised(y), Batch(normal(9, 5), normal(9, 5, seed=1), y=y)
+    output = net.forward_scaled(batch)
+    found = SupervisedLoss(0.25, 2.0, is_classes=False).rows(output, batch)
+    left = (output.rows - batch.target).square().sum(dim=1)
+    of_targets = (output.prediction - y).square().nansum(dim=1)
+    assert of_targets[0] == 0
+    assert_close(found, 0.25 * left + 2 * of_targets)
+
+
+def test_a_head_that_is_watched_leaves_the_gradient_to_autograd():
+    net = supervised(classes_of_nine())
+    net.head.register_forward_hook(lambda *args: None)
+    assert not net.has_manual_backward

@@ -7,13 +7,18 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from torch.nn.utils import prune
 
-from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
+from sklatent import (
+    Autoencoder,
+    DenoisingAutoencoder,
+    SupervisedAutoencoder,
+    VariationalAutoencoder,
+)
 from sklatent.nn import Batch, can_stack, share_weights, stack_models
 from sklatent.plan import resolve
 from sklatent.rows import rows_of
 from sklatent.training._schedule import OneCycle
 
-X = load_digits().data[:120]
+X, Y = (values[:120] for values in load_digits(return_X_y=True))
 ESTIMATORS = [
     Autoencoder(4, random_state=0),
     Autoencoder(4, init="random", random_state=0),
@@ -22,12 +27,22 @@ ESTIMATORS = [
     VariationalAutoencoder(4, likelihood="poisson", random_state=0),
     Autoencoder(4, ordered=True, random_state=0),
     VariationalAutoencoder(4, ordered=True, random_state=0),
+    SupervisedAutoencoder(4, random_state=0),
+    SupervisedAutoencoder(4, mixing=0.1, init="random", random_state=0),
+    SupervisedAutoencoder(4, target_type="continuous", random_state=0),
+    SupervisedAutoencoder(4, ordered=True, random_state=0),
+    SupervisedAutoencoder(
+        4, target_type="continuous", semi_supervised=True, ordered=True, random_state=0
+    ),
 ]
 
 
 def members(estimator):
-    """Models of five folds with weights that are not 0, and their loss."""
-    data = rows_of(X)
+    """Models of five folds with weights that are not 0, and batches of their rows."""
+    y = Y
+    if getattr(estimator, "semi_supervised", False):
+        y = np.where(np.arange(len(Y)) % 3, Y, np.nan)
+    data = rows_of(X, targets=estimator._targets(y))
     plan = resolve(estimator, data)
     problem = estimator._problem(data, plan)
     models = [problem.build(data[train]).float() for train, _ in plan.splits.pairs]
@@ -35,13 +50,18 @@ def members(estimator):
     for model in models:
         for weight in model.parameters():
             weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
-    rows = [data[train[:20]].tensor() for train, _ in plan.splits.pairs]
-    return models, problem.loss, torch.stack(rows)
+    some = [data[train[:20]] for train, _ in plan.splits.pairs]
+    rows = torch.stack([part.tensor() for part in some])
+    if data.targets is None:
+        return models, problem.loss, rows, None
+    values = torch.from_numpy(data.targets.values)
+    y = torch.stack([values[part.where()] for part in some])
+    return models, problem.loss, rows, y
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
 def test_a_stack_has_the_losses_and_gradients_of_its_members(estimator):
-    models, loss, rows = members(estimator)
+    models, loss, rows, y = members(estimator)
     assert can_stack(models)
     stacked = stack_models(models)
     for weight in stacked.parameters():
@@ -50,7 +70,7 @@ def test_a_stack_has_the_losses_and_gradients_of_its_members(estimator):
     noise = torch.randn(5, 20, 4, generator=torch.Generator().manual_seed(1))
     is_ordered = estimator.ordered
     sizes = torch.arange(20) // 5 + 1 if is_ordered else None
-    batch = Batch(rows, rows, noise=noise, sizes=sizes)
+    batch = Batch(rows, rows, noise=noise, sizes=sizes, y=y)
     with torch.no_grad():
         output, tape = stacked.forward_with_tape(batch)
         value, grad = loss.gradient(output, batch)
@@ -58,6 +78,7 @@ def test_a_stack_has_the_losses_and_gradients_of_its_members(estimator):
     total = 0.0
     for i, model in enumerate(models):
         own = Batch(rows[i], rows[i], noise=noise[i], sizes=sizes)
+        own.y = None if y is None else y[i]
         expected = loss(model.forward_scaled(own), own)
         expected.backward()
         total += expected.item()
@@ -89,7 +110,7 @@ def test_members_share_the_weights_of_their_stack():
 
 
 def test_rows_far_out_are_decoded_as_by_members():
-    models, loss, rows = members(ESTIMATORS[0])
+    models, loss, rows, _ = members(ESTIMATORS[0])
     batch = Batch(100 * rows, 100 * rows)
     with torch.no_grad():
         found = loss.rows(stack_models(models).forward_scaled(batch), batch)
@@ -112,13 +133,19 @@ def test_what_cannot_be_stacked():
 
 @pytest.mark.parametrize("ordered", [False, True])
 @pytest.mark.parametrize(
-    "model", [Autoencoder, DenoisingAutoencoder, VariationalAutoencoder]
+    "model",
+    [
+        Autoencoder,
+        DenoisingAutoencoder,
+        VariationalAutoencoder,
+        SupervisedAutoencoder,
+    ],
 )
 def test_folds_and_the_final_model_are_trained_as_one(model, ordered):
     model = model(
         3, hidden_layer_sizes=(32,), max_iter=40, ordered=ordered, random_state=0
     )
-    fitted, again = clone(model).fit(X), clone(model).fit(X)
+    fitted, again = clone(model).fit(X, Y), clone(model).fit(X, Y)
     np.testing.assert_array_equal(fitted.transform(X), again.transform(X))
     assert fitted.best_iteration_ > 0
     assert len(fitted.net_.history) == len(fitted.loss_curve_) == fitted.n_iter_

@@ -23,7 +23,7 @@ ORDER = [
     {"training"},
     {"model"},
     {"_base"},
-    {"_autoencoder", "_denoising", "_variational", "_latent_size"},
+    {"_autoencoder", "_denoising", "_supervised", "_variational", "_latent_size"},
     {"displays"},
     {"__init__"},
 ]
@@ -156,7 +156,11 @@ def test_all_parameters_and_no_others_are_documented(name):
 
 
 # What is written out in each class, for editors, and is to stay the same.
-SIBLINGS = [sklatent.DenoisingAutoencoder, sklatent.VariationalAutoencoder]
+SIBLINGS = [
+    sklatent.DenoisingAutoencoder,
+    sklatent.SupervisedAutoencoder,
+    sklatent.VariationalAutoencoder,
+]
 DIFFERENT = {"n_components", "noise_variance_"}
 
 

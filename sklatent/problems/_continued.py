@@ -49,7 +49,8 @@ def taken_over(previous: LatentModel, new: LatentModel, x: Tensor) -> list[State
     old = copy_module(previous).double().eval()
     same_size = len(old.frame.mean) == len(new.frame.mean) == previous.n_components
     is_exact = any(getattr(n, "gain", 1.0) == 0 for n in _networks(new))
-    if not same_size or is_exact:  # a start that leaves nothing to gain
+    same_parts = same_size and type(old) is type(new)
+    if not same_parts or is_exact:  # a start that leaves nothing to gain
         return []
     for weight, fitted in zip(new.parameters(), previous.parameters(), strict=True):
         weight.requires_grad_(fitted.requires_grad)

@@ -96,12 +96,12 @@ def choice_of_mixing(data: Rows, plan: Plan) -> Choice:
     Raises
     ------
     ValueError
-        If no rows are held out because the user said so.
+        If there are none held out to choose by, and no start to keep.
     """
     if plan.splits.refit and not plan.splits.pairs:
         raise ValueError(
-            "mixing='auto' is chosen by held-out rows, and early_stopping=False holds "
-            "none out."
+            "mixing='auto' is chosen by held-out rows, of which there are none: "
+            f"{plan.splits.how}."
         )
     targets = data.targets
     assert targets is not None
@@ -225,7 +225,7 @@ class SupervisedReading(ReconstructionReading):
     def gram(self, model: LatentModel, moments: Moments, data: Rows) -> Tensor:
         """Return what steps along inner latents do to rows and targets."""
         of_rows = super().gram(model, moments, data)
-        if self.mixing == 1:
+        if self.mixing == 1 or moments.squares == 0:  # or rows that are all equal
             return of_rows
         of_targets = _gram_of_targets(model, data)
         per_row = moments.squares / moments.n

@@ -1,17 +1,21 @@
 """What latents are to predict: classes or numbers, checked and coded."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, column_or_1d
+from sklearn.utils._missing import is_pandas_na
 from sklearn.utils.multiclass import type_of_target
 
 from ._scale import Array
 
 CLASSES = ("binary", "multiclass")
 NUMBERS = ("continuous", "continuous-multioutput")
+#: With no more than so many labels, each may be another class without a warning.
+FEW_LABELS = 20
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ def targets_of(
         Whether rows may have no label: -1 or NaN for a class, in an array of objects
         where classes are strings, as in
         :class:`~sklearn.semi_supervised.SelfTrainingClassifier`; NaN for a number.
+        None and ``pandas.NA`` are as NaN.
     estimator_name : str
         For messages.
 
@@ -79,6 +84,12 @@ def targets_of(
     ValueError
         If `y` is None, is not finite, is not of that type, or has less than two classes
         or only constant numbers.
+
+    Warns
+    -----
+    UserWarning
+        If 'auto' finds whole numbers of which most are different: they are taken for
+        classes.
     """
     if y is None:
         raise ValueError(
@@ -89,11 +100,26 @@ def targets_of(
         y,
         ensure_2d=False,
         dtype=None,
-        ensure_all_finite="allow-nan" if semi_supervised else True,
+        order="C",  # sums in another differ in their last bits
+        ensure_all_finite=False,
         input_name="y",
         estimator=estimator_name,
     )
+    if checked.dtype.kind == "O":
+        checked = _missing_as_nan(checked)
+    assert_all_finite(
+        checked,
+        allow_nan=semi_supervised,
+        estimator_name=estimator_name,
+        input_name="y",
+    )
     return _coded(checked, target_type, semi_supervised)
+
+
+def _missing_as_nan(y: NDArray[Any]) -> NDArray[Any]:
+    """Return an array of objects with NaN for None and pandas.NA."""
+    missing = [entry is None or is_pandas_na(entry) for entry in y.flat]
+    return np.where(np.reshape(missing, y.shape), np.nan, y)
 
 
 def _coded(y: NDArray[Any], target_type: str, semi_supervised: bool) -> Targets:
@@ -114,7 +140,10 @@ def _coded(y: NDArray[Any], target_type: str, semi_supervised: bool) -> Targets:
     if target_type == "auto" and found in NUMBERS:
         return _numbers(y)
     _check_type(found, target_type)
-    return _classes(column_or_1d(y, warn=True), known.ravel())
+    targets = _classes(column_or_1d(y, warn=True), known.ravel())
+    if target_type == "auto":
+        _warn_of_many_classes(targets, int(known.sum()))
+    return targets
 
 
 def _is_known(y: NDArray[Any]) -> NDArray[np.bool_]:
@@ -133,6 +162,20 @@ def _check_type(found: str, target_type: str) -> None:
     if target_type != "auto" and found not in (target_type, "binary"):
         raise ValueError(
             f"Unknown label type: y is {found!r}, but target_type is {target_type!r}."
+        )
+
+
+def _warn_of_many_classes(targets: Targets, n_labelled: int) -> None:
+    """Warn where whole numbers are probably no classes."""
+    assert targets.classes is not None
+    n_classes = len(targets.classes)
+    is_number = targets.classes.dtype.kind in "iuf"
+    if is_number and n_labelled > FEW_LABELS and n_classes > n_labelled / 2:
+        warnings.warn(
+            f"y has {n_classes} classes in {n_labelled} rows with a label. If they are "
+            "numbers, pass target_type='continuous'; if not, 'multiclass'.",
+            UserWarning,
+            stacklevel=2,
         )
 
 

@@ -39,6 +39,8 @@ def logistic_head(u: Array, one_hot: NDArray[np.floating]) -> tuple[Array, Array
         model = LogisticRegression()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
+            # The user has been told so already, of all rows.
+            warnings.filterwarnings("ignore", "The number of unique classes")
             model.fit(u[labelled], y)
         coef, intercept = model.coef_, model.intercept_
         if len(coef) == 1:  # of two classes, the logit of the second

@@ -39,7 +39,7 @@ def choose(choice: Choice, plan: Plan, data: Rows) -> Chosen:
     """Choose the problem whose latents tell targets best.
 
     Those of the first problem's start are the standard, which is kept unless the best
-    are significantly better.
+    are significantly better. Where it is random, what training makes of it is.
 
     Parameters
     ----------
@@ -53,12 +53,15 @@ def choose(choice: Choice, plan: Plan, data: Rows) -> Chosen:
     if not len(standard):
         return Chosen(first, None, f"{choice.names[0]} is chosen")
     best, least, kept = 0, standard, None
+    fallback: Search | None = None
     for i, problem in enumerate(choice.problems):
         search = Search(problem, plan, data) if plan.trains else None
         models = _starts(problem, plan, data)
         if search is not None and search.epoch:
             models = (run.model for run in search.runs)
         errors = _errors(choice, plan, data, models)
+        if i == 0 and not plan.linear_start:
+            standard, least, kept, fallback = errors, errors, search, search
         if errors.mean() < least.mean():
             best, least, kept = i, errors, search
     gain = standard - least
@@ -69,7 +72,7 @@ def choose(choice: Choice, plan: Plan, data: Rows) -> Chosen:
         return Chosen(
             choice.problems[best], kept, f"{choice.names[best]} is chosen: {told}"
         )
-    return Chosen(first, None, f"{choice.names[0]} is chosen: {told} at best")
+    return Chosen(first, fallback, f"{choice.names[0]} is chosen: {told} at best")
 
 
 def _starts(problem: Problem, plan: Plan, data: Rows) -> Iterator[LatentModel]:
