@@ -83,8 +83,8 @@ class Autoencoder(BaseLatentEncoder):
         and keeps their best state. 'auto' does the same from 800 rows on; below,
         cross-validation over five folds chooses the number of epochs (none, perhaps)
         of a model of all rows. Either way the linear start stays
-        unless the gain passes a t-test (0.1% level). False trains on all rows for
-        `max_iter` epochs, and keeps the last state.
+        unless the gain passes a t-test (0.1% level; VariationalAutoencoder: 5%). False
+        trains on all rows for `max_iter` epochs, and keeps the last state.
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
     cv : int, cross-validation generator or iterable, default=None
