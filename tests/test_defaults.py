@@ -62,6 +62,14 @@ def test_estimators_differ(cls, n, hidden, decay, batch_size, rate):
     assert plan.learning_rate == pytest.approx(rate)
 
 
+def test_many_features_call_for_a_wider_denoiser():
+    model = DenoisingAutoencoder(2, random_state=0)
+    assert plan_of(800, 99, model).hidden == (256, 128)
+    assert plan_of(800, 100, model).hidden == (256, 256)
+    assert plan_of(799, 100, model).hidden == (64, 64, 64)
+    assert plan_of(800, 100).hidden == (128, 128, 128)
+
+
 def test_patience_is_half_of_the_cycle():
     assert plan_of(300, 5, Autoencoder(2)).n_iter_no_change == 20
     for max_iter, patience in ((100, 50), (30, 20)):

@@ -8,6 +8,8 @@ from ._splits import MIN_ROWS_ONE_SPLIT
 
 #: Latents from which networks are the wider and shallower of two.
 MANY_LATENTS = 8
+#: Features from which there are many.
+MANY_FEATURES = 100
 
 
 class AutoRules(NamedTuple):
@@ -17,6 +19,8 @@ class AutoRules(NamedTuple):
     ----------
     narrow, wide : tuple of two tuples of int
         Hidden layers below 800 rows, and from there on; for few latents and for many.
+    many_features : tuple of int or None
+        Hidden layers from 800 rows on where features are many, if they are others.
     weight_decay, weight_decay_power : float
         The first times the features to the second power, by the rows, is the decay.
     learning_rate, max_learning_rate : float
@@ -27,6 +31,7 @@ class AutoRules(NamedTuple):
 
     narrow: tuple[tuple[int, ...], tuple[int, ...]] = ((64, 64, 64), (96, 96))
     wide: tuple[tuple[int, ...], tuple[int, ...]] = ((128, 128, 128), (192, 192))
+    many_features: tuple[int, ...] | None = None
     weight_decay: float = 100.0
     weight_decay_power: float = 0.5
     learning_rate: float = 0.003
@@ -35,7 +40,7 @@ class AutoRules(NamedTuple):
 
 
 def hidden_layers(
-    sizes: Any, n_samples: int, n_components: int, rules: AutoRules
+    sizes: Any, shape: tuple[int, int], n_components: int, rules: AutoRules
 ) -> tuple[int, ...]:
     """Return the encoder's widths; ``'auto'`` is narrow where rows are few.
 
@@ -43,8 +48,13 @@ def hidden_layers(
     """
     if not isinstance(sizes, str):
         return layer_sizes(sizes)
-    layers = rules.narrow if n_samples < MIN_ROWS_ONE_SPLIT else rules.wide
-    return layers[n_components >= MANY_LATENTS]
+    n_samples, n_features = shape
+    many = n_components >= MANY_LATENTS
+    if n_samples < MIN_ROWS_ONE_SPLIT:
+        return rules.narrow[many]
+    if n_features >= MANY_FEATURES and rules.many_features is not None:
+        return rules.many_features
+    return rules.wide[many]
 
 
 def decay_of_weights(

@@ -173,7 +173,7 @@ def resolve(
         k = _n_latents(given, data, splits, seed)
     else:
         k = previous.n_components
-    hidden = _hidden_layers(given, len(data), k, previous)
+    hidden = _hidden_layers(given, data.shape, k, previous)
     by_share = share is not None and not np.any(given.ordered)
     prefixes = prefix_probabilities(True if by_share else given.ordered, k)
     schedule = _schedule(given, data.shape, len(hidden), ordered=prefixes is not None)
@@ -224,7 +224,7 @@ _AS_GIVEN = (
 
 
 def _hidden_layers(
-    given: Any, n_samples: int, k: int, previous: LatentModel | None
+    given: Any, shape: tuple[int, int], k: int, previous: LatentModel | None
 ) -> tuple[int, ...]:
     """Return the encoder's widths; with 'auto' a fitted model keeps its own."""
     if given.n_components == 0:
@@ -232,7 +232,7 @@ def _hidden_layers(
     if previous is not None and isinstance(given.hidden_layer_sizes, str):
         fitted: tuple[int, ...] = given.hidden_layer_sizes_
         return fitted
-    return hidden_layers(given.hidden_layer_sizes, n_samples, k, given._auto)
+    return hidden_layers(given.hidden_layer_sizes, shape, k, given._auto)
 
 
 def _schedule(
