@@ -23,7 +23,7 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 
-from sklatent import Autoencoder
+from sklatent import Autoencoder, DenoisingAutoencoder
 from sklatent.plan import SplitBy, Splits, choose_splits, error_inflation
 from sklatent.problems import ExplainedVariance, LogLikelihood
 from sklatent.rows import rows_of
@@ -361,3 +361,17 @@ def test_standard_errors_count_what_training_rows_change(n, sizes, factor):
         judge = Judge(start, ExplainedVariance(10.0), 5, 0.0, inflation=inflation)
         judge.update(start - gain)
         assert judge.epoch_to_keep() == kept
+
+
+@pytest.mark.parametrize("cls", [Autoencoder, DenoisingAutoencoder])
+def test_a_far_held_out_row_does_not_hide_the_gain_of_all_others(cls):
+    X = load_digits().data
+    train, test = X[:1000].copy(), X[1000:]
+    train[0] = 0
+    train[0, 20] = 8000
+    cv = [(np.arange(100, 1000), np.arange(100))]
+    model = cls(4, random_state=0, cv=cv, max_iter=30).fit(train)
+    pca = Autoencoder(4, hidden_layer_sizes=()).fit(train)
+    assert model.best_iteration_ > 0
+    assert model.score(test) > pca.score(test) + 0.05
+    assert model.score(train[:1]) > pca.score(train[:1]) - 0.01

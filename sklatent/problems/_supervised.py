@@ -165,7 +165,8 @@ def _latents(model: LatentModel, rows: Rows) -> Array:
 
 def _loss(data: Rows, targets: Targets, mixing: float) -> SupervisedLoss:
     """Return the loss, in the unit of the squared error of rows."""
-    per_row = data.sum_of_squares() / len(data)
+    typical = data.typical()  # one row far out must not make the target count for all
+    per_row = typical.sum_of_squares() / len(typical)
     share_labelled = float(targets.labelled().mean())
     weight = (1 - mixing) * per_row / (targets.total * share_labelled)
     is_classes = targets.kind == "classes"

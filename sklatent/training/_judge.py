@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from ..problems import HeldOutScore
@@ -32,6 +33,10 @@ class Judge:
         Whether to keep the errors of all epochs, or of the start and the best only.
     units : ndarray of int of shape (n_held_out,) or None, default=None
         Rows with the same number are not independent: they count as one.
+    typical : ndarray of bool of shape (n_held_out,) or None, default=None
+        Rows that count where epochs are compared; None is all. Networks do not follow
+        extreme rows, and until the decoder is solved, in the end, are not held back
+        there either. The test of an epoch against the start counts all rows.
     inflation : float, default=1.0
         The factor of the standard error of most rows' mean gain, for what these do not
         show: other training rows would have made another model.
@@ -55,19 +60,25 @@ class Judge:
         *,
         keep_all: bool = False,
         units: Indices | None = None,
+        typical: NDArray[np.bool_] | None = None,
         inflation: float = 1.0,
     ) -> None:
         self.score = score
         self.units = units
+        self.typical = np.ones(len(start), bool) if typical is None else typical
         self.inflation = inflation
         self.patience = patience
         self.tol = tol
         self.keep_all = keep_all
         self.errors: dict[int, Array] = {0: start}
         self.best_epoch = 0
-        self._best_error = self._reference = float(start.mean())
+        self._best_error = self._reference = self.mean(start)
         self._last_gain = 0
         self.scores: list[float] = [score.score(self._reference)]
+
+    def mean(self, errors: Array) -> float:
+        """Return the mean error of the rows by which epochs are compared."""
+        return float(errors[self.typical].mean())
 
     @property
     def is_exact(self) -> bool:
@@ -81,7 +92,7 @@ class Judge:
 
     def update(self, errors: Array) -> bool:
         """Take in the errors after one more epoch; return whether they are the best."""
-        error = float(errors.mean())
+        error = self.mean(errors)
         self.scores.append(self.score.score(error))
         epoch = len(self.scores) - 1
         if self._reference - error > self.score.smallest_gain(
@@ -118,14 +129,14 @@ class Judge:
     def replace_best(self, errors: Array) -> None:
         """Take errors for those of the best epoch."""
         self.errors[self.best_epoch] = errors
-        self.scores[self.best_epoch] = self.score.score(float(errors.mean()))
+        self.scores[self.best_epoch] = self.score.score(self.mean(errors))
 
     def accept(self, errors: Array, epoch: int) -> bool:
         """Take errors for those of an epoch, if they clearly gain on the start."""
         if not self._clearly_less(self.errors[0], errors):
             return False
         self.errors[epoch] = errors
-        self.scores[epoch] = self.score.score(float(errors.mean()))
+        self.scores[epoch] = self.score.score(self.mean(errors))
         return True
 
     def _clearly_less(self, before: Array, after: Array) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from ..plan import Plan, error_inflation, held_out_units
@@ -70,7 +72,16 @@ class Search:
         self.final: Run | None = None
         start = np.concatenate([run.errors_now() for run in self.runs])
         _check_start(start)
-        score = problem.held_out_score(*(run.held_out_rows for run in self.runs))
+        is_typical = _is_typical(data)
+        typical = [is_typical[held_out] for _, held_out in plan.splits.pairs]
+        if not any(map(np.any, typical)):
+            typical = [np.ones_like(part) for part in typical]
+        score = problem.held_out_score(
+            *(
+                run.held_out_rows[torch.from_numpy(part)]
+                for run, part in zip(self.runs, typical, strict=True)
+            )
+        )
         self.judge = Judge(
             start,
             score,
@@ -78,6 +89,7 @@ class Search:
             plan.tol,
             keep_all=plan.splits.refit,  # a callback may stop the final training
             units=np.concatenate(list(held_out_units(plan.splits))),
+            typical=np.concatenate(typical),
             inflation=error_inflation(plan.splits),
         )
         self.epoch = 0
@@ -168,7 +180,8 @@ class Search:
 
     def _is_better(self, best: int) -> bool:
         """Return whether held-out rows find solved decoders no worse than trained."""
-        return bool(self._errors_now().mean() <= self.judge.errors[best].mean())
+        judge = self.judge
+        return judge.mean(self._errors_now()) <= judge.mean(judge.errors[best])
 
     def _errors_now(self) -> Array:
         return np.concatenate([run.errors_now() for run in self.runs])
@@ -205,6 +218,13 @@ def _runs(problem: Problem, plan: Plan, data: Rows) -> list[Run]:
         )
         for (train, held_out), n_units in zip(plan.splits.pairs, units, strict=True)
     ]
+
+
+def _is_typical(data: Rows) -> NDArray[np.bool_]:
+    """Return which rows of all are not extreme."""
+    typical = np.zeros(len(data), bool)
+    typical[data.typical().where()] = True
+    return typical
 
 
 def _losses(runs: Sequence[Run]) -> Array:
