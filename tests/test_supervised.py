@@ -914,6 +914,38 @@ def test_a_failed_fit_loses_nothing(fitted):
     assert all(vars(model)[name] is value for name, value in before.items())
 
 
+class Watched(nn.Linear):
+    trains_without_gradients = False
+
+    def forward(self, x):
+        Watched.trains_without_gradients |= self.training and not x.requires_grad
+        return super().forward(x)
+
+
+def test_no_noise_of_training_is_in_latents_that_are_judged():
+    def encoder(p, k):
+        return nn.Sequential(nn.Linear(p, k), nn.Dropout(0.5), Watched(k, k))
+
+    Watched.trains_without_gradients = False
+    quick(mixing="auto", init="random", encoder=encoder).fit(X_SOME, Y_SOME)
+    assert not Watched.trains_without_gradients
+
+
+@pytest.mark.parametrize("kind", ["class", "number"])
+def test_targets_known_of_two_among_many_rows(kind):
+    rows = np.random.default_rng(0).standard_normal((5200, 4))
+    if kind == "class":
+        y = np.zeros(5200, int)
+        y[[1, 3]] = 1
+    else:
+        y = rows[:, :2] + 0.25
+        y[:, 1] = np.nan
+        y[[1, 3], 1] = 0.25, 1
+    model = untrained(semi_supervised=True).fit(rows, y)
+    assert np.isfinite(model.explained_variance_).all()
+    assert np.isfinite(model.transform(rows)).all()
+
+
 def test_sparse_rows_are_refused():
     with pytest.raises(TypeError, match="Sparse data was passed"):
         quick().fit(csr_matrix(X_SOME), Y_SOME)
