@@ -376,6 +376,9 @@ def test_auto_keeps_pca_where_targets_cannot_be_told(y):
         model = quick(3, mixing="auto", hidden_layer_sizes=()).fit(X_SOME, permuted)
         kept.append(model.mixing_ == 1)
         if kept[-1]:
+            held_out = model.held_out_scores_
+            assert np.isfinite(held_out).all()
+            assert held_out.mean() < model.score_samples(X_SOME).mean()
             Z = PCA(3).fit_transform(X_SOME)
             assert_allclose(model.transform(X_SOME), Z, atol=1e-8)
     assert sum(kept) >= 4
