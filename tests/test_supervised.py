@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
+    KFold,
     StratifiedGroupKFold,
     StratifiedKFold,
     cross_val_score,
@@ -92,6 +93,7 @@ def fitted():
         {"n_components": 0.6},
         {"n_components": 0},
         {"cv": StratifiedKFold(3)},
+        {"cv": 3},
     ],
     ids=str,
 )
@@ -1068,6 +1070,20 @@ def test_held_out_rows_by_a_splitter(cv, groups):
         pairs = list(cv.split(X_SOME, Y_SOME))
         listed = quick(cv=pairs).fit(X_SOME, Y_SOME)
         assert_array_equal(listed.transform(X_SOME), model.transform(X_SOME))
+
+
+def test_a_number_of_folds_is_stratified():
+    order = np.argsort(Y_SOME, kind="stable")
+    rows, y = X_SOME[order], Y_SOME[order]
+    labels = np.where(np.arange(200) % 3, y, -1)
+    for given in (y, labels):
+        model = quick(semi_supervised=True, cv=3).fit(rows, given)
+        split = StratifiedKFold(3).split(rows, given)
+        listed = quick(semi_supervised=True, cv=list(split)).fit(rows, given)
+        assert_array_equal(model.transform(rows), listed.transform(rows))
+    numbers = quick(cv=3).fit(X_SOME, NUMBERS)
+    listed = quick(cv=KFold(3)).fit(X_SOME, NUMBERS)
+    assert_array_equal(numbers.transform(X_SOME), listed.transform(X_SOME))
 
 
 def test_another_process_gives_the_same(tmp_path):

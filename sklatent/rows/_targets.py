@@ -50,6 +50,12 @@ class Targets:
         """Return which rows have a label, or a number for some target, (n_samples,)."""
         return np.asarray(np.isfinite(self.codes).any(axis=1))
 
+    def strata(self) -> NDArray[np.intp] | None:
+        """Return the index of each row's class, -1 without a label; None of numbers."""
+        if self.kind != "classes":
+            return None
+        return np.where(self.labelled(), self.values.argmax(axis=1), -1)
+
 
 def targets_of(
     y: ArrayLike | None,
