@@ -548,6 +548,13 @@ def test_whole_numbers_are_classes_unless_told_otherwise():
     assert len(quick(target_type="multiclass").fit(X_SOME, Y_SOME).classes_) == 10
 
 
+def test_whole_numbers_that_are_hardly_classes_warn():
+    rows, y = datasets.load_diabetes(return_X_y=True)  # 214 different numbers, 442 rows
+    with pytest.warns(UserWarning, match="214 classes in 442 rows.*'continuous'"):
+        untrained().fit(rows, y)
+    untrained(target_type="continuous").fit(rows, y)
+
+
 def test_a_column_of_classes_warns():
     with pytest.warns(DataConversionWarning, match="1d array was expected"):
         model = quick().fit(X_SOME, Y_SOME[:, None])
