@@ -170,11 +170,13 @@ class Autoencoder(BaseLatentEncoder):
         The epoch that was kept; 0 is the linear start.
     loss_curve_ : list of float
         The training loss of each epoch, per feature (in cross-validation the folds'
-        mean): the squared error as a share of the variance, or minus the bound in nats.
+        mean): the squared error as a share of the variance (SupervisedAutoencoder: the
+        weighted sum of shares), or minus the bound in nats.
     validation_scores_ : ndarray of shape (n_epochs + 1,) or None
         Score of the held-out rows, before training and after each epoch: the share of
-        variance explained, or the bound in nats per row, of what training sees of them.
-        None if no rows were held out.
+        variance explained, or the bound in nats per row, of what training sees of them
+        (SupervisedAutoencoder: the shares explained of rows and target, weighted). None
+        if no rows were held out.
     best_validation_score_ : float or None
         That of the state that was kept.
     held_out_scores_ : ndarray of shape (n_samples,)

@@ -54,11 +54,14 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         unless they do so significantly better.
     target_type : {'auto', 'continuous', 'binary', 'multiclass'}, default='auto'
         What `y` is. 'auto' tells classes from numbers as scikit-learn does
-        (``type_of_target``): whole numbers are classes, and 'continuous' makes numbers
-        of them. Several numbers for each row are allowed, several labels are not.
+        (``type_of_target``): whole numbers are classes, floats as well, and a warning
+        says so where these have few rows each; 'continuous' takes them for numbers.
+        Several numbers for each row are allowed, several labels are not.
     semi_supervised : bool, default=False
         Whether `y` may have rows without a label, which then count as rows alone: -1
-        for classes, as in ``sklearn.semi_supervised``, and NaN for numbers.
+        for classes, as in ``sklearn.semi_supervised``, and NaN for numbers. Most
+        classifiers would take -1 for a class; behind it in a pipeline put
+        ``SelfTrainingClassifier(classifier, max_iter=0)``, which leaves it out.
     hidden_layer_sizes : 'auto' or array-like of int, default='auto'
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
         is (128, 128, 128) up to 7 latents and (192, 192) from there on
@@ -200,11 +203,13 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         The epoch that was kept; 0 is the linear start.
     loss_curve_ : list of float
         The training loss of each epoch, per feature (in cross-validation the folds'
-        mean): the squared error as a share of the variance, or minus the bound in nats.
+        mean): the squared error as a share of the variance (SupervisedAutoencoder: the
+        weighted sum of shares), or minus the bound in nats.
     validation_scores_ : ndarray of shape (n_epochs + 1,) or None
         Score of the held-out rows, before training and after each epoch: the share of
-        variance explained, or the bound in nats per row, of what training sees of them.
-        None if no rows were held out.
+        variance explained, or the bound in nats per row, of what training sees of them
+        (SupervisedAutoencoder: the shares explained of rows and target, weighted). None
+        if no rows were held out.
     best_validation_score_ : float or None
         That of the state that was kept.
     held_out_scores_ : ndarray of shape (n_samples,)

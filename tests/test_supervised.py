@@ -30,6 +30,7 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
 from skorch.callbacks import Callback
 from torch import nn
 
@@ -924,6 +925,17 @@ def test_a_failed_fit_loses_nothing(fitted):
     model.set_params(callbacks=None)
     assert vars(model).keys() == before.keys()
     assert all(vars(model)[name] is value for name, value in before.items())
+
+
+def test_a_classifier_behind_it_that_leaves_rows_without_a_label_out():
+    labels = np.where(np.arange(200) % 4, -1, Y_SOME)
+    reducer = untrained(4, semi_supervised=True)
+    behind = SelfTrainingClassifier(LogisticRegression(), max_iter=0)
+    pipeline = make_pipeline(StandardScaler(), reducer, behind).fit(X_SOME, labels)
+    assert_array_equal(pipeline.classes_, np.arange(10))
+    Z = pipeline[:-1].transform(X_SOME)
+    alone = LogisticRegression().fit(Z[::4], Y_SOME[::4])
+    assert_array_equal(pipeline.predict(X_SOME), alone.predict(Z))
 
 
 class Watched(nn.Linear):
