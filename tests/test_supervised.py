@@ -3,6 +3,7 @@
 import copy
 import pickle
 import random
+import re
 import subprocess
 import sys
 
@@ -398,6 +399,17 @@ def test_auto_without_a_linear_start_keeps_what_rows_alone_make():
     given = quick(init="random", mixing=1).fit(X_SOME, permuted)
     assert model.best_iteration_ > 0
     assert_array_equal(model.transform(X_SOME), given.transform(X_SOME))
+
+
+def test_auto_does_not_count_rows_without_a_label():
+    few = np.where(np.arange(200) % 4, -1, Y_SOME)
+    some = X_SOME[::4], Y_SOME[::4]
+    kind = {"hidden_layer_sizes": (), "mixing": "auto", "semi_supervised": True}
+    fall = r"probabilities falls from ([\d.]+) to ([\d.]+)"
+    for rows, y in ((X_SOME, few), some):
+        verdict = quick(4, **kind).fit(rows, y).verdict_
+        before, after = map(float, re.search(fall, verdict).groups())
+        assert 0.3 < after < before < 1
 
 
 def test_auto_with_little_to_choose_by():

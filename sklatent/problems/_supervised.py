@@ -123,7 +123,7 @@ def _errors_of_classes(model: LatentModel, train: Rows, others: Rows) -> Array:
     (u, y), (v, known) = _latents_and_targets(model, train, others)
     weight, bias = logistic_head(u, y)
     errors = np.square(softmax(v @ weight + bias, axis=1) - known).sum(axis=1)
-    return np.where(known.any(axis=1), errors, 0.0)
+    return np.where(known.any(axis=1), errors, np.nan)
 
 
 def _errors_of_numbers(model: LatentModel, train: Rows, others: Rows) -> Array:
@@ -136,7 +136,7 @@ def _errors_of_numbers(model: LatentModel, train: Rows, others: Rows) -> Array:
             continue
         fit = RidgeCV(np.logspace(-3, 3, 7)).fit(u[labelled], target[labelled])
         errors += np.nan_to_num(np.square(fit.predict(v) - truth))
-    return errors
+    return np.where(np.isfinite(known).any(axis=1), errors, np.nan)
 
 
 def _latents_and_targets(
