@@ -90,11 +90,12 @@ class Autoencoder(BaseLatentEncoder):
         Share of the rows that is held out.
     cv : int, cross-validation generator or iterable, default=None
         Which rows are held out, in place of `validation_fraction` and of what 'auto'
-        does: a number of folds, a splitter of scikit-learn's or pairs of index arrays.
-        One pair is one held-out part, several are folds. None draws rows at random,
-        with equal rows, and rows of one of the `groups`, on one side; rows that are a
-        series (each nearer to the next than to the third after it, or overlapping
-        windows) are held out in whole stretches.
+        does: a number of folds (SupervisedAutoencoder: stratified where `y` is
+        classes), a splitter of scikit-learn's or pairs of index arrays. One pair is one
+        held-out part, several are folds. None draws rows at random, with equal rows,
+        and rows of one of the `groups`, on one side; rows that are a series (each
+        nearer to the next than to the third after it, or overlapping windows) are held
+        out in whole stretches.
     n_iter_no_change : int or 'auto', default='auto'
         Epochs without a gain on the held-out rows after which training stops. 'auto'
         is 20 below 800 rows, then half of `max_iter`, but 20 at least.
@@ -169,11 +170,13 @@ class Autoencoder(BaseLatentEncoder):
         The epoch that was kept; 0 is the linear start.
     loss_curve_ : list of float
         The training loss of each epoch, per feature (in cross-validation the folds'
-        mean): the squared error as a share of the variance, or minus the bound in nats.
+        mean): the squared error as a share of the variance (SupervisedAutoencoder: the
+        weighted sum of shares), or minus the bound in nats.
     validation_scores_ : ndarray of shape (n_epochs + 1,) or None
         Score of the held-out rows, before training and after each epoch: the share of
-        variance explained, or the bound in nats per row, of what training sees of them.
-        None if no rows were held out.
+        variance explained, or the bound in nats per row, of what training sees of them
+        (SupervisedAutoencoder: the shares explained of rows and target, weighted). None
+        if no rows were held out.
     best_validation_score_ : float or None
         That of the state that was kept.
     held_out_scores_ : ndarray of shape (n_samples,)

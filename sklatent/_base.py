@@ -122,6 +122,10 @@ class BaseLatentEncoder(
         """Return what the rows are to tell besides themselves, checked."""
         return None
 
+    def _strata(self, targets: Targets | None) -> NDArray[np.intp] | None:  # noqa: ARG002
+        """Return what each of a number of folds is to have its share of."""
+        return None
+
     def _check(self, X: NDArray[Any]) -> None:
         """Raise ValueError where the parameters do not go with each other or `X`."""
 

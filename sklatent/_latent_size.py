@@ -76,8 +76,9 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
     Parameters
     ----------
     estimator : estimator
-        An `Autoencoder`, `DenoisingAutoencoder` or `VariationalAutoencoder`; with
-        ``method='exact'`` any transformer with a parameter `n_components`.
+        An `Autoencoder`, `DenoisingAutoencoder`, `SupervisedAutoencoder` or
+        `VariationalAutoencoder`; with ``method='exact'`` any transformer with a
+        parameter `n_components`.
     n_components : array-like of int, int or 'auto', default='auto'
         The sizes to choose from, or the only one. 'auto' is 1, 2, 4 and so on, up to
         the first from 8 on with which PCA explains 99% of the variance of `X` (for

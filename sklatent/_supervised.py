@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Any, ClassVar, Literal
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import BaseLatentEncoder
@@ -53,11 +54,14 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         unless they do so significantly better.
     target_type : {'auto', 'continuous', 'binary', 'multiclass'}, default='auto'
         What `y` is. 'auto' tells classes from numbers as scikit-learn does
-        (``type_of_target``): whole numbers are classes, and 'continuous' makes numbers
-        of them. Several numbers for each row are allowed, several labels are not.
+        (``type_of_target``): whole numbers are classes, floats as well, and a warning
+        says so where these have few rows each; 'continuous' takes them for numbers.
+        Several numbers for each row are allowed, several labels are not.
     semi_supervised : bool, default=False
         Whether `y` may have rows without a label, which then count as rows alone: -1
-        for classes, as in ``sklearn.semi_supervised``, and NaN for numbers.
+        for classes, as in ``sklearn.semi_supervised``, and NaN for numbers. Most
+        classifiers would take -1 for a class; behind it in a pipeline put
+        ``SelfTrainingClassifier(classifier, max_iter=0)``, which leaves it out.
     hidden_layer_sizes : 'auto' or array-like of int, default='auto'
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
         is (128, 128, 128) up to 7 latents and (192, 192) from there on
@@ -115,11 +119,12 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         Share of the rows that is held out.
     cv : int, cross-validation generator or iterable, default=None
         Which rows are held out, in place of `validation_fraction` and of what 'auto'
-        does: a number of folds, a splitter of scikit-learn's or pairs of index arrays.
-        One pair is one held-out part, several are folds. None draws rows at random,
-        with equal rows, and rows of one of the `groups`, on one side; rows that are a
-        series (each nearer to the next than to the third after it, or overlapping
-        windows) are held out in whole stretches.
+        does: a number of folds (SupervisedAutoencoder: stratified where `y` is
+        classes), a splitter of scikit-learn's or pairs of index arrays. One pair is one
+        held-out part, several are folds. None draws rows at random, with equal rows,
+        and rows of one of the `groups`, on one side; rows that are a series (each
+        nearer to the next than to the third after it, or overlapping windows) are held
+        out in whole stretches.
     n_iter_no_change : int or 'auto', default='auto'
         Epochs without a gain on the held-out rows after which training stops. 'auto'
         is 20 below 800 rows, then half of `max_iter`, but 20 at least.
@@ -198,11 +203,13 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         The epoch that was kept; 0 is the linear start.
     loss_curve_ : list of float
         The training loss of each epoch, per feature (in cross-validation the folds'
-        mean): the squared error as a share of the variance, or minus the bound in nats.
+        mean): the squared error as a share of the variance (SupervisedAutoencoder: the
+        weighted sum of shares), or minus the bound in nats.
     validation_scores_ : ndarray of shape (n_epochs + 1,) or None
         Score of the held-out rows, before training and after each epoch: the share of
-        variance explained, or the bound in nats per row, of what training sees of them.
-        None if no rows were held out.
+        variance explained, or the bound in nats per row, of what training sees of them
+        (SupervisedAutoencoder: the shares explained of rows and target, weighted). None
+        if no rows were held out.
     best_validation_score_ : float or None
         That of the state that was kept.
     held_out_scores_ : ndarray of shape (n_samples,)
@@ -332,6 +339,10 @@ class SupervisedAutoencoder(BaseLatentEncoder):
             semi_supervised=self.semi_supervised,
             estimator_name=type(self).__name__,
         )
+
+    def _strata(self, targets: Targets | None) -> NDArray[np.intp] | None:
+        # Where the target does not count, folds are those of Autoencoder.
+        return None if targets is None or self.mixing == 1 else targets.strata()
 
     def _structure(
         self, auto_layers: tuple[int, ...], targets: Targets | None

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import random
+import re
 import subprocess
 import sys
 
@@ -23,12 +24,14 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
+    KFold,
     StratifiedGroupKFold,
     StratifiedKFold,
     cross_val_score,
 )
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
 from skorch.callbacks import Callback
 from torch import nn
 
@@ -92,6 +95,7 @@ def fitted():
         {"n_components": 0.6},
         {"n_components": 0},
         {"cv": StratifiedKFold(3)},
+        {"cv": 3},
     ],
     ids=str,
 )
@@ -376,6 +380,9 @@ def test_auto_keeps_pca_where_targets_cannot_be_told(y):
         model = quick(3, mixing="auto", hidden_layer_sizes=()).fit(X_SOME, permuted)
         kept.append(model.mixing_ == 1)
         if kept[-1]:
+            held_out = model.held_out_scores_
+            assert np.isfinite(held_out).all()
+            assert held_out.mean() < model.score_samples(X_SOME).mean()
             Z = PCA(3).fit_transform(X_SOME)
             assert_allclose(model.transform(X_SOME), Z, atol=1e-8)
     assert sum(kept) >= 4
@@ -392,6 +399,17 @@ def test_auto_without_a_linear_start_keeps_what_rows_alone_make():
     given = quick(init="random", mixing=1).fit(X_SOME, permuted)
     assert model.best_iteration_ > 0
     assert_array_equal(model.transform(X_SOME), given.transform(X_SOME))
+
+
+def test_auto_does_not_count_rows_without_a_label():
+    few = np.where(np.arange(200) % 4, -1, Y_SOME)
+    some = X_SOME[::4], Y_SOME[::4]
+    kind = {"hidden_layer_sizes": (), "mixing": "auto", "semi_supervised": True}
+    fall = r"probabilities falls from ([\d.]+) to ([\d.]+)"
+    for rows, y in ((X_SOME, few), some):
+        verdict = quick(4, **kind).fit(rows, y).verdict_
+        before, after = map(float, re.search(fall, verdict).groups())
+        assert 0.3 < after < before < 1
 
 
 def test_auto_with_little_to_choose_by():
@@ -541,6 +559,13 @@ def test_numbers_of_any_kind_are_the_same():
 def test_whole_numbers_are_classes_unless_told_otherwise():
     assert quick(target_type="continuous").fit(X_SOME, Y_SOME).classes_ is None
     assert len(quick(target_type="multiclass").fit(X_SOME, Y_SOME).classes_) == 10
+
+
+def test_whole_numbers_that_are_hardly_classes_warn():
+    rows, y = datasets.load_diabetes(return_X_y=True)  # 214 different numbers, 442 rows
+    with pytest.warns(UserWarning, match="214 classes in 442 rows.*'continuous'"):
+        untrained().fit(rows, y)
+    untrained(target_type="continuous").fit(rows, y)
 
 
 def test_a_column_of_classes_warns():
@@ -914,6 +939,49 @@ def test_a_failed_fit_loses_nothing(fitted):
     assert all(vars(model)[name] is value for name, value in before.items())
 
 
+def test_a_classifier_behind_it_that_leaves_rows_without_a_label_out():
+    labels = np.where(np.arange(200) % 4, -1, Y_SOME)
+    reducer = untrained(4, semi_supervised=True)
+    behind = SelfTrainingClassifier(LogisticRegression(), max_iter=0)
+    pipeline = make_pipeline(StandardScaler(), reducer, behind).fit(X_SOME, labels)
+    assert_array_equal(pipeline.classes_, np.arange(10))
+    Z = pipeline[:-1].transform(X_SOME)
+    alone = LogisticRegression().fit(Z[::4], Y_SOME[::4])
+    assert_array_equal(pipeline.predict(X_SOME), alone.predict(Z))
+
+
+class Watched(nn.Linear):
+    trains_without_gradients = False
+
+    def forward(self, x):
+        Watched.trains_without_gradients |= self.training and not x.requires_grad
+        return super().forward(x)
+
+
+def test_no_noise_of_training_is_in_latents_that_are_judged():
+    def encoder(p, k):
+        return nn.Sequential(nn.Linear(p, k), nn.Dropout(0.5), Watched(k, k))
+
+    Watched.trains_without_gradients = False
+    quick(mixing="auto", init="random", encoder=encoder).fit(X_SOME, Y_SOME)
+    assert not Watched.trains_without_gradients
+
+
+@pytest.mark.parametrize("kind", ["class", "number"])
+def test_targets_known_of_two_among_many_rows(kind):
+    rows = np.random.default_rng(0).standard_normal((5200, 4))
+    if kind == "class":
+        y = np.zeros(5200, int)
+        y[[1, 3]] = 1
+    else:
+        y = rows[:, :2] + 0.25
+        y[:, 1] = np.nan
+        y[[1, 3], 1] = 0.25, 1
+    model = untrained(semi_supervised=True).fit(rows, y)
+    assert np.isfinite(model.explained_variance_).all()
+    assert np.isfinite(model.transform(rows)).all()
+
+
 def test_sparse_rows_are_refused():
     with pytest.raises(TypeError, match="Sparse data was passed"):
         quick().fit(csr_matrix(X_SOME), Y_SOME)
@@ -1033,6 +1101,20 @@ def test_held_out_rows_by_a_splitter(cv, groups):
         pairs = list(cv.split(X_SOME, Y_SOME))
         listed = quick(cv=pairs).fit(X_SOME, Y_SOME)
         assert_array_equal(listed.transform(X_SOME), model.transform(X_SOME))
+
+
+def test_a_number_of_folds_is_stratified():
+    order = np.argsort(Y_SOME, kind="stable")
+    rows, y = X_SOME[order], Y_SOME[order]
+    labels = np.where(np.arange(200) % 3, y, -1)
+    for given in (y, labels):
+        model = quick(semi_supervised=True, cv=3).fit(rows, given)
+        split = StratifiedKFold(3).split(rows, given)
+        listed = quick(semi_supervised=True, cv=list(split)).fit(rows, given)
+        assert_array_equal(model.transform(rows), listed.transform(rows))
+    numbers = quick(cv=3).fit(X_SOME, NUMBERS)
+    listed = quick(cv=KFold(3)).fit(X_SOME, NUMBERS)
+    assert_array_equal(numbers.transform(X_SOME), listed.transform(X_SOME))
 
 
 def test_another_process_gives_the_same(tmp_path):

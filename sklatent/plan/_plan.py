@@ -146,8 +146,9 @@ def resolve(
     ----------
     given : estimator
         Has the parameters, what 'auto' means for it (`_auto`), what share of latents
-        to train besides those that PCA needs (`_extra_latents`), and whether held-out
-        rows choose more than an epoch (`_chooses_by_held_out_rows`).
+        to train besides those that PCA needs (`_extra_latents`), whether held-out rows
+        choose more than an epoch (`_chooses_by_held_out_rows`), and what folds are to
+        have their share of (`_strata`).
     data : Rows
         The training rows.
     previous : LatentModel or None
@@ -167,7 +168,10 @@ def resolve(
     prefix_probabilities(given.ordered, 1)  # errors before anything is computed
     runtime.training_device(given.device, 0.0)
     seed, share = seed_of(given.random_state), share_of(given.n_components)
-    by = SplitBy(given.early_stopping, given.validation_fraction, given.cv, y, groups)
+    strata = given._strata(data.targets)
+    by = SplitBy(
+        given.early_stopping, given.validation_fraction, given.cv, y, groups, strata
+    )
     splits = _splits(given, data, by, seed, previous)
     if previous is None or share is not None:
         k = _n_latents(given, data, splits, seed)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.model_selection import GroupKFold, check_cv
+from sklearn.model_selection import GroupKFold, StratifiedKFold, check_cv
 
 from ..rows import Indices, Rows
 from ._units import length_of_dependence, units_of
@@ -61,6 +61,8 @@ class SplitBy:
         Folds, in place of both.
     y, groups : array-like of shape (n_samples,) or None
         For the splitter; rows of one group are on one side of each split.
+    strata : ndarray of int of shape (n_samples,) or None
+        Of which each fold has its share, where `cv` is a number of folds.
     """
 
     early_stopping: bool | str = "auto"
@@ -68,6 +70,7 @@ class SplitBy:
     cv: Any = None
     y: Any = None
     groups: ArrayLike | None = None
+    strata: Indices | None = None
 
 
 def error_inflation(splits: Splits) -> float:
@@ -186,13 +189,16 @@ def _blocks(
 
 def _given_splits(data: Rows, by: SplitBy, seed: int) -> Splits:
     """Return the splits that `cv` makes."""
-    n, groups = len(data), by.groups
-    cv = check_cv(by.cv, by.y)
-    if groups is not None and isinstance(by.cv, int | np.integer):
-        cv = GroupKFold(int(by.cv))
+    n, groups, y = len(data), by.groups, by.y
+    cv = check_cv(by.cv, y)
+    if isinstance(by.cv, int | np.integer):
+        if groups is not None:
+            cv = GroupKFold(int(by.cv))
+        elif by.strata is not None:  # else a fold of sorted rows is a class
+            cv, y = StratifiedKFold(int(by.cv)), by.strata
     random = np.random.RandomState(seed)
     pairs = []
-    for train, held_out in cv.split(data.in_units(), by.y, groups):
+    for train, held_out in cv.split(data.in_units(), y, groups):
         train, held_out = _indices(train, n), _indices(held_out, n)
         pairs.append((np.sort(train), random.permutation(held_out)))
     if not pairs:

@@ -78,7 +78,8 @@ class Choice:
         Of each, for users.
     target_errors : callable
         Returns the error of each held-out row's targets, when latents of a model of
-        the training rows (the second argument) tell those of others (the third).
+        the training rows (the second argument) tell those of others (the third). NaN
+        where it has none.
     what : str
         What that error is, in words.
     """

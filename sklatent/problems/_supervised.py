@@ -123,7 +123,7 @@ def _errors_of_classes(model: LatentModel, train: Rows, others: Rows) -> Array:
     (u, y), (v, known) = _latents_and_targets(model, train, others)
     weight, bias = logistic_head(u, y)
     errors = np.square(softmax(v @ weight + bias, axis=1) - known).sum(axis=1)
-    return np.where(known.any(axis=1), errors, 0.0)
+    return np.where(known.any(axis=1), errors, np.nan)
 
 
 def _errors_of_numbers(model: LatentModel, train: Rows, others: Rows) -> Array:
@@ -136,7 +136,7 @@ def _errors_of_numbers(model: LatentModel, train: Rows, others: Rows) -> Array:
             continue
         fit = RidgeCV(np.logspace(-3, 3, 7)).fit(u[labelled], target[labelled])
         errors += np.nan_to_num(np.square(fit.predict(v) - truth))
-    return errors
+    return np.where(np.isfinite(known).any(axis=1), errors, np.nan)
 
 
 def _latents_and_targets(
@@ -158,6 +158,7 @@ def _latents_and_targets(
 @torch.no_grad()
 def _latents(model: LatentModel, rows: Rows) -> Array:
     """Return the inner latents of rows, (n, k)."""
+    model.eval()  # one just built is not: dropout would make noise of its latents
     mean = model.frame.mean  # of the dtype and on the device of all
     blocks = [model.latents(torch.from_numpy(x).to(mean)) for x in rows.blocks()]
     return np.asarray(torch.cat(blocks).cpu().double().numpy())
@@ -258,11 +259,12 @@ def _gram_of_targets(model: LatentModel, data: Rows) -> Tensor:
     Of the coded targets, as a share of their variance.
     """
     assert data.targets is not None
-    labelled = np.flatnonzero(data.targets.labelled()[data.where()])
-    some = data[labelled].subsample(MAX_ROWS_OF_GRAM)
+    labelled = data[np.flatnonzero(data.targets.labelled()[data.where()])]
+    some = labelled.subsample(MAX_ROWS_OF_GRAM)
     u = _latents(model, some)
-    codes = data.targets.codes[some.where()]
-    codes = np.where(np.isfinite(codes), codes, np.nanmean(codes, axis=0))
-    u, codes = u - u.mean(axis=0), codes - codes.mean(axis=0)
-    weight = np.linalg.lstsq(u, codes)[0]
-    return torch.from_numpy(weight @ weight.T / np.square(codes).sum(axis=1).mean())
+    known = np.nan_to_num(data.targets.codes)  # their mean is 0
+    # Of all rows: some of them may have but one class.
+    total = np.square(known[labelled.where()]).sum() / len(labelled)
+    codes = known[some.where()]
+    weight = np.linalg.lstsq(u - u.mean(axis=0), codes - codes.mean(axis=0))[0]
+    return torch.from_numpy(weight @ weight.T / total)

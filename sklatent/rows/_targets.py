@@ -16,6 +16,8 @@ CLASSES = ("binary", "multiclass")
 NUMBERS = ("continuous", "continuous-multioutput")
 #: With no more than so many labels, each may be another class without a warning.
 FEW_LABELS = 20
+#: With fewer rows of a class, on average, whole numbers are probably no classes.
+FEW_ROWS_OF_A_CLASS = 5
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,12 @@ class Targets:
     def labelled(self) -> NDArray[np.bool_]:
         """Return which rows have a label, or a number for some target, (n_samples,)."""
         return np.asarray(np.isfinite(self.codes).any(axis=1))
+
+    def strata(self) -> NDArray[np.intp] | None:
+        """Return the index of each row's class, -1 without a label; None of numbers."""
+        if self.kind != "classes":
+            return None
+        return np.where(self.labelled(), self.values.argmax(axis=1), -1)
 
 
 def targets_of(
@@ -88,8 +96,7 @@ def targets_of(
     Warns
     -----
     UserWarning
-        If 'auto' finds whole numbers of which most are different: they are taken for
-        classes.
+        If 'auto' takes whole numbers for classes that have few rows each.
     """
     if y is None:
         raise ValueError(
@@ -170,7 +177,8 @@ def _warn_of_many_classes(targets: Targets, n_labelled: int) -> None:
     assert targets.classes is not None
     n_classes = len(targets.classes)
     is_number = targets.classes.dtype.kind in "iuf"
-    if is_number and n_labelled > FEW_LABELS and n_classes > n_labelled / 2:
+    are_few = n_labelled < FEW_ROWS_OF_A_CLASS * n_classes
+    if is_number and n_labelled > FEW_LABELS and are_few:
         warnings.warn(
             f"y has {n_classes} classes in {n_labelled} rows with a label. If they are "
             "numbers, pass target_type='continuous'; if not, 'multiclass'.",

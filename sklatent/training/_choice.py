@@ -50,6 +50,8 @@ def choose(choice: Choice, plan: Plan, data: Rows) -> Chosen:
     """
     first = choice.problems[0]
     standard = _errors(choice, plan, data, _starts(first, plan, data))
+    known = np.isfinite(standard)
+    standard = standard[known]
     if not len(standard):
         return Chosen(first, None, f"{choice.names[0]} is chosen")
     best, least, kept = 0, standard, None
@@ -59,13 +61,13 @@ def choose(choice: Choice, plan: Plan, data: Rows) -> Chosen:
         models = _starts(problem, plan, data)
         if search is not None and search.epoch:
             models = (run.model for run in search.runs)
-        errors = _errors(choice, plan, data, models)
+        errors = _errors(choice, plan, data, models)[known]
         if i == 0 and not plan.linear_start:
             standard, least, kept, fallback = errors, errors, search, search
         if errors.mean() < least.mean():
             best, least, kept = i, errors, search
     gain = standard - least
-    units = np.concatenate(list(held_out_units(plan.splits)))
+    units = np.concatenate(list(held_out_units(plan.splits)))[known]
     margin = error_inflation(plan.splits) * least_gain(gain, LEVEL, units)
     told = f"{choice.what} falls from {standard.mean():.3g} to {least.mean():.3g}"
     if gain.mean() > margin:

@@ -110,12 +110,11 @@ def _finish(problem: Problem, plan: Plan, data: Rows, search: Search | None) -> 
         log=final.run.log(),
         best_iteration=final.epoch,
         loss_curve=final.loss_curve,
+        judged=partial(_judged, problem, plan, data, runs if final.epoch else []),
     )
     if search is not None:
         trained.loss_curve = search.loss_curve
         trained.validation_scores = search.judge.scores
-        kept = runs if final.epoch else []
-        trained.judged = partial(_judged, problem, plan, data, kept)
     trained.verdict = _verdict(search, final, plan)
     return trained
 
