@@ -252,7 +252,7 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
         scorer = self._scorer()
         routed = self._route(_check_method_params(valid, params))
         final = self.final_estimator
-        stratified = final is not None and is_classifier(final)
+        stratified = _tells_classes(final) or _tells_classes(self.estimator)
         cv = check_cv(self.cv, y, classifier=stratified)
         splits = list(cv.split(X, y, **routed.pop("splitter")))
         if not splits:
@@ -630,6 +630,14 @@ def _one_by_one(estimator: Any, sizes: NDArray[np.intp], train: Given) -> Any:
     """
     for size in sizes:
         yield train.fit(clone(estimator).set_params(n_components=int(size)))
+
+
+def _tells_classes(model: Any) -> bool:
+    """Return whether a model may be one of classes, so that folds have all of them."""
+    if model is None or is_classifier(model):
+        return model is not None
+    continuous = getattr(model, "target_type", "continuous") == "continuous"
+    return get_tags(model).target_tags.required and not continuous
 
 
 def _results(

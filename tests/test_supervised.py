@@ -1181,3 +1181,12 @@ def test_without_a_seed_the_world_is_left_as_it_was():
 def test_progress(capsys):
     model = quick(verbose=1).fit(X_SOME, Y_SOME)
     assert model.verdict_ in capsys.readouterr().out
+
+
+def test_sizes_are_chosen_on_stratified_folds():
+    X, y = load_iris(return_X_y=True)  # sorted by class
+    search = LatentSizeCV(SupervisedAutoencoder(hidden_layer_sizes=()), [1, 2], cv=3)
+    assert search.fit(X, y).cv_results_["mean_test_score"].min() > 0
+    numbers = SupervisedAutoencoder(hidden_layer_sizes=(), target_type="continuous")
+    y = X[:, 0] + np.arange(150)  # of numbers they are not
+    assert LatentSizeCV(numbers, [1], cv=2).fit(X, y).n_splits_ == 2

@@ -74,7 +74,9 @@ def choose(choice: Choice, plan: Plan, data: Rows) -> Chosen:
         return Chosen(
             choice.problems[best], kept, f"{choice.names[best]} is chosen: {told}"
         )
-    return Chosen(first, fallback, f"{choice.names[0]} is chosen: {told} at best")
+    return Chosen(
+        first, fallback, f"{choice.names[0]} is kept: {told}, which a t-test doubts"
+    )
 
 
 def _starts(problem: Problem, plan: Plan, data: Rows) -> Iterator[LatentModel]:
