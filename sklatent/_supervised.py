@@ -236,9 +236,9 @@ class SupervisedAutoencoder(BaseLatentEncoder):
 
     Notes
     -----
-    With ``warm_start=True`` the fitted network may have seen the targets of rows that the
-    new fit holds out, and the verdict then flatters it: go on with other rows, or hold the
-    same ones out again (an int as `random_state`, or `cv`).
+    With ``warm_start=True`` the fitted network may have seen the targets of rows that
+    the new fit holds out, and the verdict then flatters it: go on with other rows, or
+    hold the same ones out again (an int as `random_state`, or `cv`).
 
     There is no ``class_weight``. The linear start divides each class by the root of its
     share, so that rare classes count as much as common ones; the network's loss counts
