@@ -112,7 +112,7 @@ def test_ordered_latents_are_good_at_every_size(digits):
 
 def test_training_rows_that_networks_do_not_follow_do_not_lose():
     """Few rows have most of the variance, and none of them is held out."""
-    random = np.random.default_rng(5)
+    random = np.random.default_rng(1)
     t, tails = random.standard_normal((900, 2)), random.standard_normal((900, 3))
     tails = np.exp(3 * tails)
     sums = 0.3 * tails[:, :1] + np.abs(t[:, :1])

@@ -62,12 +62,16 @@ def test_estimators_differ(cls, n, hidden, decay, batch_size, rate):
     assert plan.learning_rate == pytest.approx(rate)
 
 
-def test_many_features_call_for_a_wider_denoiser():
+def test_many_features_call_for_wider_networks():
     model = DenoisingAutoencoder(2, random_state=0)
     assert plan_of(800, 99, model).hidden == (256, 128)
     assert plan_of(800, 100, model).hidden == (256, 256)
     assert plan_of(799, 100, model).hidden == (64, 64, 64)
-    assert plan_of(800, 100).hidden == (128, 128, 128)
+    assert plan_of(799, 100).hidden == (64, 64, 64)
+    assert plan_of(800, 99).hidden == (128, 128, 128)
+    assert plan_of(800, 100).hidden == (256, 256, 256)
+    variational = VariationalAutoencoder(2, random_state=0)
+    assert plan_of(800, 100, variational).hidden == (128, 128)
 
 
 def test_patience_is_half_of_the_cycle():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -110,3 +111,15 @@ def test_only_least_squares_have_a_last_layer_to_solve(digits, loss, monkeypatch
     monkeypatch.setattr(LastLayer, "set", lambda *_: solved.append(1) or {})
     Short(4, hidden_layer_sizes=(16,), max_iter=2, random_state=0).fit(digits)
     assert bool(solved) == (loss is None)
+
+
+def test_a_loss_that_knows_no_stacks_is_trained_one_model_after_the_other():
+    """Its errors are of rows, each by its own fold; below 800 rows ours are stacked."""
+    digits = load_digits().data
+    model = RobustAutoencoder(4, random_state=0, max_iter=40).fit(digits[:300])
+    assert len(model.held_out_scores_) == 300
+    pca = PCA(4).fit(digits[:300])
+    new = digits[300:]
+    left = np.abs(new - pca.inverse_transform(pca.transform(new))).mean()
+    assert model.best_iteration_ > 0
+    assert np.abs(new - model.reconstruct(new)).mean() < 0.95 * left

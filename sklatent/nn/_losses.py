@@ -13,8 +13,7 @@ from ._batch import Batch
 class Loss(ABC):
     """A loss. `rows` is enough; the gradient is then autograd's.
 
-    Of stacked models, whose tensors have a first dimension more, it is the sum of the
-    members' losses.
+    Where it takes stacked models, it is the sum of the members' losses.
 
     A subclass may write out `gradient` for speed, and redefine `__call__` where the
     loss of a batch is not the mean of its rows'.
@@ -25,6 +24,8 @@ class Loss(ABC):
     is_squared_error: ClassVar[bool] = False
     #: Whether only the rows count, of which no feature is then to lose by training.
     is_of_rows_alone: ClassVar[bool] = True
+    #: Whether it takes stacked models, whose tensors have a first dimension more.
+    can_stack: ClassVar[bool] = False
 
     @abstractmethod
     def rows(self, output: Any, batch: Batch) -> Tensor:
@@ -69,6 +70,7 @@ class SquaredError(Loss):
     """The mean squared error."""
 
     is_squared_error = True
+    can_stack = True
 
     def rows(self, output: Tensor, batch: Batch) -> Tensor:
         """Return the sum over features of each row, shape (n,)."""

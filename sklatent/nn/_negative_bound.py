@@ -28,6 +28,8 @@ class NegativeBound(Loss):
         nothing (Kingma et al. 2016, arXiv 1606.04934).
     """
 
+    can_stack = True
+
     def __init__(
         self, likelihood: Likelihood, beta: float, warmup: float, free_bits: float
     ) -> None:

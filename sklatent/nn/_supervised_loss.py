@@ -25,6 +25,7 @@ class SupervisedLoss(Loss):
 
     is_squared_error = True
     is_of_rows_alone = False
+    can_stack = True
 
     def __init__(self, mixing: float, weight: float, *, is_classes: bool) -> None:
         self.mixing = mixing

@@ -31,7 +31,7 @@ class AutoRules(NamedTuple):
 
     narrow: tuple[tuple[int, ...], tuple[int, ...]] = ((64, 64, 64), (96, 96))
     wide: tuple[tuple[int, ...], tuple[int, ...]] = ((128, 128, 128), (192, 192))
-    many_features: tuple[int, ...] | None = None
+    many_features: tuple[int, ...] | None = (256, 256, 256)
     weight_decay: float = 100.0
     weight_decay_power: float = 0.5
     learning_rate: float = 0.003
@@ -44,7 +44,8 @@ def hidden_layers(
 ) -> tuple[int, ...]:
     """Return the encoder's widths; ``'auto'`` is narrow where rows are few.
 
-    Few latents must bend more to be good than many, so networks for them are deeper.
+    Few latents must bend more to be good than many, so networks for them are deeper. Of
+    many features there is more to tell.
     """
     if not isinstance(sizes, str):
         return layer_sizes(sizes)

@@ -122,6 +122,7 @@ def worth_stacking(runs: Sequence[Run], plan: Plan, n_samples: int) -> bool:
     largest = max(a * b for a, b in pairwise(widths))
     return (
         len(runs) > 1
+        and runs[0].loss.can_stack
         and not any(run.watched for run in runs)
         and min(sizes) >= MIN_RATIO_TO_STACK * max(sizes)
         and len(sizes) * max(sizes) * plan.n_features <= MAX_STACKED
