@@ -65,7 +65,7 @@ def test_estimators_differ(cls, n, hidden, decay, batch_size, rate):
 def test_many_features_call_for_wider_networks():
     model = DenoisingAutoencoder(2, random_state=0)
     assert plan_of(800, 99, model).hidden == (256, 128)
-    assert plan_of(800, 100, model).hidden == (256, 256)
+    assert plan_of(800, 100, model).hidden == (384, 256)
     assert plan_of(799, 100, model).hidden == (64, 64, 64)
     assert plan_of(799, 100).hidden == (64, 64, 64)
     assert plan_of(800, 99).hidden == (128, 128, 128)
