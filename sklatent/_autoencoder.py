@@ -90,12 +90,12 @@ class Autoencoder(BaseLatentEncoder):
         Share of the rows that is held out.
     cv : int, cross-validation generator or iterable, default=None
         Which rows are held out, in place of `validation_fraction` and of what 'auto'
-        does: a number of folds (SupervisedAutoencoder: stratified where `y` is
-        classes), a splitter of scikit-learn's or pairs of index arrays. One pair is one
-        held-out part, several are folds. None draws rows at random, with equal rows,
-        and rows of one of the `groups`, on one side; rows that are a series (each
-        nearer to the next than to the third after it, or overlapping windows) are held
-        out in whole stretches.
+        does: a number of folds, a splitter of scikit-learn's or pairs of index arrays.
+        One pair is one held-out part, several are folds. None draws rows at random,
+        with equal rows, and rows of one of the `groups`, on one side; rows that are a
+        series (each nearer to the next than to the third after it, or overlapping
+        windows) are held out in whole stretches. Where `y` is classes of
+        SupervisedAutoencoder, folds and random rows are stratified.
     n_iter_no_change : int or 'auto', default='auto'
         Epochs without a gain on the held-out rows after which training stops. 'auto'
         is 20 below 800 rows, then half of `max_iter`, but 20 at least.

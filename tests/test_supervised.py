@@ -37,7 +37,8 @@ from torch import nn
 
 from sklatent import Autoencoder, LatentSizeCV, SupervisedAutoencoder
 from sklatent.nn import decoder_gram
-from sklatent.rows import as_rows, targets_of
+from sklatent.plan import resolve
+from sklatent.rows import as_rows, rows_of, targets_of
 from sklatent.starts import covariates_start
 
 QUICK = {"hidden_layer_sizes": (16,), "max_iter": 5, "random_state": 0}
@@ -394,9 +395,10 @@ def test_auto_keeps_pca_where_targets_cannot_be_told(y):
 
 def test_auto_without_a_linear_start_keeps_what_rows_alone_make():
     permuted = np.random.default_rng(0).permutation(Y_SOME)
-    model = quick(init="random", mixing="auto").fit(X_SOME, permuted)
+    same = {"init": "random", "cv": KFold(3)}  # by itself mixing=1 has no strata
+    model = quick(mixing="auto", **same).fit(X_SOME, permuted)
     assert model.mixing_ == 1
-    given = quick(init="random", mixing=1).fit(X_SOME, permuted)
+    given = quick(mixing=1, **same).fit(X_SOME, permuted)
     assert model.best_iteration_ > 0
     assert_array_equal(model.transform(X_SOME), given.transform(X_SOME))
 
@@ -1190,3 +1192,19 @@ def test_sizes_are_chosen_on_stratified_folds():
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     numbers = clone(linear).set_params(target_type="continuous")
     LatentSizeCV(numbers, [1], cv=2).fit(X, np.arange(len(X)))
+
+
+@pytest.mark.parametrize("n", [300, 1200])  # folds, and one part
+def test_held_out_rows_have_their_share_of_each_class(n):
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], [n - 40, 30, 10])
+    rows = random.normal(size=(n, 4)) + labels[:, None]
+    model = SupervisedAutoencoder(2, **QUICK)
+    targets = model._targets(labels)
+    splits = resolve(model, rows_of(rows, targets=targets)).splits.pairs
+    for train, held_out in splits:
+        share = len(held_out) / n
+        found = np.bincount(labels[held_out], minlength=3)
+        assert_allclose(found, share * np.array([n - 40, 30, 10]), atol=1)
+        assert_array_equal(np.sort(np.concatenate([train, held_out])), np.arange(n))
+        assert (np.diff(labels[held_out]) != 0).any()

@@ -62,7 +62,8 @@ class SplitBy:
     y, groups : array-like of shape (n_samples,) or None
         For the splitter; rows of one group are on one side of each split.
     strata : ndarray of int of shape (n_samples,) or None
-        Of which each fold has its share, where `cv` is a number of folds.
+        Of which each held-out part has its share, but for those of a splitter and
+        stretches of a series.
     """
 
     early_stopping: bool | str = "auto"
@@ -124,6 +125,9 @@ def choose_splits(data: Rows, by: SplitBy, seed: int, *, good_start: bool) -> Sp
     distinct = n_units == len(data)
     random = np.random.RandomState(seed)
     order = random.permutation(n_units)
+    if by.strata is not None:
+        first = np.unique(units, return_index=True)[1]
+        order = _spread(order, by.strata[first])
     if one_part:
         share = by.validation_fraction
         n_held_out = min(max(2, round(share * n_units)), max(n_units - 2, 1))
@@ -138,6 +142,15 @@ def choose_splits(data: Rows, by: SplitBy, seed: int, *, good_start: bool) -> Sp
     if not pairs:
         return Splits((), not good_start, how="groups leave one row to train on")
     return Splits(tuple(pairs), not one_part, None if distinct else units, how)
+
+
+def _spread(order: Indices, strata: Indices) -> Indices:
+    """Return units in an order of which each stretch has its share of all strata."""
+    position = np.empty(len(order))
+    for stratum in np.unique(strata):
+        members = order[strata[order] == stratum]
+        position[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return order[np.argsort(position[order], kind="stable")]
 
 
 def _pair_of_units(
