@@ -52,7 +52,7 @@ class Loss(ABC):
     def gradient(
         self, output: Any, batch: Batch, done: float = 1.0
     ) -> tuple[Tensor, Any]:
-        """Return the same and its gradient, in the form of the output."""
+        """Return the loss and its gradient at the output, in the output's form."""
         one = isinstance(output, Tensor)
         with torch.enable_grad():
             parts = [

@@ -51,7 +51,7 @@ class SupervisedLoss(Loss):
         batch: Batch,
         done: float = 1.0,  # noqa: ARG002
     ) -> tuple[Tensor, SupervisedOutput]:
-        """Return the mean over rows, per feature, and its gradient at the output."""
+        """Return the loss, a mean over rows and features, and its gradient."""
         y = batch.y
         assert y is not None
         n, p = batch.target.shape[-2:]

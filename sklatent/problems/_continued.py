@@ -109,7 +109,7 @@ def _widen(old: LatentModel, new: LatentModel, places: Tensor) -> None:
 
 
 def _join_ranges(encoder: ResidualMap, other: ResidualMap) -> None:
-    """Show a network what it was trained on before and what it is trained on now."""
+    """Widen the encoder's input range to that of the other: old and new rows."""
     if encoder.low is None or encoder.high is None:
         return
     assert other.low is not None

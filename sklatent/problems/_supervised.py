@@ -119,7 +119,7 @@ def choice_of_mixing(data: Rows, plan: Plan) -> Choice:
 
 
 def _errors_of_classes(model: LatentModel, train: Rows, others: Rows) -> Array:
-    """Return the squared error of class probabilities (Brier 1950)."""
+    """Return each held-out row's Brier score by logistic regression on latents."""
     (u, y), (v, known) = _latents_and_targets(model, train, others)
     weight, bias = logistic_head(u, y)
     errors = np.square(softmax(v @ weight + bias, axis=1) - known).sum(axis=1)

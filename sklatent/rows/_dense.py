@@ -109,5 +109,5 @@ def rows_of(
 
 
 def as_rows(X: Array | Rows) -> Rows:
-    """Return rows, which may be an array of scaled ones."""
+    """Return `Rows` as they are, and an array of scaled rows as `Rows`."""
     return X if isinstance(X, Rows) else DenseRows(X)

@@ -108,7 +108,7 @@ class Rows(ABC):
         return total / len(self)
 
     def variance(self) -> Array:
-        """Return the variance of each feature, the mean of squares."""
+        """Return the variance of each feature, divided by n and not by n - 1."""
         mean, total = self.mean(), np.zeros(self.shape[1])
         for x in self.blocks():
             total += np.square(x - mean).sum(axis=0)

@@ -225,7 +225,7 @@ class Coordinates(NamedTuple):
             yield (x - self.mean) @ self.directions.T
 
     def moments(self) -> tuple[Array, Array]:
-        """Return their mean, and the sums of products of what it leaves."""
+        """Return the coordinates' mean, and the sums of products around it."""
         rank = len(self.directions)
         mean, products = np.zeros(rank), np.zeros((rank, rank))
         for z in self.blocks():

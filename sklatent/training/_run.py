@@ -289,7 +289,7 @@ class Run:
         return model
 
     def log(self) -> "Log":
-        """Return what skorch and the callbacks have noted."""
+        """Return skorch's history of the training, and the callbacks after it."""
         return Log(self.net.history.to_list(), self.net.callbacks_)
 
 
