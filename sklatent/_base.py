@@ -42,7 +42,7 @@ from .plan import (
     share_of,
 )
 from .problems import Choice, Problem
-from .rows import Rows, Targets, rows_of
+from .rows import Rows, Targets, check_columns, rows_of
 from .training import (
     Trained,
     check_callbacks,
@@ -163,6 +163,7 @@ class BaseLatentEncoder(
             If `encoder` or `decoder` does not make an ``nn.Module``.
         """
         with all_or_nothing(self):
+            check_columns(X)
             # In one order, since sums in another differ in their last bits.
             valid = validate_data(
                 self, X, dtype=FLOATS, order="C", ensure_min_samples=2
@@ -483,6 +484,7 @@ class BaseLatentEncoder(
 
     def _validate(self, X: ArrayLike) -> NDArray[Any]:
         check_is_fitted(self)
+        check_columns(X)
         valid: NDArray[Any] = validate_data(self, X, dtype=FLOATS, reset=False)
         return valid
 

@@ -12,6 +12,7 @@ from ._batches import (
     TrainingRows,
     n_batches,
 )
+from ._columns import check_columns
 from ._dense import DenseRows, as_rows, rows_of
 from ._rows import Indices, Part, Rows
 from ._scale import Array, Scale, is_typical, row_slices, squared_norms
