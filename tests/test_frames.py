@@ -89,3 +89,8 @@ def test_only_the_first_of_many_columns_are_named():
     wrong = pd.DataFrame({f"c{i}": ["a"] * N for i in range(7)})
     with pytest.raises(ValueError, match=r"'c4' \(\w+\) and 2 more\. "):
         _model().fit(wrong)
+
+
+def test_a_frame_without_columns_is_refused_as_an_array_would_be():
+    with pytest.raises(ValueError, match=r"Found array with 0 feature\(s\) \(shape="):
+        _model().fit(pd.DataFrame(index=range(N)))

@@ -12,11 +12,18 @@ MAX_NAMED = 5
 def check_columns(X: Any) -> None:
     """Raise ValueError where columns of a data frame are no numbers, and name them.
 
+    Or where it has none, of which scikit-learn says what no user understands.
+
     Parameters
     ----------
     X : object
         Anything; only a data frame of pandas or polars has columns with dtypes.
     """
+    if hasattr(X, "columns") and X.shape[1] == 0:
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is "
+            "required."
+        )
     wrong = [f"{name!r} ({dtype})" for name, dtype in _no_numbers(X)]
     if not wrong:
         return
