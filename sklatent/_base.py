@@ -5,6 +5,7 @@ import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -33,6 +34,7 @@ from .plan import (
     CONSTRAINTS,
     Auto,
     AutoRules,
+    Given,
     Init,
     Network,
     Plan,
@@ -40,6 +42,8 @@ from .plan import (
     layer_sizes,
     resolve,
     share_of,
+    splits_of,
+    with_weights,
 )
 from .problems import Choice, Problem
 from .rows import Rows, Targets, check_columns, rows_of
@@ -132,7 +136,14 @@ class BaseLatentEncoder(
     # Fitting --------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: Any = None, *, groups: Any = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        groups: Any = None,
+    ) -> Self:
         """Fit the model to the rows of `X`.
 
         Parameters
@@ -142,6 +153,11 @@ class BaseLatentEncoder(
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             The target of `SupervisedAutoencoder`, which requires it. Else only given
             to `cv`, for splitters that stratify by it.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            How much each row counts, not negative. A whole number is how often the row
+            is there: 3 is as three such rows, and 0 as none. Weights that are not all
+            whole numbers count beside each other only: a factor in all of them changes
+            nothing.
         groups : array-like of shape (n_samples,) or None, default=None
             Which rows belong together, such as those of one subject. Rows of one group
             are on the same side of every split into training and held-out rows. A
@@ -155,10 +171,10 @@ class BaseLatentEncoder(
         Raises
         ------
         ValueError
-            If `X`, `y`, `groups` or a parameter is not as required, an `encoder` or
-            `decoder` has the wrong width, or the training loss becomes non-finite with
-            no earlier state to go back to. The estimator is then as it was before the
-            call.
+            If `X`, `y`, `sample_weight`, `groups` or a parameter is not as required, an
+            `encoder` or `decoder` has the wrong width, or the training loss becomes
+            non-finite with no earlier state to go back to. The estimator is then as it
+            was before the call.
         TypeError
             If `encoder` or `decoder` does not make an ``nn.Module``.
         """
@@ -170,16 +186,27 @@ class BaseLatentEncoder(
             )
             check_callbacks(self.callbacks)
             self._check(valid)
-            targets = self._targets(y)
+            given = Given.of(valid, y, groups, sample_weight)
+            targets = self._targets(given.y)
             if targets is not None:
-                check_consistent_length(valid, targets.values)
+                check_consistent_length(given.X, targets.values)
             previous = self._previous(valid.shape[1], targets)
             own = self.encoder is not None or self.decoder is not None
             known = None
             if previous is not None:
                 known = previous.scaling.varying_features().numpy()
-            data = rows_of(valid, keeps_constant=own, known=known, targets=targets)
-            plan = resolve(self, data, previous, y=y, groups=groups)
+            rows = partial(rows_of, keeps_constant=own, known=known)
+            data = rows(given.X, targets=targets, weights=given.weights)
+            seed, splits = splits_of(
+                self, data, previous, y=given.y, groups=given.groups, place=given.place
+            )
+            merged = given.distinct(data, splits)
+            if merged is not None:
+                targets = None if targets is None else targets.merged(merged)
+                distinct = given.X[merged.rows]
+                data = rows(distinct, targets=targets, weights=merged.weights)
+                splits = splits.merged(merged, seed)
+            plan = resolve(self, data, previous, chosen=(seed, splits))
             foreign = plan.uses_global_generator
             with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
                 problem = self._problem(data, plan)
@@ -188,7 +215,8 @@ class BaseLatentEncoder(
                 trained = train(problem, plan, data)
                 summary = summarise(trained, data, plan)
                 self._publish(trained, summary, data, plan)
-                self.held_out_scores_ = self._held_out_scores(trained, valid)
+                scores = self._held_out_scores(trained, data.in_units())
+                self.held_out_scores_ = given.back(scores, merged)
             if plan.verbose:
                 print(f"[{type(self).__name__}] {self.verdict_}", flush=True)
         return self
@@ -374,7 +402,12 @@ class BaseLatentEncoder(
             scores: NDArray[Any] = -(errors * unit) * unit
         return scores
 
-    def score(self, X: ArrayLike, y: Any = None) -> float:  # noqa: ARG002
+    def score(
+        self,
+        X: ArrayLike,
+        y: Any = None,  # noqa: ARG002
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         r"""Return the share of variance that the model explains of `X`.
 
         Parameters
@@ -383,6 +416,8 @@ class BaseLatentEncoder(
             Rows on the scale of the training data.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            How much each row counts.
 
         Returns
         -------
@@ -392,8 +427,12 @@ class BaseLatentEncoder(
             PCA it is ``explained_variance_ratio_.sum()``.
         """
         valid = self._validate(X)
-        left = float(self._inference.squared_errors(valid).sum(dtype=np.float64))
-        total = self._inference.sum_of_squares(valid)
+        valid, weights = with_weights(valid, sample_weight)
+        errors = self._inference.squared_errors(valid)
+        left = float(
+            errors.sum(dtype=np.float64) if weights is None else weights @ errors
+        )
+        total = self._inference.sum_of_squares(valid, weights)
         if total == 0:
             return 1.0 if left == 0 else 0.0
         if not np.isfinite(left):  # so far away that squares leave the floats
@@ -405,7 +444,9 @@ class BaseLatentEncoder(
         """Mean change of each feature by a unit step along each latent."""
         check_is_fitted(self)
         if self._components is None:
-            mean = self._inference.mean_jacobian(self._summary.codes)
+            mean = self._inference.mean_jacobian(
+                self._summary.codes, self._summary.code_weights
+            )
             steps = mean / self._summary.whitened_by[:, None]
             self._components = steps.astype(self.mean_.dtype)
         return self._components

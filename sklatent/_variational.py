@@ -19,9 +19,18 @@ from .model import (
     log_likelihood_bound,
     match_training_rows,
 )
-from .plan import Activation, Auto, AutoRules, Init, Network, Plan, RandomState
+from .plan import (
+    Activation,
+    Auto,
+    AutoRules,
+    Init,
+    Network,
+    Plan,
+    RandomState,
+    with_weights,
+)
 from .problems import Problem, check_range, variational_problem
-from .rows import Rows
+from .rows import Rows, mean_of
 
 
 class VariationalAutoencoder(BaseLatentEncoder):
@@ -398,7 +407,12 @@ class VariationalAutoencoder(BaseLatentEncoder):
     def _score_rows(self, inference: Inference, X: NDArray[Any]) -> NDArray[Any]:
         return log_likelihood_bound(inference, X, self.n_importance_samples)
 
-    def score(self, X: ArrayLike, y: Any = None) -> float:  # noqa: ARG002
+    def score(
+        self,
+        X: ArrayLike,
+        y: Any = None,  # noqa: ARG002
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Return the mean of `score_samples`.
 
         Parameters
@@ -407,13 +421,17 @@ class VariationalAutoencoder(BaseLatentEncoder):
             Rows on the scale of the training data.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            How much each row counts.
 
         Returns
         -------
         score : float
             A lower bound of the mean log-likelihood of a row, in nats.
         """
-        return float(self.score_samples(X).mean(dtype=np.float64))
+        scores = self.score_samples(X).astype(np.float64)
+        scores, weights = with_weights(scores, sample_weight)
+        return mean_of(scores, weights)
 
     def get_covariance(self) -> NDArray[Any]:
         """Return the covariance of the features under the model.

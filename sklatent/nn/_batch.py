@@ -26,6 +26,9 @@ class Batch:
         How many latents each row uses, ascending, where they are ordered.
     y : Tensor of shape (n, n_targets) or None
         What else the rows are to tell: a column for each class, or numbers.
+    weight : Tensor of shape (n,) or None
+        How much each row counts in sums over rows, on the CPU in float64; None where
+        all count alike, or rows are drawn by their weights.
     scaling : Scaling or None
         Which the rows have.
     """
@@ -35,6 +38,7 @@ class Batch:
     noise: Tensor | None = None
     sizes: Tensor | None = None
     y: Tensor | None = None
+    weight: Tensor | None = None
     scaling: Scaling | None = None
 
     def __len__(self) -> int:

@@ -53,6 +53,7 @@ def solve_ends(
     """
     decoder: Any = module.decoder
     rows = [(module.latents(b.inputs), b.target.cpu().double()) for b in batches]
+    weights = [b.weight for b in batches]
     n_features = rows[0][1].shape[1]
     bounds = _bounds(decoder, n_features)
     solved = []
@@ -60,10 +61,11 @@ def solve_ends(
         gram: Any = 0.0
         cross: Any = 0.0
         for size in range(low + 1, high + 1):
-            for u, target in rows:
+            for (u, target), weight in zip(rows, weights, strict=True):
                 design = _design(decoder, u, size)
-                gram = gram + design.mT @ design
-                cross = cross + design.mT @ target
+                weighted = design if weight is None else design * weight[:, None]
+                gram = gram + weighted.mT @ design
+                cross = cross + weighted.mT @ target
         solved.append(_ridge(gram, cross, 1 + rows[0][0].shape[1], penalty))
     linear, hidden = zip(*solved, strict=True)
     least = torch.stack([u.amin(dim=0) for u, _ in rows]).amin(dim=0)

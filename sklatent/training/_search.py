@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from ..plan import Plan, error_inflation, held_out_units
-from ..problems import Problem
+from ..problems import HeldOutScore, Problem
 from ..rows import Array, Rows
 from ._decoding import (
     Decoding,
@@ -76,20 +76,16 @@ class Search:
         typical = [is_typical[held_out] for _, held_out in plan.splits.pairs]
         if not any(map(np.any, typical)):
             typical = [np.ones_like(part) for part in typical]
-        score = problem.held_out_score(
-            *(
-                run.held_out_rows[torch.from_numpy(part)]
-                for run, part in zip(self.runs, typical, strict=True)
-            )
-        )
+        weights = [w for r in self.runs if (w := r.held_out_weights) is not None]
         self.judge = Judge(
             start,
-            score,
+            _held_out_score(problem, self.runs, typical),
             plan.n_iter_no_change,
             plan.tol,
             keep_all=plan.splits.refit,  # a callback may stop the final training
             units=np.concatenate(list(held_out_units(plan.splits))),
             typical=np.concatenate(typical),
+            weights=torch.cat(weights).numpy() if weights else None,
             inflation=error_inflation(plan.splits),
         )
         self.epoch = 0
@@ -225,6 +221,21 @@ def _is_typical(data: Rows) -> NDArray[np.bool_]:
     typical = np.zeros(len(data), bool)
     typical[data.typical().where()] = True
     return typical
+
+
+def _held_out_score(
+    problem: Problem, runs: Sequence[Run], typical: Sequence[NDArray[np.bool_]]
+) -> HeldOutScore:
+    """Return what errors of the held-out rows say, by those that are not extreme."""
+    rows, weights = [], []
+    for run, part in zip(runs, typical, strict=True):
+        mask = torch.from_numpy(part)
+        rows.append(run.held_out_rows[mask])
+        if run.held_out_weights is not None:
+            weights.append(run.held_out_weights[mask])
+    if not weights:
+        return problem.held_out_score(*rows)
+    return problem.held_out_score(*rows, weights=weights)
 
 
 def _losses(runs: Sequence[Run]) -> Array:
