@@ -22,7 +22,7 @@ from ..nn import (
     decoder_gram,
 )
 from ..plan import Plan
-from ..rows import Array, Rows, Targets, mean_of
+from ..rows import Array, Rows, Targets, mean_of, means_of
 from ..starts import CovariatesStart, covariates_start, logistic_head
 from ._networks import check_networks
 from ._problem import Choice, Problem
@@ -149,8 +149,8 @@ def _latents_and_targets(
     some = train.subsample(MAX_ROWS_OF_A_HEAD)
     assert some.targets is not None
     u, v = _latents(model, some), _latents(model, others)
-    mean = np.average(u, 0, some.weights)
-    scale = np.sqrt(np.average(np.square(u - mean), 0, some.weights))
+    mean = means_of(u, some.weights)
+    scale = np.sqrt(means_of(np.square(u - mean), some.weights))
     scale[scale == 0] = 1
     values = some.targets.values
     return [
@@ -275,7 +275,7 @@ def _gram_of_targets(model: LatentModel, data: Rows) -> Tensor:
         squares *= labelled.weights[:, None]
     total = squares.sum() / labelled.total_weight
     codes = known[some.where()]
-    left = [z - np.average(z, 0, some.weights) for z in (u, codes)]
+    left = [z - means_of(z, some.weights) for z in (u, codes)]
     if some.weights is not None:
         left = [z * np.sqrt(some.weights)[:, None] for z in left]
     weight = np.linalg.lstsq(left[0], left[1])[0]

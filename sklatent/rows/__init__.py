@@ -18,4 +18,4 @@ from ._dense import DenseRows, as_rows, rows_of
 from ._rows import Indices, Part, Rows
 from ._scale import Array, Scale, is_typical, row_slices, squared_norms
 from ._targets import Targets, targets_of
-from ._weights import Merged, Weights, mean_of, merge, quantiles, with_labels
+from ._weights import Merged, Weights, mean_of, means_of, merge, quantiles, with_labels

@@ -130,7 +130,15 @@ def with_labels(
 
 def mean_of(values: Array, weights: Array | None) -> float:
     """Return the mean of values, weighted if there are weights."""
-    return float(values.mean() if weights is None else np.average(values, 0, weights))
+    return float(values.mean() if weights is None else weights @ values / weights.sum())
+
+
+def means_of(x: Array, weights: Array | None) -> Array:
+    """Return the mean of each column, weighted if there are weights."""
+    if weights is None:
+        return np.asarray(x.mean(axis=0))
+    # Not np.average, which adds in another order than mean.
+    return np.asarray((weights[:, None] * x).sum(axis=0) / weights.sum())
 
 
 def quantiles(values: Array, q: Sequence[float], weights: Array | None) -> Array:

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from ..rows import Array, Rows
+from ..rows import Array, Rows, means_of
 from ._pca import (
     LinearStart,
     PrincipalAxes,
-    bessel,
     degrees_of_freedom,
     never_zero,
     principal_axes,
+    unbiased,
 )
 
 #: Directions of less than this share of the largest variance predict nothing.
@@ -117,7 +117,7 @@ def covariates_start(
     live = axes.variance > LEAST_VARIANCE * axes.variance.max(initial=0.0)
     fit = _ridge_fit(rows, axes, live, targets, penalty)
     predicted = scale[:, None] * fit.weight  # U^T Y_hat / sqrt(n - 1)
-    total = fit.total * bessel(rows)
+    total = unbiased(fit.total, rows)
     rotation = _rotation(axes, live, predicted, total, max(mixing, LEAST_MIXING))
     rotation = rotation[:, :n_components]
 
@@ -261,10 +261,9 @@ def _ridge(
 ) -> RidgeFit:
     """Regress targets (n, q) on coordinates, with one penalty for all."""
     weights = some.rows.weights
-    weights = np.ones(len(y)) if weights is None else weights
-    y_mean = np.average(y, 0, weights)
+    y_mean = means_of(y, weights)
     y = y - y_mean
-    weighted = weights[:, None] * y
+    weighted = y if weights is None else weights[:, None] * y
     offset, products = moments
     squares, vectors = eigh(products)
     fits = squares > LEAST_VARIANCE * squares.max(initial=0.0)
@@ -279,7 +278,7 @@ def _ridge(
         turned = Coordinates(some.rows, mean, vectors.T @ some.directions)
         best = int(_left_out_errors(turned, y, cross, shrunk).argmin())
     weight = vectors @ (shrunk[best][:, None] * cross)
-    total = float((weighted * y).sum()) / weights.sum()
+    total = float((weighted * y).sum()) / some.rows.total_weight
     return RidgeFit(weight, y_mean - offset @ weight, total)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from ..nn import Corruption
-from ..rows import Array, Rows, as_rows
+from ..rows import Array, Rows, as_rows, means_of
 from ._pca import (
     LinearStart,
     PrincipalAxes,
@@ -108,9 +108,9 @@ def _sampled_moments(
     n_copies = max(1, min(20, 100_000 // len(X)))
     weights = np.ones(len(X)) if some.weights is None else some.weights
     root = np.sqrt(weights / weights.mean())[:, None]
-    clean = (X - np.average(X, 0, weights)) @ axes.T * root
+    clean = (X - means_of(X, weights)) @ axes.T * root
     copies = [corruption(rows, generator).double().numpy() for _ in range(n_copies)]
-    mean = np.mean([np.average(copy, 0, weights) for copy in copies], axis=0)
+    mean = np.mean([means_of(copy, weights) for copy in copies], axis=0)
     noisy = [(copy - mean) @ axes.T * root for copy in copies]
     count = len(X) * n_copies
     cross = sum((clean.T @ y for y in noisy), np.zeros((len(axes), len(axes)))) / count

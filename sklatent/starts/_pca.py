@@ -125,7 +125,7 @@ def principal_axes(rows: Rows, rank: int, seed: int) -> PrincipalAxes:
     """
     n_samples, n_features = rows.shape
     if rank == 0:
-        total = float(rows.variance().sum()) * bessel(rows)
+        total = unbiased(float(rows.variance().sum()), rows)
         return PrincipalAxes(rows.mean(), np.zeros((0, n_features)), np.zeros(0), total)
     if n_samples < n_features or n_features > 1000:
         if rows.weights is not None:
@@ -139,10 +139,10 @@ def principal_axes(rows: Rows, rank: int, seed: int) -> PrincipalAxes:
     return _axes_by_qr(rows, rank)
 
 
-def bessel(rows: Rows) -> float:
-    """Return what makes a variance with n one with n - 1."""
+def unbiased(variance: float, rows: Rows) -> float:
+    """Return a variance with n - 1 for one with n."""
     n = rows.n_samples
-    return n / max(n - 1, 1)
+    return variance * n / max(n - 1, 1)
 
 
 def degrees_of_freedom(rows: Rows) -> float:
@@ -155,7 +155,7 @@ def axes_of_covariance(rows: Rows, rank: int) -> PrincipalAxes:
     """Find the first principal axes as eigenvectors of the covariance."""
     n_features = rows.shape[1]
     mean, covariance = rows.covariance()
-    covariance *= bessel(rows)
+    covariance *= unbiased(1.0, rows)
     total = float(np.trace(covariance))
     variance, vectors = eigh(
         covariance, subset_by_index=(n_features - rank, n_features - 1)
