@@ -158,7 +158,7 @@ def choose_splits(data: Rows, by: SplitBy, seed: int, *, good_start: bool) -> Sp
         how = f"{len(parts)} random folds"
     if not distinct:
         how += " of distinct rows" if by.groups is None else " of groups"
-    pairs = [_pair_of_units(units, order, part, random, distinct) for part in parts]
+    pairs = [_pair_of_units(units, order, part, random) for part in parts]
     pairs = [pair for pair in pairs if len(pair[0]) > 1]  # of one row nothing is learnt
     if not pairs:
         return Splits((), not good_start, how="groups leave one row to train on")
@@ -179,13 +179,12 @@ def _pair_of_units(
     order: Indices,
     part: Indices,
     random: np.random.RandomState,
-    distinct: bool,
 ) -> Pair:
     """Return the rows of all other units, and in random order those of these units."""
     is_held_out = np.zeros(len(order), bool)
     is_held_out[part] = True
     train = np.flatnonzero(~is_held_out[units])
-    if distinct:
+    if np.array_equal(units, np.arange(len(order))):  # a row each
         return train, part
     return train, random.permutation(np.flatnonzero(is_held_out[units]))
 

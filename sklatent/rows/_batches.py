@@ -138,7 +138,8 @@ class TrainingRows(Dataset[Any]):
         if self.weight is None:
             yield from self.each_once(n_batches)
             return
-        for batch in self._batches(self.drawn(len(self), self.generator), n_batches):
+        n = max(len(self), 2)  # a batch normalisation cannot train with one
+        for batch in self._batches(self.drawn(n, self.generator), n_batches):
             batch.weight = None  # it has had its say
             yield self.show(batch)
 

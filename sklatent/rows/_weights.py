@@ -36,12 +36,12 @@ class Weights:
         Weights that are not all whole numbers say only what rows count beside each
         other: they are scaled to a mean of 1.
         """
-        ascending = np.sort(values)  # the sum is the same in any order
-        if (values == np.floor(values)).all() and ascending.sum() <= MAX_EXACT:
+        n, largest = len(values), values.max()
+        if (values == np.floor(values)).all() and largest <= MAX_EXACT / n:
             return cls(values, values)
-        largest = ascending[-1]  # whose sum may leave the floats
-        mean = (ascending / largest).sum() / len(values)
-        return cls(values / largest / mean, np.ones(len(values)))
+        values = values / largest  # sums of these stay in the floats
+        mean = np.sort(values).sum() / n  # the same in any order
+        return cls(values / mean, np.ones(n))
 
     def summed(self, place: NDArray[np.intp]) -> Self:
         """Return the sums of those with the same number, from 0 on."""

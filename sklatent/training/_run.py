@@ -149,6 +149,7 @@ class Run:
             return
         low = torch.full_like(decoder.low, torch.inf)
         high = -low
+        self.model.eval()
         for batch in EachOnce(self.rows, JUDGED):
             u = self.model.latents(batch.inputs)
             low, high = torch.minimum(low, u.amin(0)), torch.maximum(high, u.amax(0))
