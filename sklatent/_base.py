@@ -5,7 +5,6 @@ import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -46,7 +45,7 @@ from .plan import (
     with_weights,
 )
 from .problems import Choice, Problem
-from .rows import Rows, Targets, check_columns, rows_of
+from .rows import Rows, Targets, Weights, check_columns, rows_of
 from .training import (
     Trained,
     check_callbacks,
@@ -191,20 +190,16 @@ class BaseLatentEncoder(
             if targets is not None:
                 check_consistent_length(given.X, targets.values)
             previous = self._previous(valid.shape[1], targets)
-            own = self.encoder is not None or self.decoder is not None
-            known = None
-            if previous is not None:
-                known = previous.scaling.varying_features().numpy()
-            rows = partial(rows_of, keeps_constant=own, known=known)
-            data = rows(given.X, targets=targets, weights=given.weights)
+            data = self._rows(given.X, previous, targets, given.weights)
             seed, splits = splits_of(
                 self, data, previous, y=given.y, groups=given.groups, place=given.place
             )
             merged = given.distinct(data, splits)
             if merged is not None:
-                targets = None if targets is None else targets.merged(merged)
-                distinct = given.X[merged.rows]
-                data = rows(distinct, targets=targets, weights=merged.weights)
+                if targets is not None:
+                    targets = targets.merged(merged)
+                X = given.X[merged.rows]
+                data = self._rows(X, previous, targets, merged.weights)
                 splits = splits.merged(merged, seed)
             plan = resolve(self, data, previous, chosen=(seed, splits))
             foreign = plan.uses_global_generator
@@ -220,6 +215,22 @@ class BaseLatentEncoder(
             if plan.verbose:
                 print(f"[{type(self).__name__}] {self.verdict_}", flush=True)
         return self
+
+    def _rows(
+        self,
+        X: Any,
+        previous: LatentModel | None,
+        targets: Targets | None,
+        weights: Weights | None,
+    ) -> Rows:
+        """Return validated data as training reads it."""
+        own = self.encoder is not None or self.decoder is not None
+        known = None
+        if previous is not None:
+            known = previous.scaling.varying_features().numpy()
+        return rows_of(
+            X, keeps_constant=own, known=known, targets=targets, weights=weights
+        )
 
     def _publish(
         self, trained: Trained, summary: Summary, data: Rows, plan: Plan

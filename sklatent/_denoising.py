@@ -158,7 +158,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
     mean_ : ndarray of shape (n_features,)
         Mean of the training rows.
     n_samples_ : int
-        Number of training rows.
+        Number of training rows, each counted as often as a whole `sample_weight` says.
     explained_variance_ : ndarray of shape (n_components,)
         Variance of each latent over the training rows, before whitening.
     explained_variance_ratio_ : ndarray of shape (n_components,)
