@@ -381,6 +381,18 @@ def test_a_factor_of_relative_weights_changes_nothing():
     )
 
 
+@pytest.mark.filterwarnings("ignore:No latent is active")
+@pytest.mark.parametrize("model", ESTIMATORS, ids=repr)
+@pytest.mark.parametrize("largest", [1e14, 1e300])
+def test_extreme_weights(model, largest):
+    X, _, y = table(45)
+    w = np.where(np.arange(45) % 9, 5e-324 if largest > 1e15 else 1, largest)
+    model.fit(X, y, sample_weight=w)
+    assert np.isfinite(model.transform(X)).all()
+    assert np.isfinite(model.explained_variance_ratio_).all()
+    assert np.isfinite(model.score(X, y, sample_weight=w))
+
+
 def test_a_linear_fit_is_pca_of_repeated_rows():
     X, w, _ = table()
     model, pca = Autoencoder(3, **LINEAR), PCA(3).fit(X.repeat(w, axis=0))

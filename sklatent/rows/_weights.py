@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+#: Of the largest weight, what each has at least.
+LEAST_SHARE = 1e-100
 #: Sums of whole numbers are exact up to here.
 MAX_EXACT = 2.0**53
 
@@ -39,7 +41,8 @@ class Weights:
         n, largest = len(values), values.max()
         if (values == np.floor(values)).all() and largest <= MAX_EXACT / n:
             return cls(values, values)
-        values = values / largest  # sums of these stay in the floats
+        # Sums of these stay in the floats, and are never 0.
+        values = np.maximum(values / largest, LEAST_SHARE)
         mean = np.sort(values).sum() / n  # the same in any order
         return cls(values / mean, np.ones(n))
 

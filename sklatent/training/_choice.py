@@ -52,9 +52,10 @@ def choose(choice: Choice, plan: Plan, data: Rows) -> Chosen:
     first = choice.problems[0]
     standard = _errors(choice, plan, data, _starts(first, plan, data))
     known = np.isfinite(standard)
-    standard, weights = standard[known], _weights(plan, data, known)
+    standard = standard[known]
     if not len(standard):
         return Chosen(first, None, f"{choice.names[0]} is chosen")
+    weights = _weights(plan, data, known)
     best, least, kept = 0, standard, None
     fallback: Search | None = None
     for i, problem in enumerate(choice.problems):
