@@ -206,6 +206,9 @@ class BaseLatentEncoder(
         self.loss_curve_ = trained.loss_curve
         self.n_iter_ = max(1, len(trained.loss_curve))
         self.best_iteration_ = trained.best_iteration
+        self.training_scores_ = np.array(trained.training_scores)
+        folds = trained.fold_scores
+        self.fold_scores_ = None if folds is None else np.array(folds)
         scores = trained.validation_scores
         self.validation_scores_ = None if scores is None else np.array(scores)
         self.best_validation_score_ = (

@@ -37,6 +37,8 @@ class Judge:
         Rows that count where epochs are compared; None is all. Networks do not follow
         extreme rows, and until the decoder is solved, in the end, are not held back
         there either. The test of an epoch against the start counts all rows.
+    folds : ndarray of int of shape (n_held_out,) or None, default=None
+        Which split holds each row out, from 0; None is one for all.
     inflation : float, default=1.0
         The factor of the standard error of most rows' mean gain, for what these do not
         show: other training rows would have made another model.
@@ -47,6 +49,8 @@ class Judge:
         The epoch with the least mean error.
     scores : list of float
         Of each epoch; the first is before training.
+    fold_scores : list of ndarray of shape (n_folds,)
+        The same, by the split that holds the rows out.
     errors : dict of int to ndarray
         Each row's error, by epoch.
     """
@@ -61,11 +65,13 @@ class Judge:
         keep_all: bool = False,
         units: Indices | None = None,
         typical: NDArray[np.bool_] | None = None,
+        folds: Indices | None = None,
         inflation: float = 1.0,
     ) -> None:
         self.score = score
         self.units = units
         self.typical = np.ones(len(start), bool) if typical is None else typical
+        self.folds = np.zeros(len(start), np.intp) if folds is None else folds
         self.inflation = inflation
         self.patience = patience
         self.tol = tol
@@ -75,10 +81,18 @@ class Judge:
         self._best_error = self._reference = self.mean(start)
         self._last_gain = 0
         self.scores: list[float] = [score.score(self._reference)]
+        self.fold_scores: list[Array] = [self._by_fold(start)]
 
     def mean(self, errors: Array) -> float:
         """Return the mean error of the rows by which epochs are compared."""
         return float(errors[self.typical].mean())
+
+    def _by_fold(self, errors: Array) -> Array:
+        """Return the score of each fold's rows, NaN where it has none that count."""
+        n_folds = int(self.folds.max()) + 1
+        parts = [self.typical & (self.folds == fold) for fold in range(n_folds)]
+        means = [errors[part].mean() if part.any() else math.nan for part in parts]
+        return np.array([self.score.score(float(mean)) for mean in means])
 
     @property
     def is_exact(self) -> bool:
@@ -94,6 +108,7 @@ class Judge:
         """Take in the errors after one more epoch; return whether they are the best."""
         error = self.mean(errors)
         self.scores.append(self.score.score(error))
+        self.fold_scores.append(self._by_fold(errors))
         epoch = len(self.scores) - 1
         if self._reference - error > self.score.smallest_gain(
             self._reference, self.tol
@@ -128,16 +143,19 @@ class Judge:
 
     def replace_best(self, errors: Array) -> None:
         """Take errors for those of the best epoch."""
-        self.errors[self.best_epoch] = errors
-        self.scores[self.best_epoch] = self.score.score(self.mean(errors))
+        self._replace(errors, self.best_epoch)
 
     def accept(self, errors: Array, epoch: int) -> bool:
         """Take errors for those of an epoch, if they clearly gain on the start."""
         if not self._clearly_less(self.errors[0], errors):
             return False
+        self._replace(errors, epoch)
+        return True
+
+    def _replace(self, errors: Array, epoch: int) -> None:
         self.errors[epoch] = errors
         self.scores[epoch] = self.score.score(self.mean(errors))
-        return True
+        self.fold_scores[epoch] = self._by_fold(errors)
 
     def _clearly_less(self, before: Array, after: Array) -> bool:
         *of_all, of_most = self.score.gains(before, after)
