@@ -428,8 +428,11 @@ class BaseLatentEncoder(
             i by its latent j, in units of `X` per unit of the latent (before
             whitening). Its mean over the training rows is `components_`.
         """
-        valid = self._validate(X)
-        influence = self._inference.jacobians(self._inference.encode(valid))
+        return self._influence(self._inference.encode(self._validate(X)))
+
+    def _influence(self, Z: NDArray[Any]) -> NDArray[Any]:
+        """Return what a unit step along each latent changes, for rows of latents."""
+        influence = self._inference.jacobians(Z)
         influence /= self._summary.whitened_by[:, None].astype(influence.dtype)
         return influence
 

@@ -214,7 +214,7 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         if no rows were held out.
     fold_scores_ : ndarray of shape (n_epochs + 1, n_splits) or None
         The same for the rows that each split holds out, as shares of one total: their
-        mean, weighted by these rows, is `validation_scores_`. NaN where all are extreme.
+        mean, weighted by rows, is `validation_scores_`. NaN where all are extreme.
     best_validation_score_ : float or None
         That of the state that was kept.
     held_out_scores_ : ndarray of shape (n_samples,)
