@@ -5,21 +5,27 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import _safe_indexing
 from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import _num_samples
 
 from ._common import (
-    GREY,
     check_component,
     check_feature_names,
     check_image_shape,
     encoder_feature_names,
     encoder_input,
-    figure_width,
+    in_digits,
     latent_label,
-    panels,
     shortened,
-    signed_style,
     split_pipeline,
+)
+from ._drawing import (
+    GREY,
+    figure_width,
+    height_of_tiles,
+    panels,
+    signed_style,
     tiles,
 )
 
@@ -230,10 +236,10 @@ class ComponentsDisplay:
         parts, rows = [mean], ["mean"]
         if self.low is not None and self.high is not None:
             parts += [np.asarray(self.low), np.asarray(self.high)]
-            rows += [f"{100 * q:.0f}% of rows" for q in QUANTILES]
+            rows += [f"{100 * q:.0f}% quantile" for q in QUANTILES]
         style = signed_style(np.stack(parts))
-        n, ratio = len(mean), len(parts) * (shape[0] + 1) / (shape[1] + 1)
-        self.axes_ = panels(ax, (1, 1), 0.8 * figure_width() * ratio / n + 0.9)[0]
+        height = height_of_tiles(len(parts), len(mean), shape)
+        self.axes_ = panels(ax, (1, 1), height + 0.1)[0]
         self.images_ = tiles(
             self.axes_[0],
             [part.reshape(-1, *shape) for part in parts],
@@ -242,7 +248,7 @@ class ComponentsDisplay:
             [style] * len(parts),
         )
         self.axes_[0].set_xlabel(
-            f"latent; colours to ±{style['vmax']:.2g}", fontsize="small"
+            f"latent; colours to ±{in_digits(style['vmax'])}", fontsize="small"
         )
 
     def _draw_bars(
@@ -250,13 +256,17 @@ class ComponentsDisplay:
     ) -> None:
         n, n_bars = self.features_.shape
         names = check_feature_names(self.feature_names, None, mean.shape[1])
-        n_columns = min(n, max(1, int(figure_width() // 3)))
+        names = np.array(shortened(names), dtype=object)
+        n_columns = min(n, max(1, int(figure_width() // 3))) if ax is None else 1
         n_rows = -(-n // n_columns)
         axes = panels(ax, (n_rows, n_columns), n_rows * (0.19 * n_bars + 0.4) + 0.3)
         for empty in axes.ravel()[n:]:
             empty.set_axis_off()
         self.axes_ = axes.ravel()[:n]
-        place = np.arange(n_bars)
+        place, what = np.arange(n_bars), "change per unit of the latent"
+        if self.low is not None:
+            low, high = (f"{100 * q:.0f}%" for q in QUANTILES)
+            what += f"\n(lines: {low} to {high} of rows)"
         for j, (axis, features) in enumerate(
             zip(self.axes_, self.features_, strict=True)
         ):
@@ -269,12 +279,12 @@ class ComponentsDisplay:
                 )
                 self.spreads_.append(axis.hlines(place, *ends, color=GREY, linewidth=2))
             axis.axvline(0, color=GREY, linewidth=0.7)
-            axis.set_yticks(place, labels=[shortened(names[f]) for f in features])
+            axis.set_yticks(place, labels=names[features])
             axis.invert_yaxis()
             axis.tick_params(labelsize="x-small")
             axis.set_title(labels[j], fontsize="small")
         for axis in self.axes_[-n_columns:]:
-            axis.set_xlabel("change per unit of the latent", fontsize="x-small")
+            axis.set_xlabel(what, fontsize="x-small")
 
 
 def _influence(
@@ -288,11 +298,17 @@ def _influence(
     """
     if not hasattr(encoder, "feature_influence"):
         return None
+    size = int(np.prod(encoder.components_.shape))
+    most = max(2, min(MAX_ROWS, MAX_NUMBERS // size))
     if X is None:
         codes = encoder._summary.codes
     else:
-        codes = np.asarray(encoder.transform(encoder_input(before, X)))
-    size = int(np.prod(encoder.components_.shape))
-    most = max(2, min(MAX_ROWS, MAX_NUMBERS // size))
-    influence: NDArray[Any] = encoder._influence(codes[:: -(-len(codes) // most)])
+        some = _safe_indexing(X, _every(_num_samples(X), most))
+        codes = np.asarray(encoder.transform(encoder_input(before, some)))
+    influence: NDArray[Any] = encoder._influence(codes[_every(len(codes), most)])
     return influence[:, chosen]
+
+
+def _every(n_rows: int, most: int) -> NDArray[np.intp]:
+    """Return at most so many rows, evenly spaced."""
+    return np.arange(0, n_rows, -(-n_rows // most))

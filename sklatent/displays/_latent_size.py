@@ -10,7 +10,15 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from .._base import BaseLatentEncoder
-from ._common import GREY, legend_beside, panels, score_name
+from ._common import (
+    in_lines,
+    score_name,
+)
+from ._drawing import (
+    GREY,
+    legend_beside,
+    panels,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +26,7 @@ if TYPE_CHECKING:
     from .._latent_size import LatentSizeCV
 
 #: Of sizes that are near to each other not all are written.
-MAX_TICKS = 12
+MAX_TICKS = 8
 
 
 class LatentSizeDisplay:
@@ -74,7 +82,7 @@ class LatentSizeDisplay:
     >>> display = LatentSizeDisplay.from_estimator(search)
     >>> display.ax_.get_xlabel()
     'latent size (n_components)'
-    >>> display.ax_.get_ylabel()
+    >>> display.score_name
     'variance of hidden cells explained, cross-validated'
     >>> plt.close(display.figure_)
     """
@@ -188,7 +196,7 @@ class LatentSizeDisplay:
         ticks = _apart(np.unique(np.asarray(self.n_components)))
         ax.set_xticks(ticks, labels=[str(size) for size in ticks])
         ax.minorticks_off()
-        ax.set(xlabel="latent size (n_components)", ylabel=self.score_name)
+        ax.set(xlabel="latent size (n_components)", ylabel=in_lines(self.score_name))
         self.legend_ = legend_beside(ax, "top")
         return self
 
@@ -208,8 +216,8 @@ class LatentSizeDisplay:
         if np.isnan(error).all() or np.isnan(mean).all():
             return None
         best = int(np.nanargmax(mean))
-        style = {"color": "C0", "alpha": 0.15, "linewidth": 0}
-        style |= {"label": "one standard error from the best"}
+        style = {"color": "C0", "alpha": 0.25, "linewidth": 0}
+        style |= {"label": "within one standard error"}
         return self.ax_.axhspan(mean[best] - error[best], mean[best], **style | given)
 
 

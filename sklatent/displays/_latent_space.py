@@ -10,16 +10,18 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from ._common import (
-    CLASS_COLORS,
-    GREY,
     check_component,
     check_option,
     encoder_input,
     latent_label,
+    split_pipeline,
+)
+from ._drawing import (
+    CLASS_COLORS,
+    GREY,
     legend_beside,
     panels,
     sequential_cmap,
-    split_pipeline,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ MAX_POINTS = 20_000
 MAX_WHOLE_CLASSES = 20
 #: A number without a factor in common with that of colours: pairs repeat late.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+#: Share of white in colours on a dark background.
+LIGHTER = 0.3
 KINDS = ("auto", "scatter", "hexbin")
 
 
@@ -224,17 +228,18 @@ class LatentSpaceDisplay:
             axes.set(xlabel=labels[0], ylabel=labels[1])
             if len(maps) > 1:
                 axes.set_title(name, fontsize="medium")
+                axes.locator_params(axis="x", nbins=4, steps=[1, 2, 5, 10])
         self.legend_ = self.colorbar_ = None
         if colors.classes is not None:
             self.legend_ = legend_beside(
                 self.axes_[-1],
                 "right",
-                handles=colors.handles(cells=cells),
+                handles=colors.handles(self.ax_, cells=cells),
                 title=self.y_name,
                 handletextpad=0.2,
             )
         elif colors.numbers is not None or cells:
-            label = "rows" if colors.numbers is None else self.y_name
+            label = "rows" if colors.numbers is None else self.y_name or "y"
             mappable = self.artists_[0][-1]
             self.colorbar_ = self.figure_.colorbar(
                 mappable, ax=list(self.axes_), label=label
@@ -287,9 +292,9 @@ class _Colors:
         """Draw a point a row: those of each class, or all."""
         n = len(points)
         style: dict[str, Any] = {
-            "s": float(np.clip(6000 / max(n, 1), 3, 20)),
+            "s": _size_of_points(ax, n),
             "alpha": 0.8,
-            "linewidths": 0,
+            "linewidths": 0.3,
             "rasterized": n > MAX_POINTS // 4,
         }
         if self.numbers is not None:
@@ -304,7 +309,7 @@ class _Colors:
         for code in range(-1, len(self.classes)):
             mine = self.codes == code
             if code >= 0 or mine.any():
-                looks = {"color": _color(code), "marker": _marker(code)}
+                looks = {"color": _color(code, ax), "marker": _marker(code)}
                 drawn.append(ax.scatter(*points[mine].T, **style | looks | given))
         return drawn
 
@@ -329,14 +334,15 @@ class _Colors:
         counted = ax.hexbin(x, y, **style | given)
         counts = np.asarray(counted.get_array())
         counted.remove()
-        colors = ListedColormap([GREY, *CLASS_COLORS])
+        codes = range(-1, len(CLASS_COLORS))
+        colors = ListedColormap([_color(code, ax) for code in codes])
         style |= {"cmap": colors, "vmin": -1.5, "vmax": len(CLASS_COLORS) - 0.5}
         style |= {"C": self.codes, "reduce_C_function": _most_frequent}
         cells = ax.hexbin(x, y, **style | given)
-        cells.set_alpha(0.25 + 0.75 * np.log1p(counts) / np.log1p(counts.max()))
+        cells.set_alpha(0.4 + 0.6 * np.log1p(counts) / np.log1p(counts.max()))
         return cells
 
-    def handles(self, *, cells: bool) -> list[Any]:
+    def handles(self, ax: "Axes", *, cells: bool) -> list[Any]:
         """Return what a legend shows of the classes."""
         from matplotlib.lines import Line2D
 
@@ -349,7 +355,7 @@ class _Colors:
                 [],
                 [],
                 linestyle="",
-                color=_color(code),
+                color=_color(code, ax),
                 marker="h" if cells else _marker(code),
                 label=str(name),
             )
@@ -381,12 +387,25 @@ def _most_frequent(codes: Any) -> int:
     return int(values[counts.argmax()])
 
 
-def _color(code: int) -> str:
-    return GREY if code < 0 else CLASS_COLORS[code % len(CLASS_COLORS)]
+def _color(code: int, ax: "Axes") -> Any:
+    """Return the colour of a class, lighter on a dark background."""
+    from matplotlib.colors import to_rgb
+
+    name = GREY if code < 0 else CLASS_COLORS[code % len(CLASS_COLORS)]
+    dark = np.mean(to_rgb(ax.get_facecolor())) < 0.5
+    share = LIGHTER if dark else 0.0
+    return tuple(share + (1 - share) * part for part in to_rgb(name))
 
 
 def _marker(code: int) -> str:
     return "." if code < 0 else MARKERS[code % len(MARKERS)]
+
+
+def _size_of_points(ax: "Axes", n: int) -> float:
+    """Return the area of a point, in square points: all take a third of the Axes."""
+    box = ax.get_window_extent()
+    area = box.width * box.height * (72 / ax.figure.dpi) ** 2
+    return float(np.clip(0.3 * area / max(n, 1), 4, 20))
 
 
 def _labels(name: str, shares: Any, chosen: Sequence[int]) -> tuple[str, str]:

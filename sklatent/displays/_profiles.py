@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._common import shortened
+from ._common import (
+    shortened,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +44,7 @@ def label_table_axis(ax: "Axes", names: NDArray[Any]) -> None:
     """Write the names of features along the x-axis."""
     ax.set_xticks(
         np.arange(len(names)),
-        labels=[shortened(name) for name in names],
+        labels=shortened(names),
         rotation=90,
         fontsize="x-small",
     )

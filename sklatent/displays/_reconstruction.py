@@ -14,17 +14,21 @@ from ..plan import RandomState, seed_of
 from ..problems import corruption_of
 from ..rows import rows_of
 from ._common import (
-    GREY,
     check_feature_names,
     check_image_shape,
     check_option,
     encoder_input,
-    figure_width,
+    in_digits,
     in_units,
+    split_pipeline,
+)
+from ._drawing import (
+    GREY,
+    figure_width,
+    height_of_tiles,
     legend_beside,
     panels,
     signed_style,
-    split_pipeline,
     tiles,
 )
 from ._profiles import (
@@ -168,8 +172,8 @@ class ReconstructionDisplay:
             Fixes that noise.
         profile : {'auto', 'curve', 'table'}, default='auto'
             How to draw profiles: as a curve, for spectra and series, or as features of
-            units of their own, in standard deviations from the mean of `X`. 'auto' is
-            the second up to 30 features.
+            units of their own, as z-scores: in standard deviations from the mean of
+            `X`. 'auto' is the second up to 30 features.
         feature_names : array-like of shape (n_features,) or None, default=None
             Names; None is those of `X`. Numbers, as wavelengths are, place the features
             of a curve.
@@ -276,7 +280,7 @@ class ReconstructionDisplay:
         if self.errors is None:
             return [str(i) for i in indices]
         errors = np.asarray(self.errors)
-        return [f"{i}{sep}{e:.3g}" for i, e in zip(indices, errors, strict=True)]
+        return [f"{i}{sep}{in_digits(e)}" for i, e in zip(indices, errors, strict=True)]
 
     def _draw_images(self, ax: Any, shape: tuple[int, ...]) -> None:
         shown = self._shown()
@@ -289,13 +293,12 @@ class ReconstructionDisplay:
         low, high = np.nanmin(shown["original"]), np.nanmax(shown["original"])
         grey = {"cmap": "gray", "vmin": float(low), "vmax": float(high)}
         style = signed_style(signed)
-        n, height, width = signed.shape
-        ratio = (len(images) + 1) * (height + 1) / (n * (width + 1))
-        self.axes_ = panels(ax, (1, 1), 0.8 * figure_width() * ratio + 0.6)[0]
+        height = height_of_tiles(len(images) + 1, len(signed), shape)
+        self.axes_ = panels(ax, (1, 1), height)[0]
         self.images_ = tiles(
             self.axes_[0],
             [*images.values(), signed],
-            [*images, f"difference\n(±{style['vmax']:.2g})"],
+            [*images, f"difference\n(±{in_digits(style['vmax'])})"],
             self._titles("\n"),
             [*[grey] * len(images), style],
         )
@@ -311,12 +314,12 @@ class ReconstructionDisplay:
         if table:
             x, y_label = (
                 np.arange(p, dtype=np.float64),
-                "standard deviations from the mean",
+                "z-score",
             )
             shown = self._standardised(shown)
-        n_columns = 2 if n > 1 and figure_width() >= 5 else 1
+        n_columns = 2 if ax is None and n > 1 and figure_width() >= 5 else 1
         n_rows = -(-n // n_columns)
-        height = 1.0 * n_rows + (1.6 if table else 0.9)
+        height = 1.2 * n_rows + (1.6 if table else 0.9)
         axes = panels(ax, (n_rows, n_columns), height, sharex=True, sharey=True)
         for empty in axes.ravel()[n:]:
             empty.set_axis_off()
@@ -328,10 +331,11 @@ class ReconstructionDisplay:
                 f"row {self._titles(', error ')[i]}", fontsize="x-small", pad=2
             )
             axis.tick_params(labelsize="x-small")
-        for column in range(n_columns):
-            last = self.axes_[column::n_columns][-1]
-            last.tick_params(labelbottom=True)
-            (label_table_axis if table else label_curve_axis)(last, names)
+            axis.margins(y=0.12)
+        lowest = [self.axes_[column::n_columns][-1] for column in range(n_columns)]
+        for axis in self.axes_ if np.ndim(ax) else lowest:
+            axis.tick_params(labelbottom=True)
+            (label_table_axis if table else label_curve_axis)(axis, names)
         middle = axes[(n_rows - 1) // 2, 0]
         middle.set_ylabel(y_label, fontsize="small")
         # Above the title.

@@ -6,7 +6,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from ._common import GREY, legend_beside, panels, score_name, split_pipeline
+from ._common import (
+    in_lines,
+    score_name,
+    split_pipeline,
+)
+from ._drawing import (
+    GREY,
+    legend_beside,
+    panels,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,7 +116,7 @@ class TrainingDisplay:
         -------
         display : TrainingDisplay
         """
-        _, encoder = split_pipeline(cls, estimator, "loss_curve_")
+        _, encoder = split_pipeline(cls, estimator, "fold_scores_")
         what = score_name(encoder)
         if hasattr(encoder, "mixing_"):
             what = "shares explained of X and y, weighted"
@@ -149,18 +158,19 @@ class TrainingDisplay:
         trained = np.asarray(self.training_scores)
         style: dict[str, Any] = {"markevery": [-1], "markersize": 4}
         style |= line_kw or {}
+        look: dict[str, Any] = {"color": "C1", "linestyle": "--", "marker": "s"}
+        self.training_line_: Any
         (self.training_line_,) = ax.plot(
             np.arange(1, len(trained) + 1),
             trained,
-            **{"color": "C1", "linestyle": "--", "marker": "s", "label": "training"}
-            | style,
+            **{**look, "label": "training", **style},
         )
         self.validation_line_ = self.start_line_ = self.best_point_ = None
         self.fold_lines_: list[Any] = []
         if self.validation_scores is not None:
             self._draw_held_out(np.asarray(self.validation_scores), style, fold_kw)
         self._draw_kept()
-        ax.set(xlabel="epoch", ylabel=self.score_name)
+        ax.set(xlabel="epoch", ylabel=in_lines(self.score_name))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         self.legend_ = legend_beside(ax, "top")
         return self

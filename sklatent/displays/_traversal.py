@@ -12,14 +12,17 @@ from ._common import (
     check_image_shape,
     check_option,
     encoder_input,
-    figure_width,
+    in_digits,
     in_units,
     latent_label,
+    shortened,
+    split_pipeline,
+)
+from ._drawing import (
+    height_of_tiles,
     panels,
     sequential_cmap,
-    shortened,
     signed_style,
-    split_pipeline,
     tiles,
 )
 from ._profiles import (
@@ -239,7 +242,7 @@ class LatentTraversalDisplay:
         self.images_: list[Any] = []
         self.lines_: list[Any] = []
         self.points_: list[Any] = []
-        self.colorbar_ = None
+        self.colorbar_: Any = None
         if self.image_shape is not None:
             self._draw_images(ax, rows, self.image_shape)
         elif is_table(profile, rows.shape[1]):
@@ -262,13 +265,11 @@ class LatentTraversalDisplay:
             change = change.mean(axis=3)
         style = signed_style(change)
         grey = {"cmap": "gray", "vmin": float(rows.min()), "vmax": float(rows.max())}
-        n, height, width = change.shape
-        ratio = 2 * (height + 1) / (n * (width + 1))
-        ax = self._begin(ax, 0.8 * figure_width() * ratio + 0.6)
+        ax = self._begin(ax, height_of_tiles(2, len(change), shape))
         self.images_ = tiles(
             ax,
             [images, change],
-            ["decoded", f"change\n(±{style['vmax']:.2g})"],
+            ["decoded", f"change\n(±{in_digits(np.abs(change).max())})"],
             [f"{value:.2g}" for value in np.asarray(self.values)],
             [grey, style],
         )
@@ -322,10 +323,12 @@ class LatentTraversalDisplay:
                     steps, where, c=values, cmap=colors.cmap, norm=colors.norm, s=16
                 )
             )
+        first, last = rows[0], rows[-1]
         ends = [
-            with_unit(f"{rows[0, f]:.3g} to {rows[-1, f]:.3g}", units, f) for f in most
+            with_unit(f"{in_digits(first[f])} to {in_digits(last[f])}", units, f)
+            for f in most
         ]
-        labels = [shortened(names[f]) for f in most]
+        labels = np.array(shortened(names), dtype=object)[most]
         ax.set_yticks(np.arange(len(most)), labels=labels, fontsize="small")
         ax.axvline(0, color="0.55", linewidth=0.7, zorder=0)
         ax.set_xlabel("change in standard deviations", fontsize="small")
