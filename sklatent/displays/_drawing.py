@@ -30,6 +30,8 @@ CLASS_COLORS = (
 GREY = "0.55"
 #: Of differences, white where there is none.
 DIVERGING = "RdBu_r"
+#: Of a subplot's place, what a legend takes at most.
+MAX_SHARE = 0.7
 #: Width of an image in a new figure at most, in inches.
 MAX_TILE = 1.2
 
@@ -132,11 +134,11 @@ def legend_beside(ax: "Axes", side: str, **kwargs: Any) -> "Legend":
     return legend
 
 
-def _make_room(ax: "Axes", over: float, *, vertical: bool) -> None:
-    """Make a subplot smaller, so that what is over by this share of it has room."""
+def _make_room(ax: "Axes", share: float, *, vertical: bool) -> None:
+    """Leave a share of a subplot's place free, above it or to its right."""
     spec = ax.get_subplotspec()
     assert spec is not None
-    share = min(over / (1 + over) if vertical else over, 0.5)
+    share = min(share, MAX_SHARE)
     if vertical:
         grid = spec.subgridspec(2, 1, height_ratios=(share, 1 - share), hspace=0)
         ax.set_subplotspec(grid[1])

@@ -369,8 +369,11 @@ def corrupted(encoder: Any, X: NDArray[Any], seed: int) -> NDArray[Any]:
     foreign = callable(encoder.noise)
     device = torch.device("cpu")
     with runtime.fitting(seed, device, uses_global_generator=foreign), torch.no_grad():
-        noisy = corruption(rows.tensor(), generator)
-        return np.asarray(rows.scale.module().to_units(noisy.double()), X.dtype)
+        clean, scaling = rows.tensor(), rows.scale.module()
+        noisy = corruption(clean, generator)
+        changed = scaling.widen((noisy != clean).double()).numpy() > 0
+        found = scaling.to_units(noisy.double()).numpy()
+    return np.where(changed, found, X).astype(X.dtype)
 
 
 def _draw_profile(
