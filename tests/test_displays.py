@@ -321,6 +321,8 @@ def test_sparse_rows_and_frames_are_drawn(X, wine):
     named = DenoisingAutoencoder(2, **QUICK).fit(wine)  # noise has no names
     display = ReconstructionDisplay.from_estimator(named, wine, rows="worst", n=2)
     assert list(display.feature_names) == list(wine.columns)
+    with pytest.raises(ValueError, match="Feature names unseen at fit time"):
+        ReconstructionDisplay.from_estimator(named, wine.rename(columns={"ash": "a"}))
 
 
 # Training -------------------------------------------------------------------------
@@ -578,7 +580,7 @@ def test_long_names_are_told_apart():
     ("call", "error", "message"),
     [
         (lambda m, X: LatentSpaceDisplay.from_estimator(m, X, components=(0, 4)),
-         ValueError, "int from 0 to 3, since Autoencoder has 4 latents; got 4"),
+         ValueError, "one of the 4 latents of Autoencoder, counted from 0; got 4"),
         (lambda m, X: LatentSpaceDisplay.from_estimator(m, X, components=0),
          ValueError, "components must be two latents; got 0"),
         (lambda m, X: LatentSpaceDisplay.from_estimator(m, X, X[:5, 0]),

@@ -127,8 +127,8 @@ def check_component(component: Any, k: int, name: str) -> int:
     whole = isinstance(component, int | np.integer) and not isinstance(component, bool)
     if not whole or not 0 <= component < k:
         raise ValueError(
-            f"A component must be an int from 0 to {k - 1}, since {name} has {k} "
-            f"latents; got {component!r}."
+            f"A component must be one of the {k} latents of {name}, counted from 0; "
+            f"got {component!r}."
         )
     return int(component)
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 #: Latents that are drawn unless others are asked for.
 MAX_LATENTS = 6
-#: Rows, at most about, over which the spread is, and numbers of all their influences.
-MAX_ROWS, MAX_NUMBERS = 500, 2**24
+#: Rows, at most, over which the spread is, and numbers of all their influences.
+MAX_ROWS, MAX_NUMBERS = 200, 2**24
 #: Between these quantiles of the rows.
 QUANTILES = (0.1, 0.9)
 
@@ -136,7 +136,7 @@ class ComponentsDisplay:
             One of this package, or a pipeline that ends in one; also a linear one, such
             as PCA, in which rows do not differ.
         X : array-like of shape (n_samples, n_features) or None, default=None
-            The rows over which the spread is, up to about 500, evenly spaced; None is
+            The rows over which the spread is, at most 200, evenly spaced; None is
             training rows.
         components : sequence of int or None, default=None
             Which latents; None is the first six.
@@ -264,20 +264,19 @@ class ComponentsDisplay:
             empty.set_axis_off()
         self.axes_ = axes.ravel()[:n]
         place, what = np.arange(n_bars), "change per unit of the latent"
-        if self.low is not None:
+        ends = None  # (2, n_latents, n_features)
+        if self.low is not None and self.high is not None:
+            ends = np.stack([self.low, self.high])
+        if ends is not None and not np.allclose(*ends):
             low, high = (f"{100 * q:.0f}%" for q in QUANTILES)
             what += f"\n(lines: {low} to {high} of rows)"
-        for j, (axis, features) in enumerate(
-            zip(self.axes_, self.features_, strict=True)
-        ):
+        for j, features in enumerate(self.features_):
+            axis = self.axes_[j]
             style = {"color": "C0", "height": 0.7} | given
             self.bars_.append(axis.barh(place, mean[j, features], **style))
-            if self.low is not None and self.high is not None:
-                ends = (
-                    np.asarray(self.low)[j, features],
-                    np.asarray(self.high)[j, features],
-                )
-                self.spreads_.append(axis.hlines(place, *ends, color=GREY, linewidth=2))
+            if ends is not None:
+                lines = axis.hlines(place, *ends[:, j, features], color=GREY, lw=2)
+                self.spreads_.append(lines)
             axis.axvline(0, color=GREY, linewidth=0.7)
             axis.set_yticks(place, labels=names[features])
             axis.invert_yaxis()

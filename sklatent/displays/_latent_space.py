@@ -34,7 +34,7 @@ MAX_WHOLE_CLASSES = 20
 #: A number without a factor in common with that of colours: pairs repeat late.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 #: Share of white in colours on a dark background.
-LIGHTER = 0.3
+LIGHTER = 0.15
 KINDS = ("auto", "scatter", "hexbin")
 
 

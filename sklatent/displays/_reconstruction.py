@@ -209,6 +209,7 @@ class ReconstructionDisplay:
                     f"{np.shape(X_noisy)}."
                 )
         elif hasattr(encoder, "noise_level"):
+            encoder.transform(_safe_indexing(seen, [0]))  # refuses other names
             shown = corrupted(encoder, target, seed_of(random_state))
         if isinstance(rows, str) and rows != "first":
             errors = _errors(target, _reconstructed(encoder, shown))
