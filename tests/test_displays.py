@@ -30,6 +30,8 @@ from sklatent import (
 )
 from sklatent.displays import _latent_space, _reconstruction
 from sklatent.displays._common import in_digits, shortened
+from sklatent.problems import ExplainedVariance
+from sklatent.training import Judge
 
 QUICK = {"hidden_layer_sizes": (16,), "max_iter": 4, "random_state": 0}
 IMAGE = (8, 8)
@@ -360,6 +362,13 @@ def test_the_mean_of_folds_is_the_validation_score(X):
         assert model.fold_scores_.shape == (n_epochs + 1, 3)
         mean = np.average(model.fold_scores_, axis=1, weights=list(map(len, parts)))
         assert_allclose(mean, model.validation_scores_)
+
+
+def test_folds_of_extreme_rows_have_no_score():
+    typical, score = np.array([True, True, False]), ExplainedVariance(total=10.0)
+    judge = Judge(np.ones(3), score, 5, 0.0, typical=typical, folds=np.array([0, 0, 1]))
+    judge.update(np.array([1.0, 3.0, 99.0]))
+    assert_array_equal(judge.fold_scores, [[0.9, np.nan], [0.8, np.nan]])
 
 
 def test_training_losses_as_scores():

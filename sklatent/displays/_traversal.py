@@ -19,6 +19,7 @@ from ._common import (
     split_pipeline,
 )
 from ._drawing import (
+    GREY,
     height_of_tiles,
     panels,
     sequential_cmap,
@@ -317,7 +318,7 @@ class LatentTraversalDisplay:
         for place, feature in enumerate(most):
             steps = change[:, feature]
             where = np.full(len(steps), place)
-            ax.plot(steps[[0, -1]], where[:2], color="0.55", linewidth=1, zorder=1)
+            ax.plot(steps[[0, -1]], where[:2], color=GREY, linewidth=1, zorder=1)
             self.points_.append(
                 ax.scatter(
                     steps, where, c=values, cmap=colors.cmap, norm=colors.norm, s=16
@@ -330,7 +331,7 @@ class LatentTraversalDisplay:
         ]
         labels = np.array(shortened(names), dtype=object)[most]
         ax.set_yticks(np.arange(len(most)), labels=labels, fontsize="small")
-        ax.axvline(0, color="0.55", linewidth=0.7, zorder=0)
+        ax.axvline(0, color=GREY, linewidth=0.7, zorder=0)
         ax.set_xlabel("change in standard deviations", fontsize="small")
         right = ax.secondary_yaxis("right")
         right.set_yticks(np.arange(len(most)), labels=ends, fontsize="x-small")

@@ -89,9 +89,10 @@ class Judge:
 
     def _by_fold(self, errors: Array) -> Array:
         """Return the score of each fold's rows, NaN where it has none that count."""
-        n_folds = int(self.folds.max()) + 1
-        parts = [self.typical & (self.folds == fold) for fold in range(n_folds)]
-        means = [errors[part].mean() if part.any() else math.nan for part in parts]
+        n_folds, folds = int(self.folds.max()) + 1, self.folds[self.typical]
+        sums = np.bincount(folds, errors[self.typical], n_folds)
+        with np.errstate(invalid="ignore"):
+            means = sums / np.bincount(folds, minlength=n_folds)
         return np.array([self.score.score(float(mean)) for mean in means])
 
     @property
