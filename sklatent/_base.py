@@ -245,6 +245,9 @@ class BaseLatentEncoder(
         self.loss_curve_ = trained.loss_curve
         self.n_iter_ = max(1, len(trained.loss_curve))
         self.best_iteration_ = trained.best_iteration
+        self.training_scores_ = np.array(trained.training_scores)
+        folds = trained.fold_scores
+        self.fold_scores_ = None if folds is None else np.array(folds)
         scores = trained.validation_scores
         self.validation_scores_ = None if scores is None else np.array(scores)
         self.best_validation_score_ = (
@@ -477,8 +480,11 @@ class BaseLatentEncoder(
             i by its latent j, in units of `X` per unit of the latent (before
             whitening). Its mean over the training rows is `components_`.
         """
-        valid = self._validate(X)
-        influence = self._inference.jacobians(self._inference.encode(valid))
+        return self._influence(self._inference.encode(self._validate(X)))
+
+    def _influence(self, Z: NDArray[Any]) -> NDArray[Any]:
+        """Return what a unit step along each latent changes, for rows of latents."""
+        influence = self._inference.jacobians(Z)
         influence /= self._summary.whitened_by[:, None].astype(influence.dtype)
         return influence
 

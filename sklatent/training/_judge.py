@@ -40,6 +40,8 @@ class Judge:
     weights : ndarray of shape (n_held_out,) or None, default=None
         How much each row counts; None is alike. A row of weight w is as w rows that
         depend on each other.
+    folds : ndarray of int of shape (n_held_out,) or None, default=None
+        Which split holds each row out, from 0; None is one for all.
     inflation : float, default=1.0
         The factor of the standard error of most rows' mean gain, for what these do not
         show: other training rows would have made another model.
@@ -50,6 +52,8 @@ class Judge:
         The epoch with the least mean error.
     scores : list of float
         Of each epoch; the first is before training.
+    fold_scores : list of ndarray of shape (n_folds,)
+        The same, by the split that holds the rows out.
     errors : dict of int to ndarray
         Each row's error, by epoch.
     """
@@ -65,12 +69,14 @@ class Judge:
         units: Indices | None = None,
         typical: NDArray[np.bool_] | None = None,
         weights: Array | None = None,
+        folds: Indices | None = None,
         inflation: float = 1.0,
     ) -> None:
         self.score = score
         self.units = units
         self.typical = np.ones(len(start), bool) if typical is None else typical
         self.weights = weights
+        self.folds = np.zeros(len(start), np.intp) if folds is None else folds
         self.inflation = inflation
         self.patience = patience
         self.tol = tol
@@ -80,11 +86,22 @@ class Judge:
         self._best_error = self._reference = self.mean(start)
         self._last_gain = 0
         self.scores: list[float] = [score.score(self._reference)]
+        self.fold_scores: list[Array] = [self._by_fold(start)]
 
     def mean(self, errors: Array) -> float:
         """Return the mean error of the rows by which epochs are compared."""
         weights = None if self.weights is None else self.weights[self.typical]
         return mean_of(errors[self.typical], weights)
+
+    def _by_fold(self, errors: Array) -> Array:
+        """Return the score of each fold's rows, NaN where it has none that count."""
+        n_folds, folds = int(self.folds.max()) + 1, self.folds[self.typical]
+        weights = np.ones(len(errors)) if self.weights is None else self.weights
+        weights = weights[self.typical]
+        sums = np.bincount(folds, weights * errors[self.typical], n_folds)
+        with np.errstate(invalid="ignore"):
+            means = sums / np.bincount(folds, weights, n_folds)
+        return np.array([self.score.score(float(mean)) for mean in means])
 
     @property
     def is_exact(self) -> bool:
@@ -100,6 +117,7 @@ class Judge:
         """Take in the errors after one more epoch; return whether they are the best."""
         error = self.mean(errors)
         self.scores.append(self.score.score(error))
+        self.fold_scores.append(self._by_fold(errors))
         epoch = len(self.scores) - 1
         if self._reference - error > self.score.smallest_gain(
             self._reference, self.tol
@@ -134,16 +152,19 @@ class Judge:
 
     def replace_best(self, errors: Array) -> None:
         """Take errors for those of the best epoch."""
-        self.errors[self.best_epoch] = errors
-        self.scores[self.best_epoch] = self.score.score(self.mean(errors))
+        self._replace(errors, self.best_epoch)
 
     def accept(self, errors: Array, epoch: int) -> bool:
         """Take errors for those of an epoch, if they clearly gain on the start."""
         if not self._clearly_less(self.errors[0], errors):
             return False
+        self._replace(errors, epoch)
+        return True
+
+    def _replace(self, errors: Array, epoch: int) -> None:
         self.errors[epoch] = errors
         self.scores[epoch] = self.score.score(self.mean(errors))
-        return True
+        self.fold_scores[epoch] = self._by_fold(errors)
 
     def _clearly_less(self, before: Array, after: Array) -> bool:
         weights, units = self.weights, self.units

@@ -86,6 +86,7 @@ class Search:
             units=np.concatenate(list(held_out_units(plan.splits))),
             typical=np.concatenate(typical),
             weights=torch.cat(weights).numpy() if weights else None,
+            folds=np.repeat(range(len(typical)), [len(part) for part in typical]),
             inflation=error_inflation(plan.splits),
         )
         self.epoch = 0
@@ -94,14 +95,15 @@ class Search:
         self.is_in_row_space = False
         self.loses_in_training = False
         self.loss_curve: list[float] = []
+        self._n_features = data.shape[1]
         if self.judge.is_exact:
             return
         stacked = worth_stacking(self.runs, plan, len(data))
         if stacked and with_final and not plan.callbacks:
             self.final = Run(problem, plan, data, data, None, 0, watched=False)
-        self._search(data.shape[1], stacked)
+        self._search(stacked)
 
-    def _search(self, n_features: int, stacked: bool) -> None:
+    def _search(self, stacked: bool) -> None:
         judge = self.judge
         runs = self.runs if self.final is None else [*self.runs, self.final]
         refit = self.plan.splits.refit and self.final is None
@@ -111,7 +113,7 @@ class Search:
             self.plan.max_iter + bool(self.runs[0].taken_over),
             self.plan,
             "choosing epochs" if refit else "training",
-            lambda loss: judge.score.score(loss * n_features),
+            self._training_score,
             judge,
             stacked=stacked,
         )
@@ -137,6 +139,14 @@ class Search:
             self._judge_what_a_callback_loaded(loop)
         if not all(map(math.isfinite, self.loss_curve)):
             _warn_of_divergence(self.loss_curve, self.epoch, self.plan)
+
+    def _training_score(self, loss: float) -> float:
+        return self.judge.score.score(loss * self._n_features)
+
+    @property
+    def training_scores(self) -> list[float]:
+        """What the training losses are on the scale of the held-out rows' scores."""
+        return [self._training_score(loss) for loss in self.loss_curve]
 
     def _solve_decoders(self, loop: EpochLoop) -> None:
         """Solve the decoders of the best epoch, unless they are better as they are."""
