@@ -57,23 +57,18 @@ class Moments:
         Of latents (n, k), of rows and of their reconstructions (n, n_features), with
         the weights (n,) of these, if they have any.
         """
-        left = x - r
-        if weight is None:
-            self.n += len(u)
-            self._r += r.sum(dim=0)
-            self._u += u.sum(dim=0)
-            self._x += x.sum(dim=0)
-        else:
-            self.n += float(weight.sum())
-            self._r += weight @ r
-            self._u += weight @ u
-            self._x += weight @ x
-            root = weight.sqrt()[:, None]
-            u, x, r, left = u * root, x * root, r * root, left * root
-        self.squares += _sum_of_squares(x)
-        self.left += _sum_of_squares(left)
-        self._rr += _sum_of_squares(r)
-        self._uu += u.mT @ u
+        self.n += len(u) if weight is None else float(weight.sum())
+        self.squares += _sum_of_squares(x, weight)
+        self.left += _sum_of_squares(x - r, weight)
+        self._rr += _sum_of_squares(r, weight)
+        # Not roots of weights: of equal rows the variance is to be 0.
+        v, x, r = (
+            part if weight is None else part * weight[:, None] for part in (u, x, r)
+        )
+        self._r += r.sum(dim=0)
+        self._u += v.sum(dim=0)
+        self._x += x.sum(dim=0)
+        self._uu += v.mT @ u
         self._ux += u.mT @ x
 
     def keep(self, u: Tensor, weight: Tensor | None = None) -> None:
@@ -117,6 +112,8 @@ class Moments:
         return (self._rr - float(self._r @ self._r) / self.n) / (self.n - 1)
 
 
-def _sum_of_squares(x: Tensor) -> float:
+def _sum_of_squares(x: Tensor, weight: Tensor | None) -> float:
     flat = x.flatten()
-    return float(torch.dot(flat, flat))
+    if weight is None:
+        return float(torch.dot(flat, flat))
+    return float(torch.dot(flat, (x * weight[:, None]).flatten()))
