@@ -45,7 +45,7 @@ from .plan import (
     with_weights,
 )
 from .problems import Choice, Problem
-from .rows import Rows, Targets, Weights, check_columns, rows_of
+from .rows import Array, Rows, Targets, Weights, check_columns, rows_of
 from .training import (
     Trained,
     check_callbacks,
@@ -181,7 +181,12 @@ class BaseLatentEncoder(
             check_columns(X)
             # In one order, since sums in another differ in their last bits.
             valid = validate_data(
-                self, X, dtype=FLOATS, order="C", ensure_min_samples=2
+                self,
+                X,
+                accept_sparse="csr",
+                dtype=FLOATS,
+                order="C",
+                ensure_min_samples=2,
             )
             check_callbacks(self.callbacks)
             self._check(valid)
@@ -198,8 +203,8 @@ class BaseLatentEncoder(
             if merged is not None:
                 if targets is not None:
                     targets = targets.merged(merged)
-                X = given.X[merged.rows]
-                data = self._rows(X, previous, targets, merged.weights)
+                X, basis = given.X[merged.rows], data.scale.basis
+                data = self._rows(X, previous, targets, merged.weights, basis)
                 splits = splits.merged(merged, seed)
             plan = resolve(self, data, previous, chosen=(seed, splits))
             foreign = plan.uses_global_generator
@@ -222,15 +227,40 @@ class BaseLatentEncoder(
         previous: LatentModel | None,
         targets: Targets | None,
         weights: Weights | None,
+        basis: Array | None = None,
     ) -> Rows:
         """Return validated data as training reads it."""
         own = self.encoder is not None or self.decoder is not None
+        features = own or self._sees_features() or previous is not None
         known = None
         if previous is not None:
             known = previous.scaling.varying_features().numpy()
+            if previous.scaling.basis is not None:
+                basis = previous.scaling.basis.numpy()
+        k = self.n_components
+        size = int(k) if isinstance(k, Integral) else 0
         return rows_of(
-            X, keeps_constant=own, known=known, targets=targets, weights=weights
+            X,
+            n_components=None if features else size,
+            keeps_constant=own,
+            known=known,
+            basis=basis,
+            always_in_basis=self._sees_cells(),
+            targets=targets,
+            weights=weights,
         )
+
+    def _sees_features(self) -> bool:
+        """Return whether networks are to see all features, however many."""
+        return False
+
+    def _sees_cells(self) -> bool:
+        """Return whether the loss is of rows of which networks see coordinates."""
+        return False
+
+    def _auto_rules(self) -> AutoRules:
+        """Return what 'auto' means."""
+        return self._auto
 
     def _publish(
         self, trained: Trained, summary: Summary, data: Rows, plan: Plan
@@ -259,9 +289,9 @@ class BaseLatentEncoder(
         self._fitted_with = self._structure(plan.hidden, data.targets)
         self._describe(summary)
 
-    def _held_out_scores(self, trained: Trained, X: NDArray[Any]) -> NDArray[Any]:
+    def _held_out_scores(self, trained: Trained, X: Any) -> NDArray[Any]:
         """Return the score of each row by a model that has not seen it, or NaN."""
-        scores = np.full(len(X), np.nan, X.dtype)
+        scores = np.full(X.shape[0], np.nan, X.dtype)
         for model, held_out in trained.judged():
             model.cpu()
             scores[held_out] = self._score_rows(Inference(model), X[held_out])
@@ -543,7 +573,9 @@ class BaseLatentEncoder(
     def _validate(self, X: ArrayLike) -> NDArray[Any]:
         check_is_fitted(self)
         check_columns(X)
-        valid: NDArray[Any] = validate_data(self, X, dtype=FLOATS, reset=False)
+        valid: NDArray[Any] = validate_data(
+            self, X, accept_sparse="csr", dtype=FLOATS, reset=False
+        )
         return valid
 
     # For scikit-learn, and for pickles --------------------------------------------
@@ -582,6 +614,7 @@ class BaseLatentEncoder(
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

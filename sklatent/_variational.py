@@ -27,6 +27,7 @@ from .plan import (
     Network,
     Plan,
     RandomState,
+    share_of,
     with_weights,
 )
 from .problems import Problem, check_range, variational_problem
@@ -287,7 +288,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseLatentEncoder._parameter_constraints,
-        "likelihood": [StrOptions({"gaussian", "bernoulli", "poisson"})],
+        "likelihood": [StrOptions({"gaussian", "bernoulli", "poisson", "multinomial"})],
         "noise_variance": [StrOptions({"auto", "shared", "feature"})],
         "beta": [Interval(Real, 0, None, closed="left")],
         "kl_warmup": [Interval(Real, 0, 1, closed="both")],
@@ -314,7 +315,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
         self,
         n_components: int | float | None = None,
         *,
-        likelihood: Literal["gaussian", "bernoulli", "poisson"] = "gaussian",
+        likelihood: Literal[
+            "gaussian", "bernoulli", "poisson", "multinomial"
+        ] = "gaussian",
         noise_variance: Literal["auto", "shared", "feature"] = "auto",
         beta: float = 1.0,
         kl_warmup: float = 0.0,
@@ -373,8 +376,45 @@ class VariationalAutoencoder(BaseLatentEncoder):
         self.latent_prior = latent_prior
         self.n_importance_samples = n_importance_samples
 
-    def _check(self, X: NDArray[Any]) -> None:
+    # Words are many: few epochs, and one layer, whose decay the bound does not need.
+    _auto_for_words = AutoRules(
+        narrow=((256,), (256,)),
+        wide=((256,), (256,)),
+        many_features=None,
+        weight_decay=3.0,
+        weight_decay_power=1.5,
+        learning_rate=0.0015,
+        min_batch_size=128,
+        n_steps=0,
+    )
+
+    def _check(self, X: Any) -> None:
         check_range(X, self.likelihood)
+        if self.likelihood != "multinomial":
+            return
+        for name, allowed in (("encoder", None), ("decoder", None), ("ordered", False)):
+            value = getattr(self, name)
+            if value is not allowed and np.any(value is not None and value):
+                raise ValueError(
+                    f"{name}={value!r} with likelihood='multinomial', which requires "
+                    f"{name}={allowed}: its encoder sees coordinates of the words, and "
+                    "its decoder is linear."
+                )
+        if share_of(self.n_components) is not None:
+            raise ValueError(
+                f"n_components={self.n_components!r} with likelihood='multinomial', "
+                "which requires an int or None."
+            )
+
+    def _auto_rules(self) -> AutoRules:
+        return self._auto_for_words if self._sees_cells() else self._auto
+
+    def _sees_cells(self) -> bool:
+        return self.likelihood == "multinomial"
+
+    def _sees_features(self) -> bool:
+        feature_noise = self.noise_variance == "feature"
+        return feature_noise or self.likelihood in ("bernoulli", "poisson")
 
     def _problem(self, data: Rows, plan: Plan) -> Problem:
         return variational_problem(self, data, plan)
@@ -509,6 +549,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
         Z = draw_latents(inference, prior, n_samples, random)
         Z = Z.astype(self.mean_.dtype)
         X = draw_rows(inference, Z, seed if noise else None)
-        if prior is None or self._fitted_with["likelihood"] != "gaussian":
+        in_basis = inference.model.scaling.basis is not None
+        if prior is None or in_basis or self._fitted_with["likelihood"] != "gaussian":
             return X
         return match_training_rows(inference, prior, X)

@@ -15,6 +15,7 @@ from ._own_network import HasNetwork
 from ._residual import ResidualMap
 from ._saving import copy_module, is_ours
 from ._scaling import Scaling
+from ._sparse_batch import SparseBatch
 
 
 class LatentModel(nn.Module):
@@ -43,6 +44,8 @@ class LatentModel(nn.Module):
 
     #: Whether `expected` returns scaled rows; else they are in the units of the data.
     gives_scaled_rows = True
+    #: Whether it then returns all features, of which scaled rows are coordinates.
+    sees_cells: bool = False
 
     has_fixed_buffers = True
 
@@ -143,11 +146,11 @@ class LatentModel(nn.Module):
         """The number of latents that users see."""
         return self.frame.matrix.shape[1]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | SparseBatch) -> Tensor:
         """Reconstruct rows (n, n_features), in the units of the data."""
         return self.decode(self.encode(x))
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor | SparseBatch) -> Tensor:
         """Map rows (n, n_features) to latents (n, n_components), in the dtype of x."""
         u = self.latents(self.scaling.to_scaled(x).to(self.dtype))
         z: Tensor = self.frame(u)
@@ -162,16 +165,16 @@ class LatentModel(nn.Module):
         u = self.frame.back(z.to(self.dtype))
         return self.expected(u, z.shape[1])
 
-    def squared_errors(self, x: Tensor) -> Tensor:
+    def squared_errors(self, x: Tensor | SparseBatch) -> Tensor:
         """Return each row's squared error of reconstruction, scaled, shape (n,)."""
         expected = self.decode_expected(self.encode(x)).to(x.dtype)
         left = self.to_scaled(expected) - self.scaling.to_scaled(x)
-        return left.square().sum(dim=1) + self.scaling.squares_of_constants(x)
+        return left.square().sum(dim=1) + self.scaling.squares_unseen(x)
 
-    def squared_norms(self, x: Tensor) -> Tensor:
+    def squared_norms(self, x: Tensor | SparseBatch) -> Tensor:
         """Return the square of each row's scaled distance from the mean, shape (n,)."""
         squares = self.scaling.to_scaled(x).square().sum(dim=1)
-        return squares + self.scaling.squares_of_constants(x)
+        return squares + self.scaling.squares_unseen(x)
 
     def to_units(self, rows: Tensor) -> Tensor:
         """Return rows that `expected` gave, in the units of the data."""
@@ -184,6 +187,10 @@ class LatentModel(nn.Module):
         if self.gives_scaled_rows:
             return rows
         return self.scaling.to_scaled_values(rows)
+
+    def widen(self, rows: Tensor) -> Tensor:
+        """Return differences of rows that `expected` gave, over all features."""
+        return self.scaling.widen(rows)
 
     @property
     def unit(self) -> float:
@@ -199,7 +206,7 @@ class LatentModel(nn.Module):
         if not self.gives_scaled_rows:
             return None
         assert decoder.weight is not None
-        return self.scaling.widen(self.frame.inverse.double() @ decoder.weight.double())
+        return self.widen(self.frame.inverse.double() @ decoder.weight.double())
 
     # Changes --------------------------------------------------------------------
 

@@ -51,23 +51,24 @@ class NegativeBound(Loss):
     def __call__(self, output: Output, batch: Batch, done: float = 1.0) -> Tensor:
         """Return the mean over rows, per feature."""
         location, mean, log_variance, log_noise = output
-        x = batch.target
+        x = self.likelihood.target(batch)
         kl = kl_to_prior(mean, log_variance).mean(dim=-2).clamp(min=self.free_bits)
         loss = self.likelihood.nll(location, log_noise, x).mean(dim=-1).sum()
-        return (loss + self.weight(done) * kl.sum()) / x.shape[-1]
+        return (loss + self.weight(done) * kl.sum()) / batch.target.shape[-1]
 
     def gradient(
         self, output: Output, batch: Batch, done: float = 1.0
     ) -> tuple[Tensor, Output]:
         """Return the same and its gradient at the output."""
         location, mean, log_variance, log_noise = output
-        x, beta = batch.target, self.weight(done)
-        per_row = 1 / (x.shape[-2] * x.shape[-1])
+        x, beta = self.likelihood.target(batch), self.weight(done)
+        n_features = batch.target.shape[-1]
+        per_row = 1 / (x.shape[-2] * n_features)
         loss, at_location, at_noise = self.likelihood.gradient(location, log_noise, x)
         kl = kl_to_prior(mean, log_variance).mean(dim=-2, keepdim=True)
         weight = beta * per_row * (kl >= self.free_bits).to(kl)
         loss = loss * per_row
-        loss = loss + beta * kl.clamp(min=self.free_bits).sum() / x.shape[-1]
+        loss = loss + beta * kl.clamp(min=self.free_bits).sum() / n_features
         grad = Output(
             at_location.mul_(per_row),
             mean * weight,
@@ -80,4 +81,5 @@ class NegativeBound(Loss):
         """Return the value of each row, without warm-up and free bits, shape (n,)."""
         location, mean, log_variance, log_noise = output
         kl = kl_to_prior(mean, log_variance).sum(dim=-1)
-        return self.likelihood.nll(location, log_noise, batch.target) + self.beta * kl
+        x = self.likelihood.target(batch)
+        return self.likelihood.nll(location, log_noise, x) + self.beta * kl

@@ -14,4 +14,5 @@ from ._gaussian import (
 )
 from ._head import logistic_head
 from ._mixture import LatentPrior, draw, fit_mixture
+from ._multinomial import multinomial_start
 from ._pca import LinearStart, pca_errors, pca_start
