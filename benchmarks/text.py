@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 
-from sklatent import Autoencoder, VariationalAutoencoder
+from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
 
 #: Documents that a search returns.
 N_FOUND = 10
@@ -35,6 +35,9 @@ def encoders(k: int, seed: int) -> dict[str, Any]:
         "LSA": TruncatedSVD(k, random_state=seed),
         "NMF": NMF(k, random_state=seed, max_iter=100, tol=1e-3),
         "Autoencoder": Autoencoder(k, random_state=seed),
+        "Denoising": DenoisingAutoencoder(
+            k, noise="masking", noise_level=0.5, random_state=seed
+        ),
         "VAE, multinomial": VariationalAutoencoder(
             k, likelihood="multinomial", random_state=seed
         ),
