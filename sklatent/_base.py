@@ -147,7 +147,7 @@ class BaseLatentEncoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             The training data: finite numbers, at least two rows.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             The target of `SupervisedAutoencoder`, which requires it. Else only given
@@ -361,7 +361,7 @@ class BaseLatentEncoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows on the scale of the training data.
 
         Returns
@@ -412,7 +412,7 @@ class BaseLatentEncoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows on the scale of the training data.
 
         Returns
@@ -427,7 +427,7 @@ class BaseLatentEncoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows on the scale of the training data.
 
         Returns
@@ -456,7 +456,7 @@ class BaseLatentEncoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows on the scale of the training data.
         y : None
             Ignored.
@@ -500,7 +500,7 @@ class BaseLatentEncoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows on the scale of the training data.
 
         Returns

@@ -58,9 +58,12 @@ class VariationalAutoencoder(BaseLatentEncoder):
         n_features)``. A float in (0, 1) is the smallest number that explains more than
         this share of the variance of held-out rows (of the training rows where none are
         held out); the latents are then ordered.
-    likelihood : {'gaussian', 'bernoulli', 'poisson'}, default='gaussian'
+    likelihood : {'gaussian', 'bernoulli', 'poisson', 'multinomial'}, default='gaussian'
         Of rows given latents: 'gaussian' for any numbers, 'bernoulli' for those in
-        [0, 1], 'poisson' for counts.
+        [0, 1], 'poisson' for counts. 'multinomial' is for texts, as rows of counts or
+        weights of words, such as TF-IDF: a row counts by its shares of words, the
+        decoder is linear, and the encoder is shown half of the words in training
+        [5]_; 'auto' is then one hidden layer of 256 and 20 epochs.
     noise_variance : {'auto', 'shared', 'feature'}, default='auto'
         Whether the Gaussian likelihood has one variance for all features (then the
         start is probabilistic PCA) or one for each (factor analysis). Both are
@@ -79,7 +82,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
         these need not be distributed. Nothing else depends on it.
     n_importance_samples : int, default=64
         Draws from the posterior in `score_samples`. They are fixed quasi-random
-        numbers, the same for all rows.
+        numbers, the same for all rows. Of words they are ``2**17 / n_features`` at
+        most.
     hidden_layer_sizes : 'auto' or array-like of int, default='auto'
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
         is (128, 128, 128) up to 7 latents and (192, 192) from there on, and (256, 256,
@@ -272,6 +276,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
        A linear VAE perspective on posterior collapse. arXiv 1911.02469.
     .. [4] Y. Burda, R. Grosse and R. Salakhutdinov (2016). Importance weighted
        autoencoders. arXiv 1509.00519.
+    .. [5] D. Liang, R. G. Krishnan, M. D. Hoffman and T. Jebara (2018). Variational
+       autoencoders for collaborative filtering. arXiv 1802.05814.
 
     Examples
     --------
@@ -426,7 +432,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows on the scale of the training data.
 
         Returns
@@ -437,7 +443,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
             training count as in ``FactorAnalysis``, with a variance of 1e-12, whatever
             value a row has there (not at all with the other likelihoods). The prior is
             N(0, I), for which the model is trained, whatever `latent_prior` is. Low
-            scores point to outliers.
+            scores point to outliers. With the multinomial likelihood all rows count
+            for one number of words, and what depends on the row alone is left out.
 
         Raises
         ------
@@ -462,7 +469,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows on the scale of the training data.
         y : None
             Ignored.

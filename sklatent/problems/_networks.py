@@ -40,7 +40,7 @@ class Networks:
         self.decoder_widths = (plan.n_components, *plan.hidden[::-1], plan.n_features)
         if n_words is not None:
             self.decoder_widths = (plan.n_components, n_words)
-        self.linear_decoder_is_trained = n_words is not None
+        self.learns_words = n_words is not None and not plan.linear
         #: Of copies of the user's networks, so that what they share stays shared.
         self._copied: dict[int, object] = {}
 
@@ -93,8 +93,8 @@ class Networks:
         if given is not None:
             network = self._users(name, given, widths)
             return Gate(network, widths[-1], gain) if self.zero else network
-        learns_words = name == "decoder" and self.linear_decoder_is_trained
-        if self.zero and len(widths) == 2 and not learns_words:
+        is_trained = name == "decoder" and self.learns_words
+        if self.zero and len(widths) == 2 and not is_trained:
             return None
         return MLP(
             widths,

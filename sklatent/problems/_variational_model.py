@@ -46,7 +46,7 @@ def variational_model(
     rows : Rows
         The rows, for their scale.
     """
-    words = len(rows.scale.mean) if likelihood.sees_cells and plan.trains else None
+    words = len(rows.scale.mean) if likelihood.sees_cells else None
     networks = Networks(plan, zero=plan.linear_start, n_codes=2, n_words=words)
     variances, wider = _by_size(plan, start, likelihood.has_noise)
     ones = torch.ones(plan.n_components, dtype=torch.float64)

@@ -12,6 +12,8 @@ from ..starts import ProbabilisticStart, multinomial_start
 #: Words come in bursts, so that they tell as much as so many times fewer would, drawn
 #: one by one.
 OVERDISPERSION = 2.0
+#: With fewer words in each row latents would not be worth their nats.
+MIN_WORDS = 20.0
 #: Of the cells of a row, what the encoder is not shown in training.
 SHARE_HIDDEN = 0.5
 
@@ -21,18 +23,19 @@ def multinomial_of(rows: Rows) -> Multinomial:
 
     A row of weights `x` has as many words as Kish's effective sample size says,
     :math:`(\sum_j x_j)^2 / \sum_j x_j^2`; the mean over rows is that of all, less
-    their overdispersion. So it does not depend on the unit of the weights.
+    their overdispersion, but `MIN_WORDS` at least. So it does not depend on the unit of
+    the weights.
     """
     X: Any = rows.in_units()
     sums = np.asarray(X.sum(axis=1, dtype=np.float64)).ravel()
     squares = np.asarray(X.multiply(X).sum(axis=1, dtype=np.float64)).ravel()
     has_words = squares > 0
     if not has_words.any():
-        return Multinomial(1.0, 1.0)
+        return Multinomial(MIN_WORDS, 1.0)
     sums, squares = sums[has_words], squares[has_words]
     weights = None if rows.weights is None else rows.weights[has_words]
     n_words = mean_of(sums**2 / squares, weights) / OVERDISPERSION
-    return Multinomial(max(1.0, n_words), mean_of(sums, weights))
+    return Multinomial(max(MIN_WORDS, n_words), mean_of(sums, weights))
 
 
 def words_of(rows: Rows, likelihood: Multinomial) -> Any:

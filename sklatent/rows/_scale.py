@@ -205,7 +205,7 @@ class Scale:
 
         Of many features only the cells that are not zero are looked at.
         """
-        if issparse(X) and X.shape[1] > MAX_FEATURES:
+        if issparse(X) and (self.basis is not None or X.shape[1] > MAX_FEATURES):
             m, cells = self.mean.astype(np.float64) / self.scale, X.astype(np.float64)
             cells.data /= self.scale
             # A cell adds (x - m)^2 in place of m^2.

@@ -9,8 +9,8 @@ from ..rows import Array, Rows
 from ._gaussian import ProbabilisticStart
 from ._pca import pca_start
 
-#: Of the loadings, to choose from; with 0 all rows have the same words.
-FACTORS = (1.0, 0.7, 0.5, 0.3, 0.1, 0.0)
+#: Of the loadings, to choose from. None is 0, with which all rows had the same latents.
+FACTORS = (1.0, 0.7, 0.5, 0.3, 0.1)
 #: Cells of the rows by which that is chosen, about.
 MAX_CELLS = 2**22
 
