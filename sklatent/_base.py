@@ -17,7 +17,9 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.exceptions import InconsistentVersionWarning
-from sklearn.utils import check_scalar
+from scipy.sparse import issparse
+from sklearn.utils import _safe_indexing, check_scalar
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     check_array,
     check_consistent_length,
@@ -34,6 +36,7 @@ from .plan import (
     Auto,
     AutoRules,
     Init,
+    Missing,
     Network,
     Plan,
     is_linear,
@@ -43,6 +46,7 @@ from .plan import (
 )
 from .problems import Choice, Problem
 from .rows import Rows, Targets, check_columns, rows_of
+from .starts import rows_and_filling
 from .training import (
     Trained,
     check_callbacks,
@@ -63,6 +67,16 @@ def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Me
         prefer_skip_nested_validation=prefer_skip_nested_validation
     )
     return decorator
+
+
+def _fills_cells(estimator: Any) -> bool:
+    """Return whether an estimator imputes; raise AttributeError, which says why not."""
+    if estimator.missing != "ignore":
+        raise AttributeError(
+            f"{type(estimator).__name__} imputes with missing='ignore' only; it has "
+            f"missing={estimator.missing!r}."
+        )
+    return True
 
 
 class BaseLatentEncoder(
@@ -100,6 +114,7 @@ class BaseLatentEncoder(
     decoder: Network
     init: Init
     ordered: bool | ArrayLike
+    missing: Missing
     warm_start: bool
     device: str
     callbacks: Sequence[Any] | None
@@ -164,11 +179,23 @@ class BaseLatentEncoder(
         """
         with all_or_nothing(self):
             check_columns(X)
+            ignores = self.missing == "ignore"
+            check_storage(X, ignores=ignores)
             # In one order, since sums in another differ in their last bits.
-            valid = validate_data(
-                self, X, dtype=FLOATS, order="C", ensure_min_samples=2
+            given = validate_data(
+                self,
+                X,
+                dtype=FLOATS,
+                order="C",
+                ensure_min_samples=2,
+                ensure_all_finite="allow-nan" if ignores else True,
             )
             check_callbacks(self.callbacks)
+            kept: NDArray[np.intp] | slice = slice(None)
+            valid = given
+            if ignores:
+                kept = self._rows_with_cells(given)
+                valid, y, groups = (_part(part, kept) for part in (given, y, groups))
             self._check(valid)
             targets = self._targets(y)
             if targets is not None:
@@ -178,7 +205,14 @@ class BaseLatentEncoder(
             known = None
             if previous is not None:
                 known = previous.scaling.varying_features().numpy()
-            data = rows_of(valid, keeps_constant=own, known=known, targets=targets)
+            scaling = {"keeps_constant": own, "known": known, "targets": targets}
+            filling = None
+            if ignores:
+                with runtime.threads_kept(), runtime.caller_modes_off():
+                    runtime.choose_threads(0.0)
+                    data, filling = rows_and_filling(valid, **scaling)
+            else:
+                data = rows_of(valid, **scaling)
             plan = resolve(self, data, previous, y=y, groups=groups)
             foreign = plan.uses_global_generator
             with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
@@ -186,9 +220,12 @@ class BaseLatentEncoder(
                 if previous is not None and isinstance(problem, Problem):
                     problem = problem.continued_from(previous)
                 trained = train(problem, plan, data)
+                trained.model.filling = filling
                 summary = summarise(trained, data, plan)
                 self._publish(trained, summary, data, plan)
-                self.held_out_scores_ = self._held_out_scores(trained, valid)
+                scores = self._held_out_scores(trained, valid)
+                self.held_out_scores_ = np.full(len(given), np.nan, given.dtype)
+                self.held_out_scores_[kept] = scores
             if plan.verbose:
                 print(f"[{type(self).__name__}] {self.verdict_}", flush=True)
         return self
@@ -222,6 +259,7 @@ class BaseLatentEncoder(
         scores = np.full(len(X), np.nan, X.dtype)
         for model, held_out in trained.judged():
             model.cpu()
+            model.filling = trained.model.filling
             scores[held_out] = self._score_rows(Inference(model), X[held_out])
         return scores
 
@@ -349,6 +387,29 @@ class BaseLatentEncoder(
             Equal to ``inverse_transform(transform(X))``.
         """
         return self._inference.map_rows(self._validate(X), lambda model, x: model(x))
+
+    @available_if(_fills_cells)
+    def impute(self, X: ArrayLike) -> NDArray[Any]:
+        """Fill the missing cells of `X`.
+
+        A missing cell gets its expectation under a Gaussian with any covariance, given
+        the observed cells of its row, plus a correction by a network where that fills
+        cells hidden from held-out rows better. This is not limited to what
+        `n_components` latents tell, as `reconstruct` is.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data, NaN where missing.
+
+        Returns
+        -------
+        X_filled : ndarray of shape (n_samples, n_features)
+            Observed cells as they are, and finite numbers in place of the others.
+        """
+        return self._inference.map_rows(
+            self._validate(X), lambda model, x: model.impute(x)
+        )
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Return how well each row is reconstructed.
@@ -485,8 +546,44 @@ class BaseLatentEncoder(
     def _validate(self, X: ArrayLike) -> NDArray[Any]:
         check_is_fitted(self)
         check_columns(X)
-        valid: NDArray[Any] = validate_data(self, X, dtype=FLOATS, reset=False)
+        ignores = self.net_.module_.filling is not None
+        check_storage(X, ignores=ignores)
+        valid: NDArray[Any] = validate_data(
+            self,
+            X,
+            dtype=FLOATS,
+            reset=False,
+            ensure_all_finite="allow-nan" if ignores else True,
+        )
         return valid
+
+    def _rows_with_cells(self, X: NDArray[Any]) -> NDArray[np.intp] | slice:
+        """Return the rows that have an observed cell, after a check of the features."""
+        missing = np.isnan(X)
+        empty = np.flatnonzero(missing.all(axis=0))
+        if len(empty):
+            names = getattr(self, "feature_names_in_", empty)
+            name = names[empty[0]] if len(names) > len(empty) else names[0]
+            raise ValueError(
+                f"Feature {name!s} of X has no observed value: it is NaN in all rows. "
+                "Each feature must have one; drop this one."
+            )
+        kept = np.flatnonzero(~missing.all(axis=1))
+        if len(kept) == len(X):
+            return slice(None)
+        if len(kept) < 2:
+            raise ValueError(
+                f"X has {len(kept)} row with an observed value; a minimum of 2 is "
+                "required."
+            )
+        if not (self.cv is None or isinstance(self.cv, Integral)) and not hasattr(
+            self.cv, "split"
+        ):
+            raise ValueError(
+                f"X has {len(X) - len(kept)} rows that are NaN throughout, which fit "
+                "leaves out, so that indices given as cv do not match. Drop these rows."
+            )
+        return kept
 
     # For scikit-learn, and for pickles --------------------------------------------
 
@@ -525,6 +622,7 @@ class BaseLatentEncoder(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.allow_nan = self.missing == "ignore"
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
@@ -557,6 +655,22 @@ class BaseLatentEncoder(
             with runtime.caller_modes_off():
                 state["net_"] = load_net(state["net_"])
         super().__setstate__(state)
+
+
+def check_storage(X: Any, *, ignores: bool) -> None:
+    """Raise ValueError if missing cells are looked for in sparse rows."""
+    if ignores and issparse(X):
+        raise ValueError(
+            "X is sparse, of which an entry that is not stored is 0 and not missing. "
+            "missing='ignore' requires dense rows; use missing='error' or X.toarray()."
+        )
+
+
+def _part(values: Any, kept: NDArray[np.intp] | slice) -> Any:
+    """Return what belongs to the rows that are kept."""
+    if isinstance(kept, slice) or values is None:
+        return values
+    return _safe_indexing(values, kept)
 
 
 class VersionWarning(InconsistentVersionWarning):

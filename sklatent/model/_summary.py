@@ -168,15 +168,19 @@ def _moments(model: LatentModel, data: Rows) -> Moments:
     step = _every(len(data), n_used, model.decoder)
     moments = Moments(k, data.shape[1], -(-len(data) // step))
     with torch.inference_mode():
+        done = 0
         for block in data.blocks(widest_layer(model)):
             x = torch.from_numpy(block)
+            known = data.known(slice(done, done + len(block)))
+            done += len(block)
             u, information = model.latents_and_information(x.to(model.dtype))
             rows = model.to_scaled(model.expected(u, n_used).double())
             if information is not None:
                 moments.information += information.sum(dim=0)
             u = u.double()
             moments.keep(u[-moments.n % step :: step])
-            moments.add(u, x, rows)
+            mask = None if known is None else torch.from_numpy(known).double()
+            moments.add(u, x, rows, mask)
     return moments
 
 
@@ -209,7 +213,7 @@ def _read(
         n_samples=moments.n,
         n_features=len(data.scale.mean),
         unit=data.scale.scale,
-        total_variance=moments.squares / (moments.n - 1),
+        total_variance=_total(moments, data) / (moments.n - 1),
         share=1 - left / total if total > 0 else 1.0,
         deviations=deviations,
         shares=np.square(std),
@@ -219,6 +223,13 @@ def _read(
         ordered=plan.prefixes is not None,
         reading=reading,
     )
+
+
+def _total(moments: Moments, data: Rows) -> float:
+    """Return the sum of squares of all rows, expected ones where cells are missing."""
+    if data.is_filled:
+        return float(data.variance().sum()) * len(data)
+    return moments.squares
 
 
 def _whitened(frame: LatentFrame, summary: Summary) -> LatentFrame:

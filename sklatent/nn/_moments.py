@@ -19,7 +19,7 @@ class Moments:
     n : int
         Number of rows.
     squares : float
-        Sum of the squares of the rows.
+        Sum of the squares of the rows' observed cells.
     left : float
         Sum of the squares of what reconstructions leave of them.
     kept : Tensor of shape (n_kept, k)
@@ -44,14 +44,17 @@ class Moments:
         self._r = torch.zeros(n_features, dtype=torch.float64)
         self._rr = 0.0
 
-    def add(self, u: Tensor, x: Tensor, r: Tensor) -> None:
+    def add(
+        self, u: Tensor, x: Tensor, r: Tensor, known: Tensor | None = None
+    ) -> None:
         """Add the sums over some rows, all float64.
 
-        Of latents (n, k), of rows and of their reconstructions (n, n_features).
+        Of latents (n, k), of rows and of their reconstructions (n, n_features), of
+        which not all cells may be known: 1, or 0 for those that were filled.
         """
         self.n += len(u)
-        self.squares += _sum_of_squares(x)
-        self.left += _sum_of_squares(x - r)
+        self.squares += _sum_of_squares(x if known is None else x * known)
+        self.left += _sum_of_squares(x - r if known is None else (x - r) * known)
         self._r += r.sum(dim=0)
         self._rr += _sum_of_squares(r)
         self._u += u.sum(dim=0)

@@ -53,7 +53,8 @@ class NegativeBound(Loss):
         location, mean, log_variance, log_noise = output
         x = batch.target
         kl = kl_to_prior(mean, log_variance).mean(dim=-2).clamp(min=self.free_bits)
-        loss = self.likelihood.nll(location, log_noise, x).mean(dim=-1).sum()
+        nll = self.likelihood.nll(location, log_noise, x, batch.mask)
+        loss = nll.mean(dim=-1).sum()
         return (loss + self.weight(done) * kl.sum()) / x.shape[-1]
 
     def gradient(
@@ -63,7 +64,9 @@ class NegativeBound(Loss):
         location, mean, log_variance, log_noise = output
         x, beta = batch.target, self.weight(done)
         per_row = 1 / (x.shape[-2] * x.shape[-1])
-        loss, at_location, at_noise = self.likelihood.gradient(location, log_noise, x)
+        loss, at_location, at_noise = self.likelihood.gradient(
+            location, log_noise, x, batch.mask
+        )
         kl = kl_to_prior(mean, log_variance).mean(dim=-2, keepdim=True)
         weight = beta * per_row * (kl >= self.free_bits).to(kl)
         loss = loss * per_row
@@ -80,4 +83,5 @@ class NegativeBound(Loss):
         """Return the value of each row, without warm-up and free bits, shape (n,)."""
         location, mean, log_variance, log_noise = output
         kl = kl_to_prior(mean, log_variance).sum(dim=-1)
-        return self.likelihood.nll(location, log_noise, batch.target) + self.beta * kl
+        nll = self.likelihood.nll(location, log_noise, batch.target, batch.mask)
+        return nll + self.beta * kl

@@ -11,7 +11,29 @@ from torch import Tensor, nn
 VARIANCE_OF_CONSTANTS = 1e-12
 
 
-class Scaling(nn.Module):
+class KeepsFloat64(nn.Module):
+    """A module whose buffers stay in float64, whatever the module around is cast to."""
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        """Follow the module to another device, but not to another dtype."""
+        if recurse:
+            for child in self.children():
+                child._apply(fn)  # type: ignore[no-untyped-call]
+        for name, value in self._buffers.items():
+            if value is None:
+                continue
+            probe = torch.empty(0, dtype=torch.float32, device=value.device)
+            device = fn(probe).device
+            if not value.is_floating_point():
+                self._buffers[name] = value.to(device)
+            elif device.type == "mps":  # it has no float64
+                self._buffers[name] = value.float().to(device)
+            else:
+                self._buffers[name] = value.to(device).double()
+        return self
+
+
+class Scaling(KeepsFloat64):
     r"""Rows in the units of the data to scaled ones, :math:`(x - m) / s`, and back.
 
     Both directions compute in the dtype of `x`. Mean and scale stay in float64,
@@ -61,20 +83,6 @@ class Scaling(nn.Module):
         #: Where each feature stands in a scaled row.
         self.register_buffer("place", None if keeps_constant else place)
 
-    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:  # noqa: ARG002
-        """Follow the module to another device, but not to another dtype."""
-        device = fn(torch.empty(0, dtype=torch.float32, device=self.mean.device)).device
-        for name, value in self._buffers.items():
-            if value is None:
-                continue
-            if not value.is_floating_point():
-                self._buffers[name] = value.to(device)
-            elif device.type == "mps":  # it has no float64
-                self._buffers[name] = value.float().to(device)
-            else:
-                self._buffers[name] = value.to(device).double()
-        return self
-
     def varying_features(self) -> Tensor:
         """Return whether each feature varies, (n_features,), on the CPU."""
         varies = torch.ones_like(self.mean) if self.varies is None else self.varies
@@ -100,6 +108,14 @@ class Scaling(nn.Module):
         n_constant = len(self.mean) - self.n_scaled
         constant = -0.5 * math.log(2 * math.pi * VARIANCE_OF_CONSTANTS)
         return n_constant * constant - self.n_scaled * math.log(float(self.scale))
+
+    def log_volumes(self, missing: Tensor) -> Tensor:
+        """Return what missing cells (n, n_features) would add to `log_volume`, (n,)."""
+        varies = missing if self.varying is None else missing[:, self.varying]
+        n_scaled = varies.sum(dim=1).to(self.mean)
+        n_constant = missing.sum(dim=1).to(self.mean) - n_scaled
+        constant = -0.5 * math.log(2 * math.pi * VARIANCE_OF_CONSTANTS)
+        return n_constant * constant - n_scaled * math.log(float(self.scale))
 
     def to_scaled(self, x: Tensor) -> Tensor:
         """Centre and scale rows (n, n_features); return (n, n_scaled)."""
@@ -135,4 +151,5 @@ class Scaling(nn.Module):
         if self.varies is None or self.place is None:
             return 0.0
         away = (x - self.mean.to(x.dtype)) / self.scale.to(x.dtype)
+        away = torch.where(x.isnan(), 0.0, away)  # a missing cell
         return (away * (1 - self.varies.to(x.dtype))).square().sum(dim=1)

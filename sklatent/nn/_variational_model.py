@@ -235,7 +235,9 @@ class VariationalModel(LatentModel):
             return self.to_units(self.likelihood.mean(location))
         return self.to_units(self.likelihood.sample(location, self.noise(), generator))
 
-    def log_likelihood(self, x: Tensor, draws: Tensor) -> Tensor:
+    def log_likelihood(
+        self, x: Tensor, draws: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         r"""Bound each row's log-likelihood from below by importance weighting.
 
         It is :math:`\log \frac1M \sum_m p(x|u_m)\,p(u_m) / q(u_m|x)` with draws
@@ -248,6 +250,8 @@ class VariationalModel(LatentModel):
             The rows, scaled.
         draws : Tensor of shape (M, size)
             Standard normal numbers, the same for each row, for the latents in use.
+        mask : Tensor of shape (n, n_features) or None
+            1 for each cell that is observed, and 0 for those that were filled.
 
         Returns
         -------
@@ -259,7 +263,8 @@ class VariationalModel(LatentModel):
         deviation = torch.exp(0.5 * log_variance)[:, None] * draws
         u = mean[:, None] + deviation
         location = self.decoder(u.flatten(0, 1)).view(len(x), len(draws), -1)
-        nll = self.likelihood.nll(location, self.noise(), x[:, None])
+        mask = None if mask is None else mask[:, None]
+        nll = self.likelihood.nll(location, self.noise(), x[:, None], mask)
         prior = 0.5 * (draws.square() - u.square()).sum(dim=2)
         weights = prior - nll + 0.5 * log_variance.sum(dim=1, keepdim=True)
         n_draws = torch.full((), len(draws), dtype=x.dtype, device=x.device)

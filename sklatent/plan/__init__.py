@@ -6,6 +6,7 @@ from ._parameters import (
     Activation,
     Auto,
     Init,
+    Missing,
     RandomState,
     layer_sizes,
     prefix_probabilities,

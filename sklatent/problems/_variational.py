@@ -137,6 +137,11 @@ def _start(rows: Rows, likelihood: str, noise: Noise, plan: Plan) -> Probabilist
 
 def check_range(X: NDArray[Any], likelihood: str) -> None:
     """Raise ValueError if rows are not what the likelihood is of."""
+    missing = np.isnan(X)
+    if missing.any():
+        X = X[~missing]
+    if not X.size:
+        return
     low, high = float(X.min()), float(X.max())
     rounding = 8 * float(np.finfo(X.dtype).eps)  # as MinMaxScaler's
     if likelihood == "bernoulli" and (low < -rounding or high > 1 + rounding):

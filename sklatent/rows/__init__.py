@@ -14,6 +14,7 @@ from ._batches import (
 )
 from ._columns import check_columns
 from ._dense import DenseRows, as_rows, rows_of
+from ._gaps import GappedRows
 from ._rows import Indices, Part, Rows
 from ._scale import Array, Scale, is_typical, row_slices, squared_norms
 from ._targets import Targets, targets_of

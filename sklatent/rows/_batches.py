@@ -32,7 +32,10 @@ class CorruptedInputs:
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> None:
         """Corrupt the inputs."""
-        batch.inputs = self.corruption(batch.inputs, generator)
+        corrupted = self.corruption(batch.inputs, generator)
+        if batch.mask is not None:  # what was filled is not seen, so it has no noise
+            corrupted = torch.where(batch.mask > 0, corrupted, batch.inputs)
+        batch.inputs = corrupted
 
 
 @dataclass(frozen=True)
@@ -111,10 +114,15 @@ class TrainingRows(Dataset[Any]):
     def take(self, index: Tensor | None = None) -> Batch:
         """Return the rows with these indices, or all, scaled, on the device."""
         part = None if index is None else index.numpy()
-        x, y = self.rows.tensor(part).to(self.device), self.rows.y(part)
-        return Batch(
-            x, x, y=None if y is None else y.to(self.device), scaling=self.scaling
-        )
+        x = self.rows.tensor(part).to(self.device)
+        others = {
+            name: None if values is None else values.to(self.device)
+            for name, values in (
+                ("y", self.rows.y(part)),
+                ("mask", self.rows.mask(part)),
+            )
+        }
+        return Batch(x, x, **others, scaling=self.scaling)
 
     def show(self, batch: Batch) -> Batch:
         """Return a batch with what the network is shown of it."""
@@ -185,10 +193,14 @@ class StackedRows(TrainingRows):
         n = n_batches * -(-len(self) // n_batches)
         taken = [part.take(self._order(len(part), n)) for part in self.parts]
         x = _in_batches([batch.target for batch in taken], n_batches)
-        y = _in_batches([batch.y for batch in taken if batch.y is not None], n_batches)
+        others = {
+            name: _in_batches([getattr(batch, name) for batch in taken], n_batches)
+            for name in ("y", "mask")
+            if getattr(taken[0], name) is not None
+        }
         for i in range(n_batches):
-            batch = Batch(x[i], x[i], y=y[i] if len(y) else None, scaling=self.scaling)
-            yield self.show(batch)
+            some = {name: values[i] for name, values in others.items()}
+            yield self.show(Batch(x[i], x[i], **some, scaling=self.scaling))
 
     def _order(self, n: int, n_drawn: int) -> Tensor:
         """Return so many indices of n rows: all in a random order, again and again."""
@@ -199,8 +211,6 @@ class StackedRows(TrainingRows):
 
 def _in_batches(parts: list[Tensor], n_batches: int) -> Tensor:
     """Return m tensors (n, p) as batches of all, (n_batches, m, n / n_batches, p)."""
-    if not parts:
-        return torch.empty(0)
     whole = torch.stack(parts)
     shape = (len(parts), n_batches, -1, whole.shape[-1])
     return whole.view(shape).transpose(0, 1).contiguous()

@@ -54,8 +54,20 @@ class Rows(ABC):
     def in_units(self) -> NDArray[Any]:
         """Return all rows in the units of the data."""
 
+    #: Whether cells were missing, and are filled.
+    is_filled = False
+
     def __len__(self) -> int:
         return self.shape[0]
+
+    def known(self, part: Part = slice(None)) -> NDArray[np.bool_] | None:  # noqa: ARG002
+        """Return which cells of some rows were observed, scaled ones; None if all."""
+        return None
+
+    def mask(self, part: Indices | None = None) -> torch.Tensor | None:
+        """Return the same as numbers, of the rows with these indices or of all."""
+        known = self.known(slice(None) if part is None else part)
+        return None if known is None else torch.from_numpy(known).float()
 
     def y(self, part: Indices | None = None) -> torch.Tensor | None:
         """Return the targets of the rows with these indices, or of all, as float32."""
@@ -135,3 +147,11 @@ class Rows(ABC):
     def sum_of_squares(self) -> float:
         """Return the sum of the squares of all scaled entries."""
         return sum((float(np.vdot(x, x)) for x in self.blocks()), 0.0)
+
+    def observed_sum_of_squares(self) -> float:
+        """Return the sum of the squares of the observed ones."""
+        return self.sum_of_squares()
+
+    def observed_mean_squares(self) -> Array:
+        """Return the sum of each feature's observed squares, by the number of rows."""
+        return np.asarray(self.variance() + self.mean() ** 2)
