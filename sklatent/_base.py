@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -17,7 +18,6 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.exceptions import InconsistentVersionWarning
-from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
@@ -49,6 +49,7 @@ from .rows import Rows, Targets, check_columns, rows_of
 from .starts import rows_and_filling
 from .training import (
     Trained,
+    add_correction,
     check_callbacks,
     copied,
     load_net,
@@ -205,14 +206,17 @@ class BaseLatentEncoder(
             known = None
             if previous is not None:
                 known = previous.scaling.varying_features().numpy()
-            scaling = {"keeps_constant": own, "known": known, "targets": targets}
             filling = None
+            data: Rows
             if ignores:
                 with runtime.threads_kept(), runtime.caller_modes_off():
                     runtime.choose_threads(0.0)
-                    data, filling = rows_and_filling(valid, **scaling)
+                    data, filling = rows_and_filling(
+                        valid, keeps_constant=own, known=known
+                    )
             else:
-                data = rows_of(valid, **scaling)
+                data = rows_of(valid, keeps_constant=own, known=known)
+            data.targets = targets
             plan = resolve(self, data, previous, y=y, groups=groups)
             foreign = plan.uses_global_generator
             with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
@@ -220,7 +224,9 @@ class BaseLatentEncoder(
                 if previous is not None and isinstance(problem, Problem):
                     problem = problem.continued_from(previous)
                 trained = train(problem, plan, data)
-                trained.model.filling = filling
+                if filling is not None:
+                    add_correction(filling, data, plan)
+                    trained.model.filling = filling
                 summary = summarise(trained, data, plan)
                 self._publish(trained, summary, data, plan)
                 scores = self._held_out_scores(trained, valid)
@@ -559,16 +565,8 @@ class BaseLatentEncoder(
 
     def _rows_with_cells(self, X: NDArray[Any]) -> NDArray[np.intp] | slice:
         """Return the rows that have an observed cell, after a check of the features."""
-        missing = np.isnan(X)
-        empty = np.flatnonzero(missing.all(axis=0))
-        if len(empty):
-            names = getattr(self, "feature_names_in_", empty)
-            name = names[empty[0]] if len(names) > len(empty) else names[0]
-            raise ValueError(
-                f"Feature {name!s} of X has no observed value: it is NaN in all rows. "
-                "Each feature must have one; drop this one."
-            )
-        kept = np.flatnonzero(~missing.all(axis=1))
+        check_features(self, X)
+        kept = np.flatnonzero(~np.isnan(X).all(axis=1))
         if len(kept) == len(X):
             return slice(None)
         if len(kept) < 2:
@@ -663,6 +661,17 @@ def check_storage(X: Any, *, ignores: bool) -> None:
         raise ValueError(
             "X is sparse, of which an entry that is not stored is 0 and not missing. "
             "missing='ignore' requires dense rows; use missing='error' or X.toarray()."
+        )
+
+
+def check_features(estimator: Any, X: NDArray[Any]) -> None:
+    """Raise ValueError if a feature has no observed value."""
+    empty = np.flatnonzero(np.isnan(X).all(axis=0))
+    if len(empty):
+        names = getattr(estimator, "feature_names_in_", np.arange(X.shape[1]))
+        raise ValueError(
+            f"Feature {names[empty[0]]} of X has no observed value: it is NaN in all "
+            "rows. Each feature must have one; drop this one."
         )
 
 

@@ -70,7 +70,7 @@ def _distinct(missing: Tensor) -> tuple[Tensor, Tensor]:
     ends = -(2**62), 2**62
     codes = torch.randint(*ends, missing.shape[1:], generator=generator)
     hashes = torch.where(missing, codes.to(missing.device), 0).sum(dim=1)
-    _, which = hashes.unique(return_inverse=True)
+    _, which = torch.unique(hashes, return_inverse=True)
     first = torch.empty(int(which.max()) + 1, dtype=torch.int64, device=which.device)
     first[which] = torch.arange(len(which), device=which.device)
     return missing[first], which
@@ -89,7 +89,7 @@ def _even(n_missing: list[int]) -> Iterator[slice]:
 
 def _features(patterns: Tensor) -> Tensor:
     """Return the features that patterns (q, n_features) lack, ascending, (q, m)."""
-    q, n_features = patterns.shape
+    n_features = patterns.shape[1]
     m = int(patterns.sum(dim=1).max())
     numbers = torch.arange(n_features, device=patterns.device)
     numbers = torch.where(patterns, numbers, n_features)

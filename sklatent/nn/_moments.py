@@ -44,9 +44,7 @@ class Moments:
         self._r = torch.zeros(n_features, dtype=torch.float64)
         self._rr = 0.0
 
-    def add(
-        self, u: Tensor, x: Tensor, r: Tensor, known: Tensor | None = None
-    ) -> None:
+    def add(self, u: Tensor, x: Tensor, r: Tensor, known: Tensor | None = None) -> None:
         """Add the sums over some rows, all float64.
 
         Of latents (n, k), of rows and of their reconstructions (n, n_features), of

@@ -1,6 +1,6 @@
 """The parameters that all estimators have, and what they mean for given rows."""
 
-from ._auto import AutoRules
+from ._auto import AutoRules, decay_of_weights
 from ._parameters import (
     CONSTRAINTS,
     Activation,

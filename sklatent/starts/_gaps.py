@@ -13,7 +13,6 @@ from ..rows import (
     GappedRows,
     Rows,
     Scale,
-    Targets,
     is_typical,
     row_slices,
     rows_of,
@@ -29,7 +28,6 @@ def rows_and_filling(
     *,
     keeps_constant: bool = False,
     known: NDArray[np.bool_] | None = None,
-    targets: Targets | None = None,
 ) -> tuple[Rows, Filling]:
     """Return rows, filled where cells are missing, and what fills those of other rows.
 
@@ -40,7 +38,7 @@ def rows_and_filling(
     ----------
     X : ndarray of shape (n_samples, n_features)
         The data, NaN where missing; each row and each feature has an observed cell.
-    keeps_constant, known, targets
+    keeps_constant, known
         As for `rows_of`.
 
     Returns
@@ -50,12 +48,12 @@ def rows_and_filling(
     filling : Filling
         Of rows scaled as these are.
     """
-    scaling = {"keeps_constant": keeps_constant, "known": known}
     missing = np.isnan(X)
     if not missing.any():
-        rows = rows_of(X, **scaling, targets=targets)  # type: ignore[arg-type]
+        rows = rows_of(X, keeps_constant=keeps_constant, known=known)
         return rows, _filling(rows.scale, X)
-    scale = Scale.of(_with_means(X, missing), **scaling)  # type: ignore[arg-type]
+    whole = _with_means(X, missing)
+    scale = Scale.of(whole, keeps_constant=keeps_constant, known=known)
     filling = _filling(scale, X)
     filled, spread = _filled(X, scale, filling)
     mean = scale.mean.copy()
@@ -65,9 +63,7 @@ def rows_and_filling(
     moved = (final.center.astype(np.float64) - scale.center) / scale.scale
     filling.mean -= torch.from_numpy(moved)
     chosen = slice(None) if len(scale.center) == X.shape[1] else scale.varying
-    gapped = GappedRows(filled, final, ~missing[:, chosen], spread)
-    gapped.targets = targets
-    return gapped, filling
+    return GappedRows(filled, final, ~missing[:, chosen], spread), filling
 
 
 def _with_means(X: NDArray[Any], missing: NDArray[np.bool_]) -> NDArray[Any]:
@@ -97,7 +93,7 @@ def _filled(
     X: NDArray[Any], scale: Scale, filling: Filling
 ) -> tuple[NDArray[Any], Array]:
     """Return rows in the units of the data, and the covariance of what is not known."""
-    filled, total = X.copy(), 0.0
+    filled, total = X.copy(), torch.zeros((), dtype=torch.float64)
     module = scale.module()
     for rows in row_slices(*X.shape):
         x = filling.standardised(torch.from_numpy(scale.apply(X[rows])))

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,8 +15,11 @@ from ..rows import Array
 PRIOR_ROWS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 #: Share of the observed cells that is hidden for that, and of the rows.
 HIDDEN, HELD_OUT = 0.2, 0.2
-#: Rows that are held out for it, at most.
-MAX_HELD_OUT = 2000
+#: Rows that are held out for it, at most; how often cells of each are hidden; and the
+#: share of them whose error counts in full.
+MAX_HELD_OUT, N_VIEWS, QUANTILE = 2000, 4, 0.975
+#: Of priors that do about as well, the weakest is taken.
+MAX_EXCESS = 1.005
 #: The gain in log-likelihood of an observed cell below which EM ends, in nats, and
 #: steps after which it does.
 TOLERANCE, MAX_STEPS = 1e-4, 100
@@ -76,16 +80,18 @@ def fit_gaussian(x: Array, *, prior_rows: float | None = None) -> GaussianFit:
     n, p = rows.shape
     share = MAX_WORK / max(1.0, sum(map(_work, gaps)), n * p**2)
     if share < 1 and share * n < MIN_ROWS_PER_FEATURE * p:
-        shift, gaussian = _fit_factors(rows)
-        return GaussianFit(mean + shift.numpy() * unit, unit, gaussian, [])
+        shift, factors = _fit_factors(rows)
+        return GaussianFit(mean + shift.numpy() * unit, unit, factors, [])
     if share < 1:
         rows = rows[:: math.ceil(1 / share)]
     if prior_rows is None:
         prior_rows = _choose_prior(rows)
     fit = _fit_full(rows, prior_rows)
-    gaussian = FullGaussian(fit.precision)
     return GaussianFit(
-        mean + fit.mean.numpy() * unit, unit, gaussian, fit.log_likelihoods
+        mean + fit.mean.numpy() * unit,
+        unit,
+        FullGaussian(fit.precision),
+        fit.log_likelihoods,
     )
 
 
@@ -152,14 +158,18 @@ def _choose_prior(rows: Tensor) -> float:
         return PRIOR_ROWS[0]
     held_out, train = order[:n_held_out].sort().values, order[n_held_out:].sort().values
     fit = _fit_full(rows[train], PRIOR_ROWS[0])
-    shown, hidden = hide_cells(rows[held_out] - fit.mean, HIDDEN, generator)
-    truth = (rows[held_out] - fit.mean)[hidden]
+    others = (rows[held_out] - fit.mean).repeat(N_VIEWS, 1)
+    shown, hidden = hide_cells(others, HIDDEN, generator)
     errors = []
     for prior_rows in PRIOR_ROWS:
         gaussian = FullGaussian(_precision(fit.covariance, len(train), prior_rows))
-        filled = gaussian.conditional(shown).mean
-        errors.append(float((filled[hidden] - truth).square().mean()))
-    return PRIOR_ROWS[int(np.argmin(errors))] if np.isfinite(errors).all() else 1.0
+        left = torch.where(hidden, gaussian.conditional(shown).mean - others, 0.0)
+        errors.append(left.square().sum(dim=1))
+    # Cells far off, which no Gaussian tells, would choose by chance.
+    most = torch.stack(errors).mean(dim=0).quantile(QUANTILE)
+    means = [float(error.clamp(max=most).mean()) for error in errors]
+    good = [error <= MAX_EXCESS * min(means) for error in means]
+    return PRIOR_ROWS[good.index(True)] if any(good) else PRIOR_ROWS[0]
 
 
 def hide_cells(

@@ -132,8 +132,10 @@ def principal_axes(rows: Rows, rank: int, seed: int) -> PrincipalAxes:
     if not some and (n_samples < n_features or n_features > 1000):
         return _axes_by_pca(rows, rank, seed)
     axes = axes_of_covariance(rows, rank)
-    if some or n_samples * n_features > MAX_COPIED or (
-        axes.variance[-1] > SMALL_VARIANCE * axes.variance[0]
+    if (
+        some
+        or n_samples * n_features > MAX_COPIED
+        or (axes.variance[-1] > SMALL_VARIANCE * axes.variance[0])
     ):
         return axes
     return _axes_by_qr(rows, rank)

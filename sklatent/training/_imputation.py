@@ -1,0 +1,208 @@
+"""A network that corrects the Gaussian's fill of missing cells, if it is better."""
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import runtime
+from ..nn import MLP, Filling, FlatAdamW, gaps_of, imputation_inputs
+from ..plan import AutoRules, Plan, SplitBy, choose_splits, decay_of_weights
+from ..problems import ExplainedVariance, winsorised
+from ..rows import Array, Indices, Rows
+from ..starts import GaussianFit, fit_gaussian, hide_cells
+from ._judge import Judge, least_gain
+from ._schedule import OneCycle
+
+#: Views of each row, with other cells hidden, and how often each is trained on.
+N_VIEWS, N_PASSES = 16, 4
+#: Views in all, numbers in them, and multiplications to make them, at most.
+MAX_VIEWS, MAX_NUMBERS, MAX_WORK = 2**16, 2**22, 2e10
+#: The least share of the observed cells that a view hides.
+MIN_HIDDEN = 0.2
+#: Conditional standard deviations beyond which what is hidden counts as at that: single
+#: cells that no network can tell would rule the gradient.
+MAX_DEVIATIONS = 4.0
+#: The network: hidden layers, how many times PyTorch's usual weights they start with,
+#: rows of a batch and the largest learning rate.
+HIDDEN_LAYERS, WEIGHT_SIZE, BATCH_SIZE, LEARNING_RATE = (192, 192), 2.0, 128, 0.003
+#: Held-out rows and views of them, at most, and the share of the rows where none are.
+MAX_HELD_OUT, SHARE_HELD_OUT = 4000, 0.2
+#: The level of the t-test that most rows' hidden cells are filled better.
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Views:
+    """Rows with cells hidden, filled by a Gaussian; all of standardised features.
+
+    Attributes
+    ----------
+    inputs : Tensor of shape (n, 3 * n_features)
+        What the network is told.
+    weight : Tensor of shape (n, n_features)
+        The conditional standard deviation of each hidden cell, and 0 for others.
+    target : Tensor of shape (n, n_features)
+        What the Gaussian is off the hidden cells.
+    """
+
+    inputs: Tensor
+    weight: Tensor
+    target: Tensor
+
+    def errors(self, network: MLP | None) -> Array:
+        """Return the squared error of each view's hidden cells, (n,)."""
+        left = self.target
+        if network is not None:
+            left = left - network(self.inputs) * self.weight
+        return np.asarray(left.double().square().sum(dim=1).numpy())
+
+
+@torch.no_grad()
+def add_correction(filling: Filling, data: Rows, plan: Plan) -> None:
+    """Give a filling a network, if cells hidden from held-out rows are filled better.
+
+    It is told the Gaussian's fill, which cells are missing, and their conditional
+    deviations; it is trained to tell what is hidden of rows that are shown with other
+    cells hidden each time.
+
+    Parameters
+    ----------
+    filling : Filling
+        Gets the network.
+    data : Rows
+        The training rows.
+    plan : Plan
+        For the held-out rows and the seed.
+    """
+    train, held_out, units = _split(data, plan)
+    if len(held_out) < 2:
+        return
+    runtime.choose_threads(0.0)  # small work, many times
+    generator = torch.Generator().manual_seed(plan.seed)
+    x = _standardised(filling, data[train].typical())
+    fit = fit_gaussian(x.numpy())  # which must not have seen the held-out rows
+    views = _views(fit, x, N_VIEWS, MAX_VIEWS, generator)
+    others = _standardised(filling, data[held_out])
+    n_times = max(1, min(4, MAX_HELD_OUT // len(held_out)))
+    judged = _views(fit, others, n_times, n_times * len(others), generator)
+    units = np.tile(units, n_times)
+    start = judged.errors(None)
+    judge = Judge(start, ExplainedVariance(float(start.mean())), N_PASSES, 0.0)
+    network = _network(x.shape[1], generator)
+    best: Any = None
+    for _ in _passes(network, views, len(x), generator):
+        if judge.update(judged.errors(network)):
+            best = copy.deepcopy(network.state_dict())
+    after = judge.errors[judge.best_epoch]
+    gain = winsorised(start - after)
+    if best is None or gain.mean() <= least_gain(gain, LEVEL, units):
+        return
+    network.load_state_dict(best)
+    filling.network = network.to(torch.float64).eval()
+
+
+def _split(data: Rows, plan: Plan) -> tuple[Indices, Indices, Indices]:
+    """Return rows to train on, others to judge by, and the units of these."""
+    splits = plan.splits
+    if not splits.pairs:
+        by = SplitBy(True, SHARE_HELD_OUT)
+        splits = choose_splits(data, by, plan.seed, good_start=True)
+    if not splits.pairs:
+        nothing = np.zeros(0, np.intp)
+        return np.arange(len(data)), nothing, nothing
+    train, held_out = splits.pairs[0]
+    held_out = held_out[:MAX_HELD_OUT]
+    return train, held_out, held_out if splits.units is None else splits.units[held_out]
+
+
+def _standardised(filling: Filling, rows: Rows) -> Tensor:
+    """Return rows (n, n_features) in standard deviations, NaN where missing."""
+    some = rows.subsample(max(1, MAX_NUMBERS // rows.shape[1]))
+    x, known = some.dense(), some.known()
+    if known is not None:
+        x[~known] = np.nan
+    return filling.standardised(torch.from_numpy(x))
+
+
+def _views(
+    fit: GaussianFit, x: Tensor, n_views: int, most: int, generator: torch.Generator
+) -> Views:
+    """Hide cells of rows and fill them, so many times for each row, or fewer."""
+    n, p = x.shape
+    missing = x.isnan()
+    share = max(MIN_HIDDEN, float(missing.double().mean()))
+    has_gaps = bool(missing.any())
+    most = min(most, MAX_NUMBERS // p)
+    made: list[Views] = []
+    n_made, work = 0, 0.0
+    for i in range(n_views):
+        some = x
+        if n_made + n > most:  # only so many rows of it
+            chosen = torch.randperm(n, generator=generator)[: most - n_made]
+            some = x[chosen]
+        if not len(some) or work > MAX_WORK:
+            break
+        shown, hidden = hide_cells(some, share, generator)
+        if has_gaps and i % 2:  # as cells are missing in another row
+            other = torch.randint(n, (len(some),), generator=generator)
+            hidden = missing[other] & ~some.isnan()
+            shown = torch.where(hidden, torch.nan, some)
+        made.append(_view(fit, some, shown, hidden))
+        n_made += len(some)
+        gaps = gaps_of(shown.isnan())
+        work += sum(len(g.features) * float(g.features.shape[1]) ** 3 for g in gaps)
+    whole = zip(*((v.inputs, v.weight, v.target) for v in made), strict=True)
+    return Views(*(torch.cat(parts) for parts in whole))
+
+
+def _view(fit: GaussianFit, x: Tensor, shown: Tensor, hidden: Tensor) -> Views:
+    unit, centre = torch.from_numpy(fit.unit), torch.from_numpy(fit.mean)
+    mean, variance = fit.gaussian.conditional((shown - centre) / unit)
+    mean, deviation = mean * unit + centre, variance.sqrt() * unit
+    target = torch.where(hidden, x - mean, 0.0)
+    return Views(
+        imputation_inputs(mean, deviation).float(),
+        torch.where(hidden, deviation, 0.0).float(),
+        target.float(),
+    )
+
+
+def _network(p: int, generator: torch.Generator) -> MLP:
+    """Return the network, 0 at first."""
+    return MLP(
+        (3 * p, *HIDDEN_LAYERS, p),
+        "silu",
+        zero_last=True,
+        generator=generator,
+        weight_size=WEIGHT_SIZE,
+    )
+
+
+def _passes(network: MLP, views: Views, n_rows: int, generator: torch.Generator) -> Any:
+    """Train on all views, and yield after each pass; over one cycle of the rate."""
+    n, p = views.target.shape
+    decay = decay_of_weights("auto", n_rows, p, AutoRules())
+    groups = [{"params": list(network.parameters())}]
+    optimizer = FlatAdamW(groups, weight_decay=decay, eps=1e-15)
+    n_batches = math.ceil(n / BATCH_SIZE)
+    cycle = OneCycle(optimizer, LEARNING_RATE, N_PASSES * n_batches)
+    limit = MAX_DEVIATIONS * views.weight
+    target = views.target.clamp(-limit, limit)
+    n_cells = max(1.0, float((views.weight > 0).sum()) / n)
+    for _ in range(N_PASSES):
+        order = torch.randperm(n, generator=generator)
+        for batch in order.tensor_split(n_batches):
+            cycle.next_step()
+            weight = views.weight[batch]
+            output, tape = network.forward_with_tape(views.inputs[batch])
+            left = output * weight - target[batch]
+            grad = left * weight * (2 / (len(batch) * n_cells))
+            network.backward(tape, grad, to_input=False)
+            optimizer.advance()
+        yield
+    optimizer.release()
