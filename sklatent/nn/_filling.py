@@ -50,7 +50,7 @@ class Filling(KeepsFloat64):
             return x
         mean, variance = self.gaussian.conditional(self.standardised(x[rows]))
         if corrected:
-            mean = mean + self.correction(mean, variance, x.dtype)
+            mean = mean + self.correction(mean, variance.sqrt())
         filled = x.clone()
         filled[rows] = torch.where(
             missing[rows], self.scaled(mean).to(x.dtype), x[rows]
@@ -65,12 +65,11 @@ class Filling(KeepsFloat64):
         """Return rows as `gaussian` gives them, scaled."""
         return rows * self.unit + self.mean
 
-    def correction(self, mean: Tensor, variance: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return what the network adds to conditional means, by their variance."""
+    def correction(self, mean: Tensor, deviation: Tensor) -> Tensor:
+        """Return what the network adds to conditional means, by their deviations."""
         assert self.network is not None
-        deviation = variance.sqrt()
-        inputs = imputation_inputs(mean, deviation).to(dtype)
-        added: Tensor = self.network(inputs)
+        dtype = next(self.network.parameters()).dtype
+        added: Tensor = self.network(imputation_inputs(mean, deviation).to(dtype))
         return added.to(deviation.dtype) * deviation
 
 

@@ -186,7 +186,7 @@ class FactorGaussian(CellGaussian):
         mean, covariance = self.factors(x)
         W, n = self.loadings, len(x)
         products = (W[:, None] * W).reshape(-1, W.shape[1])
-        variance = covariance.view(n, -1) @ products + self.noise
+        variance = covariance.reshape(n, -1) @ products + self.noise
         return Conditional(
             torch.where(missing, mean @ W, x), torch.where(missing, variance, 0.0)
         )

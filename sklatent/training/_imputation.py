@@ -11,7 +11,14 @@ from torch import Tensor
 
 from .. import runtime
 from ..nn import MLP, Filling, FlatAdamW, gaps_of, imputation_inputs
-from ..plan import AutoRules, Plan, SplitBy, choose_splits, decay_of_weights
+from ..plan import (
+    AutoRules,
+    Plan,
+    SplitBy,
+    choose_splits,
+    decay_of_weights,
+    torch_dtype,
+)
 from ..problems import ExplainedVariance, winsorised
 from ..rows import Array, Indices, Rows
 from ..starts import GaussianFit, fit_gaussian, hide_cells
@@ -19,7 +26,7 @@ from ._judge import Judge, least_gain
 from ._schedule import OneCycle
 
 #: Views of each row, with other cells hidden, and how often each is trained on.
-N_VIEWS, N_PASSES = 16, 4
+N_VIEWS, N_PASSES = 32, 2
 #: Views in all, numbers in them, and multiplications to make them, at most.
 MAX_VIEWS, MAX_NUMBERS, MAX_WORK = 2**16, 2**22, 2e10
 #: The least share of the observed cells that a view hides.
@@ -103,7 +110,8 @@ def add_correction(filling: Filling, data: Rows, plan: Plan) -> None:
     if best is None or gain.mean() <= least_gain(gain, LEVEL, units):
         return
     network.load_state_dict(best)
-    filling.network = network.to(torch.float64).eval()
+    network.requires_grad_(False)
+    filling.network = network.to(torch_dtype(data.scale.mean.dtype)).eval()
 
 
 def _split(data: Rows, plan: Plan) -> tuple[Indices, Indices, Indices]:
@@ -116,7 +124,9 @@ def _split(data: Rows, plan: Plan) -> tuple[Indices, Indices, Indices]:
         nothing = np.zeros(0, np.intp)
         return np.arange(len(data)), nothing, nothing
     train, held_out = splits.pairs[0]
-    held_out = held_out[:MAX_HELD_OUT]
+    typical = np.zeros(len(data), bool)
+    typical[data.typical().where()] = True
+    held_out = held_out[typical[held_out]][:MAX_HELD_OUT]
     return train, held_out, held_out if splits.units is None else splits.units[held_out]
 
 
