@@ -220,13 +220,13 @@ class BaseLatentEncoder(
             plan = resolve(self, data, previous, y=y, groups=groups)
             foreign = plan.uses_global_generator
             with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
+                if filling is not None:
+                    data = add_correction(filling, data, plan)
                 problem = self._problem(data, plan)
                 if previous is not None and isinstance(problem, Problem):
                     problem = problem.continued_from(previous)
                 trained = train(problem, plan, data)
-                if filling is not None:
-                    add_correction(filling, data, plan)
-                    trained.model.filling = filling
+                trained.model.filling = filling
                 summary = summarise(trained, data, plan)
                 self._publish(trained, summary, data, plan)
                 scores = self._held_out_scores(trained, valid)

@@ -133,10 +133,10 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         the like of a log-likelihood, half as many nats per feature.
     missing : {'error', 'ignore'}, default='error'
         What NaN in `X` is: an error, or a missing cell. Missing cells are left out of
-        loss and scores; the encoder sees what a Gaussian of the observed cells, fitted
-        by the EM algorithm, expects of them, and `impute` fills them. Rows that are NaN
-        throughout are left out of `fit`, and a feature that is one is an error, as
-        infinite numbers always are.
+        loss and scores; the encoder sees what `impute` fills them with. The start is
+        that of the observed cells' mean and covariance by the EM algorithm. Rows that
+        are NaN throughout are left out of `fit`, and a feature that is so is an error,
+        as infinite numbers always are.
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted model. Mean, scale and linear maps are
         those of the new rows; the networks are the fitted ones, trained further at a

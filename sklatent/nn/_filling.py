@@ -12,8 +12,8 @@ class Filling(KeepsFloat64):
     r"""Fills the missing cells, NaN, of scaled rows.
 
     By their conditional mean under a Gaussian of standardised features, :math:`m`, and
-    where they are imputed, with a network's correction, :math:`m + s\,g(m, o, s)`, of
-    as many conditional standard deviations `s`; `o` is 1 where a cell is missing.
+    where there is a network, with its correction: :math:`m + s\,g(m, o, s)`, of as many
+    conditional standard deviations `s`; `o` is 1 where a cell is missing.
 
     Parameters
     ----------
@@ -36,20 +36,13 @@ class Filling(KeepsFloat64):
         self.register_buffer("unit", unit)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return rows (n, n_features) with the conditional means of missing cells."""
-        return self._filled(x, corrected=False)
-
-    def impute(self, x: Tensor) -> Tensor:
-        """Return rows (n, n_features) with what is imputed for missing cells."""
-        return self._filled(x, corrected=self.network is not None)
-
-    def _filled(self, x: Tensor, *, corrected: bool) -> Tensor:
+        """Return scaled rows (n, n_features) with their missing cells filled."""
         missing = x.isnan()
         rows = missing.any(dim=1).nonzero()[:, 0]
         if not len(rows):
             return x
         mean, variance = self.gaussian.conditional(self.standardised(x[rows]))
-        if corrected:
+        if self.network is not None:
             mean = mean + self.correction(mean, variance.sqrt())
         filled = x.clone()
         filled[rows] = torch.where(

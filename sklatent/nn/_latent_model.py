@@ -165,7 +165,7 @@ class LatentModel(nn.Module):
         """Return rows (n, n_features) with their missing cells imputed."""
         if self.filling is None:
             return x
-        rows = self.scaling.to_units(self.filling.impute(self.scaling.to_scaled(x)))
+        rows = self.scaling.to_units(self.filling(self.scaling.to_scaled(x)))
         return torch.where(x.isnan(), rows, x)
 
     def decode(self, z: Tensor) -> Tensor:

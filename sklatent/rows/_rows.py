@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.linalg.blas import dsyrk
 
+from ..nn import Filling
 from ._scale import Array, Scale, is_typical, row_slices, squared_norms
 from ._targets import Targets
 
@@ -63,6 +64,10 @@ class Rows(ABC):
     def known(self, part: Part = slice(None)) -> NDArray[np.bool_] | None:  # noqa: ARG002
         """Return which cells of some rows were observed, scaled ones; None if all."""
         return None
+
+    def filled_by(self, filling: Filling) -> "Rows":  # noqa: ARG002
+        """Return the rows with other values in missing cells, if there are any."""
+        return self
 
     def mask(self, part: Indices | None = None) -> torch.Tensor | None:
         """Return the same as numbers, of the rows with these indices or of all."""

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +26,13 @@ from ..starts import GaussianFit, fit_gaussian, hide_cells
 from ._judge import Judge, least_gain
 from ._schedule import OneCycle
 
-#: Views of each row, with other cells hidden, and how often each is trained on.
-N_VIEWS, N_PASSES = 32, 2
-#: Views in all, numbers in them, and multiplications to make them, at most.
-MAX_VIEWS, MAX_NUMBERS, MAX_WORK = 2**16, 2**22, 2e10
+#: Views of each row, with other cells hidden; in all, and numbers in them, at most.
+N_VIEWS, MAX_VIEWS, MAX_NUMBERS = 32, 2**16, 2**22
+#: Multiplications to make them, at most.
+MAX_WORK = 2e10
+#: Views of each row that are trained on, some of them again, if the steps are at most
+#: so many, and the operations.
+N_SHOWN, MAX_STEPS, MAX_FLOPS = 64, 4096, 3e11
 #: The least share of the observed cells that a view hides.
 MIN_HIDDEN = 0.2
 #: Conditional standard deviations beyond which what is hidden counts as at that: single
@@ -70,7 +74,7 @@ class Views:
 
 
 @torch.no_grad()
-def add_correction(filling: Filling, data: Rows, plan: Plan) -> None:
+def add_correction(filling: Filling, data: Rows, plan: Plan) -> Rows:
     """Give a filling a network, if cells hidden from held-out rows are filled better.
 
     It is told the Gaussian's fill, which cells are missing, and their conditional
@@ -85,10 +89,15 @@ def add_correction(filling: Filling, data: Rows, plan: Plan) -> None:
         The training rows.
     plan : Plan
         For the held-out rows and the seed.
+
+    Returns
+    -------
+    rows : Rows
+        The training rows, filled with what the filling then gives.
     """
     train, held_out, units = _split(data, plan)
     if len(held_out) < 2:
-        return
+        return data
     runtime.choose_threads(0.0)  # small work, many times
     generator = torch.Generator().manual_seed(plan.seed)
     x = _standardised(filling, data[train].typical())
@@ -99,19 +108,21 @@ def add_correction(filling: Filling, data: Rows, plan: Plan) -> None:
     judged = _views(fit, others, n_times, n_times * len(others), generator)
     units = np.tile(units, n_times)
     start = judged.errors(None)
-    judge = Judge(start, ExplainedVariance(float(start.mean())), N_PASSES, 0.0)
     network = _network(x.shape[1], generator)
+    n_passes = _n_passes(network, views, len(x))
+    judge = Judge(start, ExplainedVariance(float(start.mean())), n_passes, 0.0)
     best: Any = None
-    for _ in _passes(network, views, len(x), generator):
+    for _ in _passes(network, views, len(x), n_passes, generator):
         if judge.update(judged.errors(network)):
             best = copy.deepcopy(network.state_dict())
     after = judge.errors[judge.best_epoch]
     gain = winsorised(start - after)
     if best is None or gain.mean() <= least_gain(gain, LEVEL, units):
-        return
+        return data
     network.load_state_dict(best)
     network.requires_grad_(False)
     filling.network = network.to(torch_dtype(data.scale.mean.dtype)).eval()
+    return data.filled_by(filling)
 
 
 def _split(data: Rows, plan: Plan) -> tuple[Indices, Indices, Indices]:
@@ -193,18 +204,28 @@ def _network(p: int, generator: torch.Generator) -> MLP:
     )
 
 
-def _passes(network: MLP, views: Views, n_rows: int, generator: torch.Generator) -> Any:
+def _n_passes(network: MLP, views: Views, n_rows: int) -> int:
+    """Return how often to train on all views."""
+    n_weights = sum(weight.numel() for weight in network.parameters())
+    n_steps = min(MAX_STEPS, MAX_FLOPS / (6 * n_weights * BATCH_SIZE))
+    n_shown = min(N_SHOWN * n_rows, int(n_steps * BATCH_SIZE))
+    return max(1, round(n_shown / len(views.target)))
+
+
+def _passes(
+    network: MLP, views: Views, n_rows: int, n_passes: int, generator: torch.Generator
+) -> Iterator[None]:
     """Train on all views, and yield after each pass; over one cycle of the rate."""
     n, p = views.target.shape
     decay = decay_of_weights("auto", n_rows, p, AutoRules())
     groups = [{"params": list(network.parameters())}]
     optimizer = FlatAdamW(groups, weight_decay=decay, eps=1e-15)
     n_batches = math.ceil(n / BATCH_SIZE)
-    cycle = OneCycle(optimizer, LEARNING_RATE, N_PASSES * n_batches)
+    cycle = OneCycle(optimizer, LEARNING_RATE, n_passes * n_batches)
     limit = MAX_DEVIATIONS * views.weight
     target = views.target.clamp(-limit, limit)
     n_cells = max(1.0, float((views.weight > 0).sum()) / n)
-    for _ in range(N_PASSES):
+    for _ in range(n_passes):
         order = torch.randperm(n, generator=generator)
         for batch in order.tensor_split(n_batches):
             cycle.next_step()
