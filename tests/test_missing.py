@@ -157,6 +157,7 @@ def test_many_features_have_factors(monkeypatch):
 
     full = error()
     monkeypatch.setattr("sklatent.starts._gaussian_em.MAX_WORK", 1.0)
+    monkeypatch.setattr("sklatent.training._imputation.MAX_NUMBERS", 40 * 100)
     assert isinstance(fit_gaussian(gaps).gaussian, FactorGaussian)
     assert error() < 1.1 * full
     model = Autoencoder(3, missing="ignore", **QUICK).fit(gaps)

@@ -25,7 +25,7 @@ MAX_EXCESS = 1.005
 TOLERANCE, MAX_STEPS = 1e-4, 100
 #: Multiplications that a step may take with a full covariance. Of more rows, some will
 #: do, if they are this many times the features; else it is low rank plus a diagonal.
-MAX_WORK, MIN_ROWS_PER_FEATURE = 1e10, 2
+MAX_WORK, MIN_ROWS_PER_FEATURE = 4e9, 2
 #: The rank of that, and the least noise.
 RANK, LEAST_NOISE = 32, 1e-3
 
@@ -76,9 +76,9 @@ def fit_gaussian(x: Array, *, prior_rows: float | None = None) -> GaussianFit:
     mean, unit = _moments(x)
     rows = torch.from_numpy((x - mean) / unit)
     rows = rows[~rows.isnan().all(dim=1)]
-    gaps = gaps_of(rows.isnan())
     n, p = rows.shape
-    share = MAX_WORK / max(1.0, sum(map(_work, gaps)), n * p**2)
+    work = sum(map(_work, gaps_of(rows.isnan()))) + n * p**2
+    share = (MAX_WORK - 2 * p**3) / work
     if share < 1 and share * n < MIN_ROWS_PER_FEATURE * p:
         shift, factors = _fit_factors(rows)
         return GaussianFit(mean + shift.numpy() * unit, unit, factors, [])

@@ -59,11 +59,14 @@ class Views:
         The conditional standard deviation of each hidden cell, and 0 for others.
     target : Tensor of shape (n, n_features)
         What the Gaussian is off the hidden cells.
+    rows : Tensor of int of shape (n,)
+        Which row each is of.
     """
 
     inputs: Tensor
     weight: Tensor
     target: Tensor
+    rows: Tensor
 
     def errors(self, network: MLP | None) -> Array:
         """Return the squared error of each view's hidden cells, (n,)."""
@@ -106,7 +109,7 @@ def add_correction(filling: Filling, data: Rows, plan: Plan) -> Rows:
     others = _standardised(filling, data[held_out])
     n_times = max(1, min(4, MAX_HELD_OUT // len(held_out)))
     judged = _views(fit, others, n_times, n_times * len(others), generator)
-    units = np.tile(units, n_times)
+    units = units[judged.rows.numpy()]
     start = judged.errors(None)
     network = _network(x.shape[1], generator)
     n_passes = _n_passes(network, views, len(x))
@@ -162,35 +165,33 @@ def _views(
     made: list[Views] = []
     n_made, work = 0, 0.0
     for i in range(n_views):
-        some = x
-        if n_made + n > most:  # only so many rows of it
-            chosen = torch.randperm(n, generator=generator)[: most - n_made]
-            some = x[chosen]
-        if not len(some) or work > MAX_WORK:
+        if n_made >= most or work > MAX_WORK:
             break
+        rows = torch.randperm(n, generator=generator)[: most - n_made]
+        some = x[rows]
         shown, hidden = hide_cells(some, share, generator)
         if has_gaps and i % 2:  # as cells are missing in another row
             other = torch.randint(n, (len(some),), generator=generator)
             hidden = missing[other] & ~some.isnan()
             shown = torch.where(hidden, torch.nan, some)
-        made.append(_view(fit, some, shown, hidden))
+        made.append(Views(*_filled(fit, some, shown, hidden), rows))
         n_made += len(some)
         gaps = gaps_of(shown.isnan())
         work += sum(len(g.features) * float(g.features.shape[1]) ** 3 for g in gaps)
-    whole = zip(*((v.inputs, v.weight, v.target) for v in made), strict=True)
+    whole = zip(*((v.inputs, v.weight, v.target, v.rows) for v in made), strict=True)
     return Views(*(torch.cat(parts) for parts in whole))
 
 
-def _view(fit: GaussianFit, x: Tensor, shown: Tensor, hidden: Tensor) -> Views:
+def _filled(
+    fit: GaussianFit, x: Tensor, shown: Tensor, hidden: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return inputs, weight and target of rows whose hidden cells are filled."""
     unit, centre = torch.from_numpy(fit.unit), torch.from_numpy(fit.mean)
     mean, variance = fit.gaussian.conditional((shown - centre) / unit)
     mean, deviation = mean * unit + centre, variance.sqrt() * unit
     target = torch.where(hidden, x - mean, 0.0)
-    return Views(
-        imputation_inputs(mean, deviation).float(),
-        torch.where(hidden, deviation, 0.0).float(),
-        target.float(),
-    )
+    inputs = imputation_inputs(mean, deviation).float()
+    return inputs, torch.where(hidden, deviation, 0.0).float(), target.float()
 
 
 def _network(p: int, generator: torch.Generator) -> MLP:
