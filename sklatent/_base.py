@@ -154,7 +154,8 @@ class BaseLatentEncoder(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The training data: finite numbers, at least two rows.
+            The training data: finite numbers, at least two rows; with
+            ``missing='ignore'`` also NaN.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             The target of `SupervisedAutoencoder`, which requires it. Else only given
             to `cv`, for splitters that stratify by it.
@@ -221,7 +222,8 @@ class BaseLatentEncoder(
             foreign = plan.uses_global_generator
             with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
                 if filling is not None:
-                    data = add_correction(filling, data, plan)
+                    with runtime.threads_kept():
+                        data = add_correction(filling, data, plan)
                 problem = self._problem(data, plan)
                 if previous is not None and isinstance(problem, Problem):
                     problem = problem.continued_from(previous)

@@ -144,7 +144,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
         loss and scores; the encoder sees what `impute` fills them with. The start is
         that of the observed cells' mean and covariance by the EM algorithm. Rows that
         are NaN throughout are left out of `fit`, and a feature that is so is an error,
-        as infinite numbers always are.
+        as infinite numbers always are. See the :ref:`user guide <missing_cells>`.
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted model. Mean, scale and linear maps are
         those of the new rows; the networks are the fitted ones, trained further at a
@@ -186,7 +186,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
     n_components_ : int
         Number of latents.
     mean_ : ndarray of shape (n_features,)
-        Mean of the training rows.
+        Mean of the training rows; that of the EM algorithm where cells are missing.
     n_samples_ : int
         Number of training rows.
     explained_variance_ : ndarray of shape (n_components,)
