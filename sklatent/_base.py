@@ -115,7 +115,8 @@ class BaseLatentEncoder(
     decoder: Network
     init: Init
     ordered: bool | ArrayLike
-    missing: Missing
+    #: As long as a subclass has no parameter of this name.
+    missing: Missing = "error"
     warm_start: bool
     device: str
     callbacks: Sequence[Any] | None
