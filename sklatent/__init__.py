@@ -5,14 +5,26 @@ from ._denoising import DenoisingAutoencoder
 from ._latent_size import LatentSizeCV
 from ._supervised import SupervisedAutoencoder
 from ._variational import VariationalAutoencoder
-from .displays import LatentSizeDisplay
+from .displays import (
+    ComponentsDisplay,
+    LatentSizeDisplay,
+    LatentSpaceDisplay,
+    LatentTraversalDisplay,
+    ReconstructionDisplay,
+    TrainingDisplay,
+)
 
 __all__ = [
     "Autoencoder",
+    "ComponentsDisplay",
     "DenoisingAutoencoder",
     "LatentSizeCV",
     "LatentSizeDisplay",
+    "LatentSpaceDisplay",
+    "LatentTraversalDisplay",
+    "ReconstructionDisplay",
     "SupervisedAutoencoder",
+    "TrainingDisplay",
     "VariationalAutoencoder",
 ]
 __version__ = "0.1.0"

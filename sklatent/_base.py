@@ -18,7 +18,7 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.exceptions import InconsistentVersionWarning
-from sklearn.utils import _safe_indexing, check_scalar
+from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     check_array,
@@ -30,11 +30,12 @@ from sklearn.utils.validation import (
 from . import runtime
 from ._doc_link import DocLinkMixin
 from .model import Inference, Summary, summarise
-from .nn import LatentModel
+from .nn import Filling, LatentModel
 from .plan import (
     CONSTRAINTS,
     Auto,
     AutoRules,
+    Given,
     Init,
     Missing,
     Network,
@@ -43,9 +44,11 @@ from .plan import (
     layer_sizes,
     resolve,
     share_of,
+    splits_of,
+    with_weights,
 )
 from .problems import Choice, Problem
-from .rows import Rows, Targets, check_columns, rows_of
+from .rows import Rows, Targets, Weights, check_columns, rows_of
 from .starts import rows_and_filling
 from .training import (
     Trained,
@@ -149,7 +152,14 @@ class BaseLatentEncoder(
     # Fitting --------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: Any = None, *, groups: Any = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        groups: Any = None,
+    ) -> Self:
         """Fit the model to the rows of `X`.
 
         Parameters
@@ -160,6 +170,11 @@ class BaseLatentEncoder(
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             The target of `SupervisedAutoencoder`, which requires it. Else only given
             to `cv`, for splitters that stratify by it.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            How much each row counts, not negative. A whole number is how often the row
+            is there: 3 is as three such rows, and 0 as none. Weights that are not all
+            whole numbers count beside each other only: a factor in all of them changes
+            nothing.
         groups : array-like of shape (n_samples,) or None, default=None
             Which rows belong together, such as those of one subject. Rows of one group
             are on the same side of every split into training and held-out rows. A
@@ -173,10 +188,10 @@ class BaseLatentEncoder(
         Raises
         ------
         ValueError
-            If `X`, `y`, `groups` or a parameter is not as required, an `encoder` or
-            `decoder` has the wrong width, or the training loss becomes non-finite with
-            no earlier state to go back to. The estimator is then as it was before the
-            call.
+            If `X`, `y`, `sample_weight`, `groups` or a parameter is not as required, an
+            `encoder` or `decoder` has the wrong width, or the training loss becomes
+            non-finite with no earlier state to go back to. The estimator is then as it
+            was before the call.
         TypeError
             If `encoder` or `decoder` does not make an ``nn.Module``.
         """
@@ -185,7 +200,7 @@ class BaseLatentEncoder(
             ignores = self.missing == "ignore"
             check_storage(X, ignores=ignores)
             # In one order, since sums in another differ in their last bits.
-            given = validate_data(
+            valid = validate_data(
                 self,
                 X,
                 dtype=FLOATS,
@@ -194,32 +209,26 @@ class BaseLatentEncoder(
                 ensure_all_finite="allow-nan" if ignores else True,
             )
             check_callbacks(self.callbacks)
-            kept: NDArray[np.intp] | slice = slice(None)
-            valid = given
             if ignores:
-                kept = self._rows_with_cells(given)
-                valid, y, groups = (_part(part, kept) for part in (given, y, groups))
+                check_features(self, valid)
             self._check(valid)
-            targets = self._targets(y)
+            given = Given.of(valid, y, groups, sample_weight)
+            targets = self._targets(given.y)
             if targets is not None:
-                check_consistent_length(valid, targets.values)
+                check_consistent_length(given.X, targets.values)
             previous = self._previous(valid.shape[1], targets)
-            own = self.encoder is not None or self.decoder is not None
-            known = None
-            if previous is not None:
-                known = previous.scaling.varying_features().numpy()
-            filling = None
-            data: Rows
-            if ignores:
-                with runtime.threads_kept(), runtime.caller_modes_off():
-                    runtime.choose_threads(0.0)
-                    data, filling = rows_and_filling(
-                        valid, keeps_constant=own, known=known
-                    )
-            else:
-                data = rows_of(valid, keeps_constant=own, known=known)
-            data.targets = targets
-            plan = resolve(self, data, previous, y=y, groups=groups)
+            data, filling = self._rows(given.X, previous, targets, given.weights)
+            seed, splits = splits_of(
+                self, data, previous, y=given.y, groups=given.groups, place=given.place
+            )
+            merged = given.distinct(data, splits)
+            if merged is not None:
+                if targets is not None:
+                    targets = targets.merged(merged)
+                X = given.X[merged.rows]
+                data, filling = self._rows(X, previous, targets, merged.weights)
+                splits = splits.merged(merged, seed)
+            plan = resolve(self, data, previous, chosen=(seed, splits))
             foreign = plan.uses_global_generator
             with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
                 if filling is not None:
@@ -232,12 +241,38 @@ class BaseLatentEncoder(
                 trained.model.filling = filling
                 summary = summarise(trained, data, plan)
                 self._publish(trained, summary, data, plan)
-                scores = self._held_out_scores(trained, valid)
-                self.held_out_scores_ = np.full(len(given), np.nan, given.dtype)
-                self.held_out_scores_[kept] = scores
+                scores = self._held_out_scores(trained, data.in_units())
+                self.held_out_scores_ = given.back(scores, merged)
             if plan.verbose:
                 print(f"[{type(self).__name__}] {self.verdict_}", flush=True)
         return self
+
+    def _rows(
+        self,
+        X: Any,
+        previous: LatentModel | None,
+        targets: Targets | None,
+        weights: Weights | None,
+    ) -> tuple[Rows, Filling | None]:
+        """Return validated data as training reads it, and what fills missing cells."""
+        own = self.encoder is not None or self.decoder is not None
+        known = None
+        if previous is not None:
+            known = previous.scaling.varying_features().numpy()
+        data: Rows
+        filling = None
+        if self.missing == "ignore":
+            with runtime.threads_kept(), runtime.caller_modes_off():
+                runtime.choose_threads(0.0)
+                data, filling = rows_and_filling(
+                    X, keeps_constant=own, known=known, weights=weights
+                )
+            data.targets = targets
+        else:
+            data = rows_of(
+                X, keeps_constant=own, known=known, targets=targets, weights=weights
+            )
+        return data, filling
 
     def _publish(
         self, trained: Trained, summary: Summary, data: Rows, plan: Plan
@@ -252,6 +287,9 @@ class BaseLatentEncoder(
         self.loss_curve_ = trained.loss_curve
         self.n_iter_ = max(1, len(trained.loss_curve))
         self.best_iteration_ = trained.best_iteration
+        self.training_scores_ = np.array(trained.training_scores)
+        folds = trained.fold_scores
+        self.fold_scores_ = None if folds is None else np.array(folds)
         scores = trained.validation_scores
         self.validation_scores_ = None if scores is None else np.array(scores)
         self.best_validation_score_ = (
@@ -444,7 +482,12 @@ class BaseLatentEncoder(
             scores: NDArray[Any] = -(errors * unit) * unit
         return scores
 
-    def score(self, X: ArrayLike, y: Any = None) -> float:  # noqa: ARG002
+    def score(
+        self,
+        X: ArrayLike,
+        y: Any = None,  # noqa: ARG002
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         r"""Return the share of variance that the model explains of `X`.
 
         Parameters
@@ -453,6 +496,8 @@ class BaseLatentEncoder(
             Rows on the scale of the training data.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            How much each row counts.
 
         Returns
         -------
@@ -462,8 +507,12 @@ class BaseLatentEncoder(
             PCA it is ``explained_variance_ratio_.sum()``.
         """
         valid = self._validate(X)
-        left = float(self._inference.squared_errors(valid).sum(dtype=np.float64))
-        total = self._inference.sum_of_squares(valid)
+        valid, weights = with_weights(valid, sample_weight)
+        errors = self._inference.squared_errors(valid)
+        left = float(
+            errors.sum(dtype=np.float64) if weights is None else weights @ errors
+        )
+        total = self._inference.sum_of_squares(valid, weights)
         if total == 0:
             return 1.0 if left == 0 else 0.0
         if not np.isfinite(left):  # so far away that squares leave the floats
@@ -475,7 +524,9 @@ class BaseLatentEncoder(
         """Mean change of each feature by a unit step along each latent."""
         check_is_fitted(self)
         if self._components is None:
-            mean = self._inference.mean_jacobian(self._summary.codes)
+            mean = self._inference.mean_jacobian(
+                self._summary.codes, self._summary.code_weights
+            )
             steps = mean / self._summary.whitened_by[:, None]
             self._components = steps.astype(self.mean_.dtype)
         return self._components
@@ -495,8 +546,11 @@ class BaseLatentEncoder(
             i by its latent j, in units of `X` per unit of the latent (before
             whitening). Its mean over the training rows is `components_`.
         """
-        valid = self._validate(X)
-        influence = self._inference.jacobians(self._inference.encode(valid))
+        return self._influence(self._inference.encode(self._validate(X)))
+
+    def _influence(self, Z: NDArray[Any]) -> NDArray[Any]:
+        """Return what a unit step along each latent changes, for rows of latents."""
+        influence = self._inference.jacobians(Z)
         influence /= self._summary.whitened_by[:, None].astype(influence.dtype)
         return influence
 
@@ -565,26 +619,6 @@ class BaseLatentEncoder(
             ensure_all_finite="allow-nan" if ignores else True,
         )
         return valid
-
-    def _rows_with_cells(self, X: NDArray[Any]) -> NDArray[np.intp] | slice:
-        """Return the rows that have an observed cell, after a check of the features."""
-        check_features(self, X)
-        kept = np.flatnonzero(~np.isnan(X).all(axis=1))
-        if len(kept) == len(X):
-            return slice(None)
-        if len(kept) < 2:
-            raise ValueError(
-                f"X has {len(kept)} row with an observed value; a minimum of 2 is "
-                "required."
-            )
-        if not (self.cv is None or isinstance(self.cv, Integral)) and not hasattr(
-            self.cv, "split"
-        ):
-            raise ValueError(
-                f"X has {len(X) - len(kept)} rows that are NaN throughout, which fit "
-                "leaves out, so that indices given as cv do not match. Drop these rows."
-            )
-        return kept
 
     # For scikit-learn, and for pickles --------------------------------------------
 
@@ -676,13 +710,6 @@ def check_features(estimator: Any, X: NDArray[Any]) -> None:
             f"Feature {names[empty[0]]} of X has no observed value: it is NaN in all "
             "rows. Each feature must have one; drop this one."
         )
-
-
-def _part(values: Any, kept: NDArray[np.intp] | slice) -> Any:
-    """Return what belongs to the rows that are kept."""
-    if isinstance(kept, slice) or values is None:
-        return values
-    return _safe_indexing(values, kept)
 
 
 class VersionWarning(InconsistentVersionWarning):

@@ -164,7 +164,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
     mean_ : ndarray of shape (n_features,)
         Mean of the training rows; that of the EM algorithm where cells are missing.
     n_samples_ : int
-        Number of training rows.
+        Number of training rows, each counted as often as a whole `sample_weight` says.
     explained_variance_ : ndarray of shape (n_components,)
         Variance of each latent over the training rows, before whitening.
     explained_variance_ratio_ : ndarray of shape (n_components,)
@@ -201,11 +201,16 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         The training loss of each epoch, per feature (in cross-validation the folds'
         mean): the squared error as a share of the variance (SupervisedAutoencoder: the
         weighted sum of shares), or minus the bound in nats.
+    training_scores_ : ndarray of shape (n_epochs,)
+        The same as scores, to be compared with `validation_scores_`.
     validation_scores_ : ndarray of shape (n_epochs + 1,) or None
         Score of the held-out rows, before training and after each epoch: the share of
         variance explained, or the bound in nats per row, of what training sees of them
         (SupervisedAutoencoder: the shares explained of rows and target, weighted). None
         if no rows were held out.
+    fold_scores_ : ndarray of shape (n_epochs + 1, n_splits) or None
+        The same for the rows that each split holds out, as shares of one total: their
+        mean, weighted by rows, is `validation_scores_`. NaN where all are extreme.
     best_validation_score_ : float or None
         That of the state that was kept.
     held_out_scores_ : ndarray of shape (n_samples,)

@@ -620,7 +620,7 @@ def _n_needed(X: Any) -> int:
         pca = PCA(most, svd_solver="arpack", random_state=0)
     else:
         if np.isnan(X).any():
-            X = rows_and_filling(X)[0].in_units()
+            X = rows_and_filling(X)[0].dense()
         pca, X = PCA(random_state=0), X.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):  # constant X
         explained = np.cumsum(pca.fit(X).explained_variance_ratio_)

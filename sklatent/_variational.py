@@ -19,9 +19,19 @@ from .model import (
     log_likelihood_bound,
     match_training_rows,
 )
-from .plan import Activation, Auto, AutoRules, Init, Missing, Network, Plan, RandomState
+from .plan import (
+    Activation,
+    Auto,
+    AutoRules,
+    Init,
+    Missing,
+    Network,
+    Plan,
+    RandomState,
+    with_weights,
+)
 from .problems import Problem, check_range, variational_problem
-from .rows import Rows
+from .rows import Rows, mean_of
 
 
 class VariationalAutoencoder(BaseLatentEncoder):
@@ -188,7 +198,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
     mean_ : ndarray of shape (n_features,)
         Mean of the training rows; that of the EM algorithm where cells are missing.
     n_samples_ : int
-        Number of training rows.
+        Number of training rows, each counted as often as a whole `sample_weight` says.
     explained_variance_ : ndarray of shape (n_components,)
         Variance of each latent over the training rows, before whitening.
     explained_variance_ratio_ : ndarray of shape (n_components,)
@@ -222,11 +232,16 @@ class VariationalAutoencoder(BaseLatentEncoder):
         The training loss of each epoch, per feature (in cross-validation the folds'
         mean): the squared error as a share of the variance (SupervisedAutoencoder: the
         weighted sum of shares), or minus the bound in nats.
+    training_scores_ : ndarray of shape (n_epochs,)
+        The same as scores, to be compared with `validation_scores_`.
     validation_scores_ : ndarray of shape (n_epochs + 1,) or None
         Score of the held-out rows, before training and after each epoch: the share of
         variance explained, or the bound in nats per row, of what training sees of them
         (SupervisedAutoencoder: the shares explained of rows and target, weighted). None
         if no rows were held out.
+    fold_scores_ : ndarray of shape (n_epochs + 1, n_splits) or None
+        The same for the rows that each split holds out, as shares of one total: their
+        mean, weighted by rows, is `validation_scores_`. NaN where all are extreme.
     best_validation_score_ : float or None
         That of the state that was kept.
     held_out_scores_ : ndarray of shape (n_samples,)
@@ -406,7 +421,12 @@ class VariationalAutoencoder(BaseLatentEncoder):
     def _score_rows(self, inference: Inference, X: NDArray[Any]) -> NDArray[Any]:
         return log_likelihood_bound(inference, X, self.n_importance_samples)
 
-    def score(self, X: ArrayLike, y: Any = None) -> float:  # noqa: ARG002
+    def score(
+        self,
+        X: ArrayLike,
+        y: Any = None,  # noqa: ARG002
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Return the mean of `score_samples`.
 
         Parameters
@@ -415,13 +435,17 @@ class VariationalAutoencoder(BaseLatentEncoder):
             Rows on the scale of the training data.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            How much each row counts.
 
         Returns
         -------
         score : float
             A lower bound of the mean log-likelihood of a row, in nats.
         """
-        return float(self.score_samples(X).mean(dtype=np.float64))
+        scores = self.score_samples(X).astype(np.float64)
+        scores, weights = with_weights(scores, sample_weight)
+        return mean_of(scores, weights)
 
     def get_covariance(self) -> NDArray[Any]:
         """Return the covariance of the features under the model.

@@ -28,10 +28,11 @@ class AbsoluteError(Loss):
 # A new estimator: its parameters and its problem ----------------------------------
 
 
-def absolute_score(*parts):
+def absolute_score(*parts, weights=None):
     """The share of the mean absolute value that is explained of held-out rows."""
-    n_rows = sum(map(len, parts))
-    return ExplainedVariance(sum(float(x.abs().sum()) for x in parts) / n_rows)
+    total = torch.cat([x.cpu().double().abs().sum(dim=1) for x in parts])
+    w = torch.ones_like(total) if weights is None else torch.cat(weights)
+    return ExplainedVariance(float(w @ total / w.sum()))
 
 
 class RobustAutoencoder(BaseLatentEncoder):

@@ -90,13 +90,21 @@ class Inference:
         """Return each row's squared error of reconstruction, scaled."""
         return self.map_rows(X, lambda model, x: model.squared_errors(x))
 
-    def sum_of_squares(self, X: NDArray[Any]) -> float:
-        """Return the sum of the squares of all scaled rows."""
+    def sum_of_squares(
+        self, X: NDArray[Any], weights: NDArray[np.float64] | None = None
+    ) -> float:
+        """Return the sum of the squares of all scaled rows, times their weights."""
 
         def squares(model: LatentModel, x: Tensor) -> Tensor:
-            return model.squared_norms(x.to(torch.float64)).sum()
+            return model.squared_norms(x.to(torch.float64))
 
-        return sum(float(part) for part in self.blocks(X, squares))
+        total, done = 0.0, 0
+        for part in self.blocks(X, squares):
+            if weights is not None:
+                part *= torch.from_numpy(weights[done : done + len(part)]).to(part)
+            total += float(part.sum())
+            done += len(part)
+        return total
 
     @contextmanager
     def running(
@@ -161,8 +169,10 @@ class Inference:
                 results[rows] = jacobian.numpy() * self.model.unit
         return results
 
-    def mean_jacobian(self, Z: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the mean of the decoder's Jacobian over rows of latents.
+    def mean_jacobian(
+        self, Z: NDArray[Any], weights: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Return the mean of the decoder's Jacobian over rows of latents, weighted.
 
         Returns
         -------
@@ -175,7 +185,9 @@ class Inference:
         if constant is not None:
             return constant.numpy() * self.model.unit
         with self._decoding(len(Z)) as decode:
-            mean = mean_jacobian(decode, _in_float64(Z), self.model.derivative_step)
+            step = self.model.derivative_step
+            weight = None if weights is None else torch.from_numpy(weights)
+            mean = mean_jacobian(decode, _in_float64(Z), step, weight)
         return mean.numpy() * self.model.unit
 
     @contextmanager

@@ -48,6 +48,8 @@ class Summary:
         By what whitening divides: 1 without it.
     codes : ndarray of shape (n_rows, n_components)
         Latents of evenly spaced training rows, whitened.
+    code_weights : ndarray of shape (n_rows,) or None
+        Of these rows, where they have some.
     information : ndarray of shape (n_components,)
         Mean nats that each latent says of a row, where that is known.
     ordered : bool
@@ -67,6 +69,7 @@ class Summary:
     shares: NDArray[np.float64]
     whitened_by: NDArray[np.float64]
     codes: NDArray[Any]
+    code_weights: NDArray[np.float64] | None
     information: NDArray[np.float64]
     ordered: bool
     reading: Reading
@@ -166,21 +169,24 @@ def _moments(model: LatentModel, data: Rows) -> Moments:
     """Look at all training rows once, with the model's precision."""
     k, n_used = len(model.frame.mean), model.n_components
     step = _every(len(data), n_used, model.decoder)
-    moments = Moments(k, data.shape[1], -(-len(data) // step))
+    moments, n_seen = Moments(k, data.shape[1], -(-len(data) // step)), 0
     with torch.inference_mode():
-        done = 0
-        for block in data.blocks(widest_layer(model)):
+        for block, weights in data.weighted_blocks(widest_layer(model)):
             x = torch.from_numpy(block)
-            known = data.known(slice(done, done + len(block)))
-            done += len(block)
+            known = data.known(slice(n_seen, n_seen + len(block)))
+            mask = None if known is None else torch.from_numpy(known).double()
+            weight = None if weights is None else torch.from_numpy(weights)
             u, information = model.latents_and_information(x.to(model.dtype))
             rows = model.to_scaled(model.expected(u, n_used).double())
             if information is not None:
+                if weight is not None:
+                    information = weight[:, None] * information
                 moments.information += information.sum(dim=0)
             u = u.double()
-            moments.keep(u[-moments.n % step :: step])
-            mask = None if known is None else torch.from_numpy(known).double()
-            moments.add(u, x, rows, mask)
+            every = slice(-n_seen % step, None, step)
+            moments.keep(u[every], None if weight is None else weight[every])
+            moments.add(u, x, rows, weight, mask)
+            n_seen += len(x)
     return moments
 
 
@@ -210,7 +216,7 @@ def _read(
     # Which inner latent each one is.
     order = frame.matrix.abs().argmax(dim=0) if len(frame.mean) else slice(0)
     return Summary(
-        n_samples=moments.n,
+        n_samples=round(moments.n),
         n_features=len(data.scale.mean),
         unit=data.scale.scale,
         total_variance=_total(moments, data) / (moments.n - 1),
@@ -219,6 +225,7 @@ def _read(
         shares=np.square(std),
         whitened_by=whitened_by,
         codes=(frame(moments.kept).numpy() / whitened_by).astype(dtype),
+        code_weights=None if data.weights is None else moments.weight_kept.numpy(),
         information=(moments.information / moments.n)[order].numpy(),
         ordered=plan.prefixes is not None,
         reading=reading,

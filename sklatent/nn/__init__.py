@@ -33,6 +33,7 @@ from ._size_ends import can_solve_ends, solve_ends
 from ._stack import can_stack, share_weights, stack_models
 from ._supervised_loss import SupervisedLoss
 from ._supervised_model import SupervisedModel, SupervisedOutput
+from ._systematic import systematic
 from ._variational_model import (
     NoiseVariance,
     Output,

@@ -29,6 +29,9 @@ class Batch:
     mask : Tensor of shape (n, n_features) or None
         1 where a cell of the target was observed and 0 where it was filled; None if
         none was missing.
+    weight : Tensor of shape (n,) or None
+        How much each row counts in sums over rows, on the CPU in float64; None where
+        all count alike, or rows are drawn by their weights.
     scaling : Scaling or None
         Which the rows have.
     """
@@ -39,6 +42,7 @@ class Batch:
     sizes: Tensor | None = None
     y: Tensor | None = None
     mask: Tensor | None = None
+    weight: Tensor | None = None
     scaling: Scaling | None = None
 
     def __len__(self) -> int:

@@ -23,7 +23,7 @@ class Gaps:
     features : Tensor of int of shape (q, m)
         The features that each of q patterns lacks; `n_features` where it lacks fewer.
     counts : Tensor of shape (q,), float64
-        How many rows have each pattern.
+        How many rows have each pattern, or the sum of their weights.
     """
 
     rows: Tensor
@@ -37,12 +37,14 @@ class Gaps:
         return self.rows[:, None], self.features[self.which]
 
 
-def gaps_of(missing: Tensor) -> list[Gaps]:
+def gaps_of(missing: Tensor, weights: Tensor | None = None) -> list[Gaps]:
     """Return the gaps of rows that have some, in groups that have about as many.
 
     Parameters
     ----------
     missing : Tensor of bool of shape (n, n_features)
+    weights : Tensor of shape (n,), float64, or None
+        How much each row counts; None is 1.
     """
     n_missing = missing.sum(dim=1)
     rows = n_missing.nonzero()[:, 0]
@@ -59,7 +61,8 @@ def gaps_of(missing: Tensor) -> list[Gaps]:
         here = place[which]
         own = here >= 0
         here = here[own]
-        counts = torch.bincount(here, minlength=len(some)).double()
+        weight = None if weights is None else weights[rows[own]]
+        counts = torch.bincount(here, weight, minlength=len(some)).double()
         groups.append(Gaps(rows[own], here, _features(patterns[some]), counts))
     return groups
 

@@ -34,7 +34,8 @@ class Expectation(NamedTuple):
     rows : Tensor of shape (n, n_features)
         Filled with the conditional means of missing cells.
     covariance : Tensor of shape (n_features, n_features) or (n_features,)
-        The sum over rows of the missing cells' conditional covariances, or variances.
+        The weighted sum over rows of the missing cells' conditional covariances, or
+        variances.
     log_likelihood : float or None
         Of all observed cells, in nats, where it is known.
     """
@@ -52,8 +53,11 @@ class CellGaussian(KeepsFloat64):
         """Return mean and variance of the missing cells, NaN in rows `x` (n, p)."""
 
     @abstractmethod
-    def expectation(self, x: Tensor) -> Expectation:
-        """Return what is expected of rows `x` (n, p), NaN where missing."""
+    def expectation(self, x: Tensor, weights: Tensor) -> Expectation:
+        """Return what is expected of rows `x` (n, p), NaN where missing.
+
+        The weights (n,) say how much each counts in sums.
+        """
 
 
 class FullGaussian(CellGaussian):
@@ -88,15 +92,17 @@ class FullGaussian(CellGaussian):
             variance[some.cells] = variances.clamp(min=0)
         return Conditional(self.filled(x, gaps, blocks), variance[:, :-1])
 
-    def expectation(self, x: Tensor, gaps: list[Gaps] | None = None) -> Expectation:
+    def expectation(
+        self, x: Tensor, weights: Tensor, gaps: list[Gaps] | None = None
+    ) -> Expectation:
         """Return what is expected of rows `x` (n, p), NaN where missing.
 
         The determinant of the observed cells' covariance is that of the covariance,
         times that of the missing cells' precision; their squared distance from the mean
         is that of the filled row.
         """
-        n, p = x.shape
-        gaps = gaps_of(x.isnan()) if gaps is None else gaps
+        p, n = x.shape[1], float(weights.sum())
+        gaps = gaps_of(x.isnan(), weights) if gaps is None else gaps
         total = torch.zeros((p + 1) ** 2, dtype=x.dtype)
         blocks, log_determinant = [], -n * _log_determinant(self.precision)
         for some in gaps:
@@ -108,8 +114,9 @@ class FullGaussian(CellGaussian):
             log_determinant += float(inner @ some.counts)
             blocks.append(block)
         rows = self.filled(x, gaps, blocks)
-        distance = float(((rows @ self.precision) * rows).sum())
-        constant = int((~x.isnan()).sum()) * math.log(2 * math.pi)
+        distance = float(weights @ ((rows @ self.precision) * rows).sum(dim=1))
+        n_known = float(weights @ (~x.isnan()).sum(dim=1).double())
+        constant = n_known * math.log(2 * math.pi)
         likelihood = -0.5 * (constant + log_determinant + distance)
         return Expectation(rows, total.view(p + 1, p + 1)[:p, :p], likelihood)
 
@@ -191,10 +198,10 @@ class FactorGaussian(CellGaussian):
             torch.where(missing, mean @ W, x), torch.where(missing, variance, 0.0)
         )
 
-    def expectation(self, x: Tensor) -> Expectation:
+    def expectation(self, x: Tensor, weights: Tensor) -> Expectation:
         """Return what is expected of rows `x` (n, p), NaN where missing."""
         mean, variance = self.conditional(x)
-        return Expectation(mean, variance.sum(dim=0), None)
+        return Expectation(mean, weights @ variance, None)
 
 
 def _log_determinant(matrix: Tensor) -> float:

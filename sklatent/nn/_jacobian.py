@@ -71,7 +71,9 @@ def jacobians(
 
 
 @torch.no_grad()
-def mean_jacobian(decoder: Decoder, u: Tensor, step: float = STEP) -> Tensor:
+def mean_jacobian(
+    decoder: Decoder, u: Tensor, step: float = STEP, weight: Tensor | None = None
+) -> Tensor:
     """Return the mean of the decoder's Jacobian over latents `u`, (k, n_features).
 
     Parameters
@@ -82,14 +84,21 @@ def mean_jacobian(decoder: Decoder, u: Tensor, step: float = STEP) -> Tensor:
         Where to take it.
     step : float
         Of the differences, for a latent of unit deviation.
+    weight : Tensor of shape (n,), float64, or None
+        How much each counts; None where all count alike.
     """
     steps = _steps(u, step)
     n_features = decoder(u[:1]).shape[1]
     total = torch.zeros(u.shape[1], n_features, dtype=u.dtype)
-    for rows in torch.split(u, max(64, 2**21 // n_features)):
+    size = max(64, 2**21 // n_features)
+    for i in range(0, len(u), size):
+        rows = u[i : i + size]
         for j in range(u.shape[1]):
-            total[j] += _derivative(decoder, rows, j, steps[j]).sum(dim=0)
-    return total / len(u)
+            change = _derivative(decoder, rows, j, steps[j])
+            if weight is not None:
+                change *= weight[i : i + size, None]
+            total[j] += change.sum(dim=0)
+    return total / (len(u) if weight is None else weight.sum())
 
 
 def decoder_gram(decoder: Decoder, u: Tensor, step: float = STEP) -> Tensor:

@@ -88,6 +88,9 @@ class LastLayer:
     def add(self, batch: Batch) -> None:
         """Take in rows."""
         design, target = self.regression(batch)
+        if batch.weight is not None:
+            root = batch.weight.sqrt()[:, None]
+            design, target = design * root, target * root
         self.gram += design.mT @ design
         self.cross += design.mT @ target
         self.squares += target.square().sum(dim=0)

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from ._systematic import systematic
+
 
 class Moments:
     """Sums over rows, from which means and covariances come without all rows at once.
@@ -16,25 +18,28 @@ class Moments:
 
     Attributes
     ----------
-    n : int
-        Number of rows.
+    n : float
+        Number of rows, or the sum of their weights.
     squares : float
         Sum of the squares of the rows' observed cells.
     left : float
         Sum of the squares of what reconstructions leave of them.
     kept : Tensor of shape (n_kept, k)
         The latents kept.
+    weight_kept : Tensor of shape (n_kept,)
+        Of these.
     information : Tensor of shape (k,)
         The sum of how much each latent says of a row, in nats, where that is known.
     """
 
     def __init__(self, k: int, n_features: int, n_kept: int = 0) -> None:
-        self.n = 0
+        self.n: float = 0
         self.squares = 0.0
         self.left = 0.0
         # One tensor: many small ones would lie between the blocks and keep their
         # memory from being used again.
         self.kept = torch.zeros(n_kept, k, dtype=torch.float64)
+        self.weight_kept = torch.ones(n_kept, dtype=torch.float64)
         self._n_kept = 0
         self.information = torch.zeros(k, dtype=torch.float64)
         self._u = torch.zeros(k, dtype=torch.float64)
@@ -44,35 +49,58 @@ class Moments:
         self._r = torch.zeros(n_features, dtype=torch.float64)
         self._rr = 0.0
 
-    def add(self, u: Tensor, x: Tensor, r: Tensor, known: Tensor | None = None) -> None:
+    def add(
+        self,
+        u: Tensor,
+        x: Tensor,
+        r: Tensor,
+        weight: Tensor | None = None,
+        known: Tensor | None = None,
+    ) -> None:
         """Add the sums over some rows, all float64.
 
-        Of latents (n, k), of rows and of their reconstructions (n, n_features), of
-        which not all cells may be known: 1, or 0 for those that were filled.
+        Of latents (n, k), of rows and of their reconstructions (n, n_features), with
+        the weights (n,) of these, if they have any, and 1 for each of their cells that
+        is known, if not all are.
         """
-        self.n += len(u)
+        left = x - r
+        if weight is None:
+            self.n += len(u)
+            self._r += r.sum(dim=0)
+            self._u += u.sum(dim=0)
+            self._x += x.sum(dim=0)
+        else:
+            self.n += float(weight.sum())
+            self._r += weight @ r
+            self._u += weight @ u
+            self._x += weight @ x
+            root = weight.sqrt()[:, None]
+            u, x, r, left = u * root, x * root, r * root, left * root
         self.squares += _sum_of_squares(x if known is None else x * known)
-        self.left += _sum_of_squares(x - r if known is None else (x - r) * known)
-        self._r += r.sum(dim=0)
+        self.left += _sum_of_squares(left if known is None else left * known)
         self._rr += _sum_of_squares(r)
-        self._u += u.sum(dim=0)
-        self._x += x.sum(dim=0)
         self._uu += u.mT @ u
         self._ux += u.mT @ x
 
-    def keep(self, u: Tensor) -> None:
-        """Keep these latents."""
-        self.kept[self._n_kept : self._n_kept + len(u)] = u
+    def keep(self, u: Tensor, weight: Tensor | None = None) -> None:
+        """Keep these latents, and their weights."""
+        part = slice(self._n_kept, self._n_kept + len(u))
+        self.kept[part] = u
+        if weight is not None:
+            self.weight_kept[part] = weight
         self._n_kept += len(u)
 
     def probe(self) -> Tensor:
         """Return at most 64 of the latents kept, to take a Jacobian at.
 
-        A Jacobian takes 2 k passes for each.
+        A Jacobian takes 2 k passes for each. Heavy ones are there more than once.
         """
         kept, n_features = self.kept, len(self._x)
         most = min(64, max(25, 2**20 // (kept.shape[1] * n_features)))
-        return kept[:: -(-len(kept) // most)]
+        step = -(-len(kept) // most)
+        if bool((self.weight_kept == 1).all()):
+            return kept[::step]
+        return kept[systematic(self.weight_kept, -(-len(kept) // step))]
 
     @property
     def mean(self) -> Tensor:

@@ -61,10 +61,11 @@ def solve_ends(
         cross: Any = 0.0
         for size in range(low + 1, high + 1):
             for u, batch in rows:
-                design = _design(decoder, u, size)
+                design, weight = _design(decoder, u, size), batch.weight
                 target = _target(decoder, u, size, batch)
-                gram = gram + design.mT @ design
-                cross = cross + design.mT @ target
+                weighted = design if weight is None else design * weight[:, None]
+                gram = gram + weighted.mT @ design
+                cross = cross + weighted.mT @ target
         solved.append(_ridge(gram, cross, 1 + rows[0][0].shape[1], penalty))
     linear, hidden = zip(*solved, strict=True)
     least = torch.stack([u.amin(dim=0) for u, _ in rows]).amin(dim=0)

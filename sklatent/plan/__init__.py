@@ -1,6 +1,7 @@
 """The parameters that all estimators have, and what they mean for given rows."""
 
 from ._auto import AutoRules, decay_of_weights
+from ._given import Given, with_weights
 from ._parameters import (
     CONSTRAINTS,
     Activation,
@@ -13,7 +14,7 @@ from ._parameters import (
     seed_of,
     torch_dtype,
 )
-from ._plan import Network, Plan, is_linear, resolve, share_of
+from ._plan import Network, Plan, is_linear, resolve, share_of, splits_of
 from ._splits import (
     SplitBy,
     Splits,

@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 
 from .. import runtime
 from ..nn import LatentModel
-from ..rows import Rows
+from ..rows import Indices, Rows
 from ..starts import pca_errors
 from ._auto import (
     decay_of_weights,
@@ -137,8 +137,7 @@ def resolve(
     data: Rows,
     previous: LatentModel | None = None,
     *,
-    y: Any = None,
-    groups: Any = None,
+    chosen: tuple[int, Splits] | None = None,
 ) -> Plan:
     """Turn an estimator's parameters into numbers, for these rows.
 
@@ -153,26 +152,20 @@ def resolve(
         The training rows.
     previous : LatentModel or None
         The fitted model to go on from.
-    y, groups : array-like of shape (n_samples,) or None
-        What the held-out rows may be chosen by.
+    chosen : tuple of int and Splits or None
+        The seed and the held-out rows, where `splits_of` has chosen these already.
 
     Raises
     ------
     ValueError
-        If a parameter is out of range, or `cv` or `groups` do not match the rows.
+        If a parameter is out of range, or `cv` does not match the rows.
     """
+    seed, splits = splits_of(given, data, previous) if chosen is None else chosen
     networks = {"encoder": given.encoder, "decoder": given.decoder}
     linear_start = given.init == "pca"
     if given.n_components == 0:  # the mean alone, whatever the networks
         networks, linear_start = dict.fromkeys(networks), True
-    prefix_probabilities(given.ordered, 1)  # errors before anything is computed
-    runtime.training_device(given.device, 0.0)
-    seed, share = seed_of(given.random_state), share_of(given.n_components)
-    strata = given._strata(data.targets)
-    by = SplitBy(
-        given.early_stopping, given.validation_fraction, given.cv, y, groups, strata
-    )
-    splits = _splits(given, data, by, seed, previous)
+    share = share_of(given.n_components)
     if previous is None or share is not None:
         k = _n_latents(given, data, splits, seed)
     else:
@@ -206,6 +199,46 @@ def resolve(
         **networks,
         **{name: getattr(given, name) for name in _AS_GIVEN},
     )
+
+
+def splits_of(
+    given: Any,
+    data: Rows,
+    previous: LatentModel | None = None,
+    *,
+    y: Any = None,
+    groups: Any = None,
+    place: Indices | None = None,
+) -> tuple[int, Splits]:
+    """Return the seed of a fit, and the rows held out.
+
+    Parameters
+    ----------
+    given, data, previous
+        As for `resolve`.
+    y, groups : array-like of shape (n_samples,) or None
+        What the held-out rows may be chosen by.
+    place : ndarray of int or None
+        As in `SplitBy`.
+    """
+    prefix_probabilities(given.ordered, 1)  # errors before anything is computed
+    runtime.training_device(given.device, 0.0)
+    seed = seed_of(given.random_state)
+    if groups is not None:
+        check_consistent_length(data.in_units(), groups)
+    if is_linear(given) and not given._chooses_by_held_out_rows:
+        return seed, Splits((), refit=False, how="the closed form is the optimum")
+    by = SplitBy(
+        given.early_stopping,
+        given.validation_fraction,
+        given.cv,
+        y,
+        groups,
+        given._strata(data.targets),
+        place,
+    )
+    good_start = previous is not None or given.init == "pca"
+    return seed, choose_splits(data, by, seed, good_start=good_start)
 
 
 #: Of the learning rate 'auto', with which a fitted model goes on: what it has learnt is
@@ -282,20 +315,9 @@ def _runs_code_of_the_user(given: Any) -> bool:
     return given.callbacks is not None or any(map(callable, parameters))
 
 
-def _splits(
-    given: Any, data: Rows, by: SplitBy, seed: int, previous: LatentModel | None
-) -> Splits:
-    if by.groups is not None:
-        check_consistent_length(data.in_units(), by.groups)
-    if is_linear(given) and not given._chooses_by_held_out_rows:
-        return Splits((), refit=False, how="the closed form is the optimum")
-    good_start = previous is not None or given.init == "pca"
-    return choose_splits(data, by, seed, good_start=good_start)
-
-
 def _n_latents(given: Any, data: Rows, splits: Splits, seed: int) -> int:
     """Return how many latents to train."""
-    limit = min(len(data), len(data.scale.mean))  # as in PCA
+    limit = min(int(data.n_samples), len(data.scale.mean))  # as in PCA
     share = share_of(given.n_components)
     if share is None:
         return limit if given.n_components is None else int(given.n_components)

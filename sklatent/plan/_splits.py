@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import GroupKFold, StratifiedKFold, check_cv
 
-from ..rows import Indices, Rows
+from ..rows import Indices, Merged, Rows
 from ._units import length_of_dependence, units_of
 
 #: From this many distinct rows on, one held-out part is enough to choose a state by.
@@ -45,6 +45,23 @@ class Splits:
     units: Indices | None = None
     how: str = ""
 
+    def merged(self, merged: Merged, seed: int) -> "Splits":
+        """Return the same splits of merged rows; all of a kind are on one side."""
+        place = np.full(len(merged.place), -1)
+        place[merged.rows] = np.arange(len(merged.rows))
+        random, pairs = np.random.RandomState(seed), []
+        for pair in self.pairs:
+            train, held_out = (np.sort(p[p >= 0]) for p in (place[s] for s in pair))
+            pairs.append((train, random.permutation(held_out)))
+        units = None if self.units is None else self.units[merged.rows]
+        if units is not None and len(np.unique(units)) == len(units):
+            units = None
+        return replace(self, pairs=tuple(pairs), units=units)
+
+    def sides(self, n: int) -> list[Indices]:
+        """Return how often each of n rows is on each side of each split."""
+        return [np.bincount(s, minlength=n) for pair in self.pairs for s in pair]
+
 
 @dataclass(frozen=True)
 class SplitBy:
@@ -64,6 +81,9 @@ class SplitBy:
     strata : ndarray of int of shape (n_samples,) or None
         Of which each held-out part has its share, but for those of a splitter and
         stretches of a series.
+    place : ndarray of int of shape (n_given,) or None
+        Of each row that was given, where it is among the rows; -1 where it is none of
+        them, having no weight. The index arrays of `cv` are of the rows given.
     """
 
     early_stopping: bool | str = "auto"
@@ -72,6 +92,7 @@ class SplitBy:
     y: Any = None
     groups: ArrayLike | None = None
     strata: Indices | None = None
+    place: Indices | None = None
 
 
 def error_inflation(splits: Splits) -> float:
@@ -137,7 +158,7 @@ def choose_splits(data: Rows, by: SplitBy, seed: int, *, good_start: bool) -> Sp
         how = f"{len(parts)} random folds"
     if not distinct:
         how += " of distinct rows" if by.groups is None else " of groups"
-    pairs = [_pair_of_units(units, order, part, random, distinct) for part in parts]
+    pairs = [_pair_of_units(units, order, part, random) for part in parts]
     pairs = [pair for pair in pairs if len(pair[0]) > 1]  # of one row nothing is learnt
     if not pairs:
         return Splits((), not good_start, how="groups leave one row to train on")
@@ -158,13 +179,12 @@ def _pair_of_units(
     order: Indices,
     part: Indices,
     random: np.random.RandomState,
-    distinct: bool,
 ) -> Pair:
     """Return the rows of all other units, and in random order those of these units."""
     is_held_out = np.zeros(len(order), bool)
     is_held_out[part] = True
     train = np.flatnonzero(~is_held_out[units])
-    if distinct:
+    if np.array_equal(units, np.arange(len(order))):  # a row each
         return train, part
     return train, random.permutation(np.flatnonzero(is_held_out[units]))
 
@@ -211,8 +231,10 @@ def _given_splits(data: Rows, by: SplitBy, seed: int) -> Splits:
             cv, y = StratifiedKFold(int(by.cv)), by.strata
     random = np.random.RandomState(seed)
     pairs = []
-    for train, held_out in cv.split(data.in_units(), y, groups):
-        train, held_out = _indices(train, n), _indices(held_out, n)
+    is_splitter = isinstance(by.cv, int | np.integer) or hasattr(by.cv, "split")
+    place = np.arange(n) if is_splitter or by.place is None else by.place
+    for pair in cv.split(data.in_units(), y, groups):
+        train, held_out = (_present(part, place) for part in pair)
         pairs.append((np.sort(train), random.permutation(held_out)))
     if not pairs:
         raise ValueError(f"cv={by.cv!r} gives no split; is it used up?")
@@ -220,6 +242,18 @@ def _given_splits(data: Rows, by: SplitBy, seed: int) -> Splits:
     distinct = len(np.unique(units)) == n
     how = "1 split by cv" if len(pairs) == 1 else f"{len(pairs)} folds by cv"
     return Splits(tuple(pairs), len(pairs) > 1, None if distinct else units, how)
+
+
+def _present(part: Any, place: Indices) -> Indices:
+    """Return where the rows of a side are, without those that have no weight."""
+    found = place[_indices(part, len(place))]
+    found = found[found >= 0]
+    if not len(found):
+        raise ValueError(
+            "cv gives a side on which all rows have a sample_weight of 0; got "
+            f"{part!r}."
+        )
+    return found
 
 
 def _indices(part: Any, n: int) -> Indices:

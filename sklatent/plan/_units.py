@@ -39,10 +39,12 @@ def units_of(data: Rows, groups: ArrayLike | None = None) -> Indices:
     Returns
     -------
     units : ndarray of int of shape (n_samples,)
-        From 0 on, in the order in which they are first seen.
+        From 0 on, in the order in which they are first seen. Where rows will be merged,
+        which are equal or have weights, in one that does not depend on their order.
     """
+    keys = data.fingerprints()
     if groups is None:
-        labels = data.fingerprints()
+        labels = keys
     else:
         labels = check_array(
             groups,
@@ -60,6 +62,8 @@ def units_of(data: Rows, groups: ArrayLike | None = None) -> Indices:
         raise ValueError(
             f"groups must be labels of one kind, none of them missing: {error}"
         ) from error
+    if data.weights is not None or len(np.unique(keys)) < len(keys):
+        return np.asarray(units)
     rank = np.empty(len(first), np.intp)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[units]
@@ -85,7 +89,7 @@ def length_of_dependence(data: Rows, units: Indices) -> int:
         The lag at which distances have levelled off and windows do not overlap; 0 where
         rows are no series.
     """
-    rows = np.unique(units, return_index=True)[1]
+    rows = np.sort(np.unique(units, return_index=True)[1])
     if len(rows) < MIN_DEVIATION**2:
         return 0
     longest = len(rows) // 8

@@ -1,5 +1,6 @@
 """What the errors of held-out rows say."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -7,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..rows import Array
+from ..rows import Array, quantiles
 
 
 class HeldOutScore(Protocol):
@@ -26,8 +27,13 @@ class HeldOutScore(Protocol):
     def is_exact(self, error: float) -> bool:
         """Return whether there is nothing left to gain."""
 
-    def gains(self, before: Array, after: Array) -> tuple[Array, ...]:
-        """Return what each row has gained, for paired tests that must all agree."""
+    def gains(
+        self, before: Array, after: Array, weights: Array | None = None
+    ) -> tuple[Array, ...]:
+        """Return what each row has gained, for paired tests that must all agree.
+
+        The weights say which gains are most of them.
+        """
 
 
 @dataclass(frozen=True)
@@ -45,11 +51,20 @@ class ExplainedVariance:
     level: ClassVar[float] = 0.001
 
     @classmethod
-    def of(cls, *parts: Tensor) -> "ExplainedVariance":
-        """Return the score of scaled rows, given in parts (n, n_features)."""
+    def of(
+        cls, *parts: Tensor, weights: Sequence[Tensor] | None = None
+    ) -> "ExplainedVariance":
+        """Return the score of scaled rows, given in parts (n, n_features).
+
+        The weights (n,) of each part say how much rows count.
+        """
         blocks = (x for part in parts for x in torch.split(part, 2**12))
-        total = sum((float(x.cpu().double().square().sum()) for x in blocks), 0.0)
-        return cls(total / sum(map(len, parts)))
+        if weights is None:
+            total = sum((float(x.cpu().double().square().sum()) for x in blocks), 0.0)
+            return cls(total / sum(map(len, parts)))
+        w = torch.cat(list(weights))
+        squares = torch.cat([x.cpu().double().square().sum(dim=1) for x in blocks])
+        return cls(float(w @ squares / w.sum()))
 
     def score(self, error: float) -> float:
         return 1.0 - error / self.total if self.total > 0 else 1.0
@@ -60,9 +75,11 @@ class ExplainedVariance:
     def is_exact(self, error: float) -> bool:
         return error <= 1e-10 * self.total
 
-    def gains(self, before: Array, after: Array) -> tuple[Array, ...]:
+    def gains(
+        self, before: Array, after: Array, weights: Array | None = None
+    ) -> tuple[Array, ...]:
         # In the sum, which is what is promised, and of most rows.
-        return before - after, winsorised(before - after)
+        return before - after, winsorised(before - after, weights)
 
 
 @dataclass(frozen=True)
@@ -94,14 +111,16 @@ class LogLikelihood:
     def is_exact(self, error: float) -> bool:  # noqa: ARG002
         return False
 
-    def gains(self, before: Array, after: Array) -> tuple[Array, ...]:
+    def gains(
+        self, before: Array, after: Array, weights: Array | None = None
+    ) -> tuple[Array, ...]:
         # A single outlier can lose hundreds of nats, and then no gain of all other rows
         # is significant.
-        return (winsorised(before - after),)
+        return (winsorised(before - after, weights),)
 
 
-def winsorised(values: Array) -> Array:
+def winsorised(values: Array, weights: Array | None = None) -> Array:
     """Return values with the outer twentieths clipped, which no single one can move."""
-    low, high = np.quantile(values, [0.05, 0.95])
+    low, high = quantiles(values, [0.05, 0.95], weights)
     clipped: Array = np.clip(values, low, high)
     return clipped

@@ -107,7 +107,8 @@ class Problem:
     inputs : tuple of Inputs, default=()
         What the network is shown of the rows; none is the rows themselves.
     held_out_score : callable
-        Makes the `HeldOutScore` of held-out rows, from tensors of them.
+        Makes the `HeldOutScore` of held-out rows, from tensors of them, and
+        from `weights` of each where rows have some.
     in_coordinates : callable or None
         Where only squared distances count: makes the same problem of the same rows in
         another orthogonal basis, and their plan.

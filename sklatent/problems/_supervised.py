@@ -22,7 +22,7 @@ from ..nn import (
     decoder_gram,
 )
 from ..plan import Plan
-from ..rows import Array, Rows, Targets
+from ..rows import Array, Rows, Targets, mean_of, means_of
 from ..starts import CovariatesStart, covariates_start, logistic_head
 from ._networks import check_networks
 from ._problem import Choice, Problem
@@ -121,7 +121,8 @@ def choice_of_mixing(data: Rows, plan: Plan) -> Choice:
 def _errors_of_classes(model: LatentModel, train: Rows, others: Rows) -> Array:
     """Return each held-out row's Brier score by logistic regression on latents."""
     (u, y), (v, known) = _latents_and_targets(model, train, others)
-    weight, bias = logistic_head(u, y)
+    weights = train.subsample(MAX_ROWS_OF_A_HEAD).weights
+    weight, bias = logistic_head(u, y, weights)
     errors = np.square(softmax(v @ weight + bias, axis=1) - known).sum(axis=1)
     return np.where(known.any(axis=1), errors, np.nan)
 
@@ -129,12 +130,14 @@ def _errors_of_classes(model: LatentModel, train: Rows, others: Rows) -> Array:
 def _errors_of_numbers(model: LatentModel, train: Rows, others: Rows) -> Array:
     """Return the squared error of standardised targets, by ridge regression."""
     (u, y), (v, known) = _latents_and_targets(model, train, others)
+    weights = train.subsample(MAX_ROWS_OF_A_HEAD).weights
     errors = np.zeros(len(v))
     for target, truth in zip(y.T, known.T, strict=True):
         labelled = np.isfinite(target)
         if labelled.sum() < 2:
             continue
-        fit = RidgeCV(np.logspace(-3, 3, 7)).fit(u[labelled], target[labelled])
+        w = None if weights is None else weights[labelled]
+        fit = RidgeCV(np.logspace(-3, 3, 7)).fit(u[labelled], target[labelled], w)
         errors += np.nan_to_num(np.square(fit.predict(v) - truth))
     return np.where(np.isfinite(known).any(axis=1), errors, np.nan)
 
@@ -146,7 +149,8 @@ def _latents_and_targets(
     some = train.subsample(MAX_ROWS_OF_A_HEAD)
     assert some.targets is not None
     u, v = _latents(model, some), _latents(model, others)
-    mean, scale = u.mean(axis=0), u.std(axis=0)
+    mean = means_of(u, some.weights)
+    scale = np.sqrt(means_of(np.square(u - mean), some.weights))
     scale[scale == 0] = 1
     values = some.targets.values
     return [
@@ -167,8 +171,8 @@ def _latents(model: LatentModel, rows: Rows) -> Array:
 def _loss(data: Rows, targets: Targets, mixing: float) -> SupervisedLoss:
     """Return the loss, in the unit of the squared error of rows."""
     typical = data.typical()  # one row far out must not make the target count for all
-    per_row = typical.observed_sum_of_squares() / len(typical)
-    share_labelled = float(targets.labelled().mean())
+    per_row = typical.observed_sum_of_squares() / typical.total_weight
+    share_labelled = mean_of(targets.labelled().astype(np.float64), data.weights)
     weight = (1 - mixing) * per_row / (targets.total * share_labelled)
     is_classes = targets.kind == "classes"
     return SupervisedLoss(mixing, weight, is_classes=is_classes)
@@ -192,7 +196,9 @@ def _head(
         latents = np.concatenate(
             [x @ start.encoder_weight + start.encoder_bias for x in rows.blocks()]
         )
-        weight, bias = logistic_head(latents, targets.values[rows.where()])
+        weight, bias = logistic_head(
+            latents, targets.values[rows.where()], rows.weights
+        )
     linear = torch.from_numpy(weight), torch.from_numpy(bias)
     return ResidualMap(*linear, network).double()
 
@@ -264,7 +270,13 @@ def _gram_of_targets(model: LatentModel, data: Rows) -> Tensor:
     u = _latents(model, some)
     known = np.nan_to_num(data.targets.codes)  # their mean is 0
     # Of all rows: some of them may have but one class.
-    total = np.square(known[labelled.where()]).sum() / len(labelled)
+    squares = np.square(known[labelled.where()])
+    if labelled.weights is not None:
+        squares *= labelled.weights[:, None]
+    total = squares.sum() / labelled.total_weight
     codes = known[some.where()]
-    weight = np.linalg.lstsq(u - u.mean(axis=0), codes - codes.mean(axis=0))[0]
+    left = [z - means_of(z, some.weights) for z in (u, codes)]
+    if some.weights is not None:
+        left = [z * np.sqrt(some.weights)[:, None] for z in left]
+    weight = np.linalg.lstsq(left[0], left[1])[0]
     return torch.from_numpy(weight @ weight.T / total)

@@ -22,6 +22,7 @@ from ..nn import (
     VariationalModel,
     decoder_gram,
     signs,
+    systematic,
 )
 from ..plan import Plan
 from ..rows import LatentNoise, Rows, is_typical, squared_norms
@@ -90,7 +91,7 @@ def variational_problem(given: Any, data: Rows, plan: Plan) -> Problem:
         module=module,
         loss=bound,
         inputs=(LatentNoise(plan.n_components), *nested_dropout(plan)),
-        held_out_score=lambda *_: score,
+        held_out_score=lambda *_, **__: score,
         reading=VariationalReading(
             ordered=plan.prefixes is not None,
             n_components=plan.n_components,
@@ -128,11 +129,12 @@ def _start(rows: Rows, likelihood: str, noise: Noise, plan: Plan) -> Probabilist
         if noise.shared:
             return ppca_start(rows, k, seed)
         return factor_analysis_start(rows, k, noise, seed)
-    some = rows.subsample(100_000).dense()
+    chosen = rows.subsample(100_000)
+    some = chosen.dense()
     x = torch.from_numpy(some)
     features = likelihood_of(likelihood, rows).features(x).numpy()
     data = (some * rows.scale.scale + rows.scale.center).clip(min=0)
-    return exponential_start(features, data, k, likelihood, seed)
+    return exponential_start(features, data, k, likelihood, seed, chosen.own_weights)
 
 
 def check_range(X: NDArray[Any], likelihood: str) -> None:
@@ -236,10 +238,24 @@ class VariationalReading:
         if not self.fits_mixture or not self.n_components:
             return None
         typical = data.typical()
-        some = typical.subsample(MAX_ROWS_OF_MIXTURE)
+        some, n_rows = rows_by_weight(typical, MAX_ROWS_OF_MIXTURE)
         draws = posterior_draws(model, some, self.seed)
-        mixture = fit_mixture(draws, len(some), self.seed)
+        mixture = fit_mixture(draws, n_rows, self.seed)
         return LatentPrior(mixture, typical.mean(), np.sqrt(typical.variance()))
+
+
+def rows_by_weight(rows: Rows, most: int) -> tuple[Rows, int]:
+    """Return at most about so many rows, each as often as its weight asks for.
+
+    And how many distinct ones. (A mixture of scikit-learn's takes no weights.)
+    """
+    weights = rows.weights
+    if weights is None:
+        some = rows.subsample(most)
+        return some, len(some)
+    n = int(min(most, max(len(rows), rows.n_samples)))
+    drawn = systematic(torch.from_numpy(weights), n).numpy()
+    return rows[drawn], len(np.unique(drawn))
 
 
 def posterior_draws(model: Any, rows: Rows, seed: int) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from ._batches import (
     CorruptedInputs,
+    EachOnce,
     HeldOutRows,
     Inputs,
     LatentNoise,
@@ -18,3 +19,4 @@ from ._gaps import GappedRows
 from ._rows import Indices, Part, Rows
 from ._scale import Array, Scale, is_typical, row_slices, squared_norms
 from ._targets import Targets, targets_of
+from ._weights import Merged, Weights, mean_of, means_of, merge, quantiles, with_labels

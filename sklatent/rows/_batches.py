@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..nn import Batch, Corruption, Scaling
+from ..nn import Batch, Corruption, Scaling, systematic
 from ._rows import Rows
 
 #: Numbers that are gathered at once, in the new order: some MB.
@@ -72,12 +72,8 @@ class NestedDropout:
     def __call__(self, batch: Batch, generator: torch.Generator) -> None:
         """Draw the numbers."""
         n, device = batch.inputs.shape[-2], batch.inputs.device
-        # A little less than 1, so that rounding finds no number beyond the last.
-        ends = self.weights.cumsum(0) / self.weights.sum()
-        shift = torch.rand(1, generator=generator, dtype=ends.dtype)
-        points = (torch.arange(n) + shift) * (1 - 1e-12) / n
-        sizes = torch.searchsorted(ends[:-1], points, right=True) + 1
-        batch.sizes = sizes.to(device)
+        shift = torch.rand(1, generator=generator, dtype=self.weights.dtype)
+        batch.sizes = (systematic(self.weights, n, shift) + 1).to(device)
 
 
 class TrainingRows(Dataset[Any]):
@@ -107,6 +103,11 @@ class TrainingRows(Dataset[Any]):
         self.generator = torch.Generator().manual_seed(seed)
         self.device = device
         self.scaling: Scaling = rows.scale.module().to(device)
+        #: How much each row counts in sums, 1 on average over all rows of the data.
+        self.weight: Tensor | None = None
+        if rows.all_weights is not None:
+            mean = rows.all_weights.values.mean()
+            self.weight = torch.from_numpy(rows.weights / mean)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -122,7 +123,10 @@ class TrainingRows(Dataset[Any]):
                 ("mask", self.rows.mask(part)),
             )
         }
-        return Batch(x, x, **others, scaling=self.scaling)
+        weight = self.weight
+        if weight is not None and index is not None:
+            weight = weight[index]
+        return Batch(x, x, **others, weight=weight, scaling=self.scaling)
 
     def show(self, batch: Batch) -> Batch:
         """Return a batch with what the network is shown of it."""
@@ -131,14 +135,44 @@ class TrainingRows(Dataset[Any]):
         return batch
 
     def shuffled(self, n_batches: int) -> Iterator[Batch]:
-        """Yield all rows once, in a new order, as so many batches."""
+        """Yield as many rows as there are, in a new order, as so many batches.
+
+        Each is there once, or as often as its weight asks for.
+        """
+        if self.weight is None:
+            yield from self.each_once(n_batches)
+            return
+        n = max(len(self), 2)  # a batch normalisation cannot train with one
+        for batch in self._batches(self.drawn(n, self.generator), n_batches):
+            batch.weight = None  # it has had its say
+            yield self.show(batch)
+
+    def each_once(self, n_batches: int) -> Iterator[Batch]:
+        """Yield all rows once, with their weights, in a new order."""
         order = torch.randperm(len(self), generator=self.generator)
+        for batch in self._batches(order, n_batches):
+            yield self.show(batch)
+
+    def drawn(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return so many indices in a random order, by weight.
+
+        Without weights they are all rows, again and again.
+        """
+        if self.weight is not None:
+            shift = torch.rand(1, generator=generator, dtype=torch.float64)
+            drawn = systematic(self.weight, n, shift)
+            return drawn[torch.randperm(n, generator=generator)]
+        rounds = range(-(-n // len(self)))
+        orders = [torch.randperm(len(self), generator=generator) for _ in rounds]
+        return torch.cat(orders)[:n]
+
+    def _batches(self, order: Tensor, n_batches: int) -> Iterator[Batch]:
+        """Yield rows in an order, as so many batches."""
         batches = order.tensor_split(n_batches)
         together = max(1, GATHERED // (len(batches[0]) * self.rows.shape[1]))
         for i in range(0, len(batches), together):
             some = batches[i : i + together]
-            for batch in self.take(torch.cat(some)).split(len(some)):
-                yield self.show(batch)
+            yield from self.take(torch.cat(some)).split(len(some))
 
     def __getitem__(self, i: int) -> tuple[Any, Any]:
         row = self.rows[np.array([i])].in_units()[0]
@@ -191,7 +225,7 @@ class StackedRows(TrainingRows):
     def shuffled(self, n_batches: int) -> Iterator[Batch]:
         """Yield rows of each model in a new order, as so many batches."""
         n = n_batches * -(-len(self) // n_batches)
-        taken = [part.take(self._order(len(part), n)) for part in self.parts]
+        taken = [part.take(part.drawn(n, self.generator)) for part in self.parts]
         x = _in_batches([batch.target for batch in taken], n_batches)
         others = {
             name: _in_batches([getattr(batch, name) for batch in taken], n_batches)
@@ -201,12 +235,6 @@ class StackedRows(TrainingRows):
         for i in range(n_batches):
             some = {name: values[i] for name, values in others.items()}
             yield self.show(Batch(x[i], x[i], **some, scaling=self.scaling))
-
-    def _order(self, n: int, n_drawn: int) -> Tensor:
-        """Return so many indices of n rows: all in a random order, again and again."""
-        rounds = -(-n_drawn // n)
-        orders = [torch.randperm(n, generator=self.generator) for _ in range(rounds)]
-        return torch.cat(orders)[:n_drawn]
 
 
 def _in_batches(parts: list[Tensor], n_batches: int) -> Tensor:
@@ -239,6 +267,13 @@ class Shuffled(RowsInOrder):
 
     def __iter__(self) -> Iterator[Batch]:
         return iter(self.rows.shuffled(self.n_batches))
+
+
+class EachOnce(RowsInOrder):
+    """Batches of `TrainingRows` with all rows once, for sums over them."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self.rows.each_once(self.n_batches))
 
 
 def n_batches(n_samples: int, batch_size: int) -> int:

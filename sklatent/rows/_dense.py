@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ._rows import Indices, Part, Rows
 from ._scale import Array, Scale, row_slices
 from ._targets import Targets
+from ._weights import Weights
 
 #: Data of at most as many numbers are scaled once; others whenever they are read.
 MAX_SCALED_ONCE = 2**24
@@ -89,6 +90,7 @@ def rows_of(
     keeps_constant: bool = False,
     known: NDArray[np.bool_] | None = None,
     targets: Targets | None = None,
+    weights: Weights | None = None,
 ) -> Rows:
     """Return the rows of validated data in the storage they have.
 
@@ -102,12 +104,19 @@ def rows_of(
         Features that are known to vary, if not here.
     targets : Targets or None, default=None
         What the rows are to tell besides themselves.
+    weights : Weights or None, default=None
+        How much each row counts; None where all count once.
     """
-    rows = DenseRows(X, Scale.of(X, keeps_constant=keeps_constant, known=known))
-    rows.targets = targets
+    scale = Scale.of(X, keeps_constant=keeps_constant, known=known, weights=weights)
+    rows = DenseRows(X, scale)
+    rows.targets, rows.all_weights = targets, weights
     return rows
 
 
-def as_rows(X: Array | Rows) -> Rows:
+def as_rows(X: Array | Rows, weights: Weights | None = None) -> Rows:
     """Return `Rows` as they are, and an array of scaled rows as `Rows`."""
-    return X if isinstance(X, Rows) else DenseRows(X)
+    if isinstance(X, Rows):
+        return X
+    rows = DenseRows(X)
+    rows.all_weights = weights
+    return rows

@@ -10,6 +10,7 @@ from ..nn import Filling
 from ._dense import DenseRows
 from ._rows import Part
 from ._scale import Array, Scale, row_slices
+from ._weights import Weights
 
 
 class GappedRows(DenseRows):
@@ -22,14 +23,16 @@ class GappedRows(DenseRows):
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        The data, filled with expectations under a Gaussian.
+        The data, NaN where missing.
+    filled : ndarray of shape (n_samples, n_features)
+        The same with expectations under a Gaussian.
     scale : Scale
         What to scale by.
-    observed : ndarray of bool of shape (n_samples, n_scaled)
-        Which cells of scaled rows were not missing.
     spread : ndarray of shape (n_scaled, n_scaled) or (n_scaled,)
         The mean over rows of the covariances of what is not known of them, scaled, or
         of the variances where features are many.
+    weights : Weights or None
+        How much each row counts; None where all count once.
     """
 
     is_filled = True
@@ -37,34 +40,42 @@ class GappedRows(DenseRows):
     def __init__(
         self,
         X: NDArray[Any],
+        filled: NDArray[Any],
         scale: Scale,
-        observed: NDArray[np.bool_],
         spread: Array,
+        weights: Weights | None = None,
     ) -> None:
-        super().__init__(X, scale)
-        self._observed = observed
+        super().__init__(filled, scale)
+        self._with_gaps = X
         self._spread = spread
+        self.all_weights = weights
         #: The rows of which the moments are.
-        self._expected = DenseRows(X, scale)
+        self._expected = DenseRows(filled, scale)
+        self._expected.all_weights = weights
 
     def filled_by(self, filling: Filling) -> Self:
         """Return all rows with other values in missing cells, and the same moments."""
-        X, module = self._X.copy(), self.scale.module()
-        whole = len(self.scale.center) == X.shape[1]
-        chosen: Any = slice(None) if whole else self.scale.varying
+        X, filled = self._with_gaps, self._X.copy()
+        module = self.scale.module()
         for rows in row_slices(*self.shape):
-            x, missing = self.dense(rows), ~self.known(rows)
-            x[missing] = np.nan
-            units = module.to_units(filling(torch.from_numpy(x))).numpy()
-            X[rows, chosen] = np.where(missing, units[:, chosen], X[rows, chosen])
-        other = type(self)(X, self.scale, self._observed, self._spread)
+            x = filling(torch.from_numpy(self.scale.apply(X[rows])))
+            units = module.to_units(x).numpy()
+            filled[rows] = np.where(np.isnan(X[rows]), units, X[rows])
+        other = type(self)(X, filled, self.scale, self._spread, self.all_weights)
         other._expected = self._expected
         other.targets = self.targets
         return other
 
+    def in_units(self) -> NDArray[Any]:
+        """Return all rows in the units of the data, NaN where missing."""
+        return self._with_gaps[self.where()]
+
     def known(self, part: Part = slice(None)) -> NDArray[np.bool_]:
         """Return which cells of some rows were observed, scaled ones."""
-        return self._observed[self.where(part)]
+        missing = np.isnan(self._with_gaps[self.where(part)])
+        if missing.shape[1] > self.shape[1]:
+            missing = missing[:, self.scale.varying]
+        return np.asarray(~missing)
 
     def mean(self) -> Array:
         """Return the mean of each feature."""
@@ -84,12 +95,14 @@ class GappedRows(DenseRows):
         return mean, covariance
 
     def observed_mean_squares(self) -> Array:
-        """Return the sum of each feature's observed squares, by the number of rows."""
-        total = np.zeros(self.shape[1])
+        """Return the mean over rows of each feature's square, 0 where missing."""
+        total, weights = np.zeros(self.shape[1]), self.weights
         for rows in row_slices(*self.shape):
-            total += np.square(self.dense(rows) * self.known(rows)).sum(axis=0)
-        return total / len(self)
+            squares = np.square(self.dense(rows) * self.known(rows))
+            weight = np.ones(len(squares)) if weights is None else weights[rows]
+            total += weight @ squares
+        return total / self.total_weight
 
     def observed_sum_of_squares(self) -> float:
         """Return the sum of the squares of the observed ones."""
-        return float(self.observed_mean_squares().sum()) * len(self)
+        return float(self.observed_mean_squares().sum()) * self.total_weight

@@ -12,6 +12,7 @@ from scipy.linalg.blas import dsyrk
 from ..nn import Filling
 from ._scale import Array, Scale, is_typical, row_slices, squared_norms
 from ._targets import Targets
+from ._weights import Weights, fingerprints
 
 Indices = NDArray[np.intp]
 #: Rows of a part of the data.
@@ -29,6 +30,8 @@ class Rows(ABC):
     scale: Scale
     #: What all rows of the data are to tell besides themselves.
     targets: Targets | None = None
+    #: How much each row of the data counts; None where all count once.
+    all_weights: Weights | None = None
 
     @property
     @abstractmethod
@@ -80,6 +83,36 @@ class Rows(ABC):
             return None
         return torch.from_numpy(self.targets.values[self.where(part)])
 
+    @property
+    def own_weights(self) -> Weights | None:
+        """How much each of these rows counts; None where all count once."""
+        return None if self.all_weights is None else self.all_weights[self.where()]
+
+    @property
+    def weights(self) -> Array | None:
+        """The weight of each row in sums over them; None where all are 1."""
+        own = self.own_weights
+        return None if own is None else own.values
+
+    @property
+    def n_samples(self) -> float:
+        """How many rows there are, each as often as it was there."""
+        own = self.own_weights
+        return len(self) if own is None else float(own.counts.sum())
+
+    @property
+    def total_weight(self) -> float:
+        """The sum of the weights."""
+        weights = self.weights
+        return len(self) if weights is None else float(weights.sum())
+
+    def weighted_blocks(self, width: int = 1) -> Iterator[tuple[Array, Array | None]]:
+        """Yield what `blocks` does, and the weights of these rows."""
+        weights, done = self.weights, 0
+        for x in self.blocks(width):
+            yield x, None if weights is None else weights[done : done + len(x)]
+            done += len(x)
+
     def blocks(self, width: int = 1) -> Iterator[Array]:
         """Yield all rows, some of float64 at a time.
 
@@ -93,18 +126,13 @@ class Rows(ABC):
         return self[:: -(-len(self) // most)]
 
     def fingerprints(self) -> NDArray[np.uint64]:
-        """Return a number for each row, the same for equal rows and only for these."""
-        random = np.random.RandomState(0)
-        odd = random.randint(0, 2**63, self.shape[1], dtype=np.uint64) * 2 + 1
+        """Return a number for each row, the same for equal rows and only for these.
+
+        It depends on the row in the units of the data alone.
+        """
         found = np.empty(len(self), np.uint64)
-        done = 0
-        for x in self.blocks():
-            bits = (x + 0.0).view(np.uint64)  # -0.0 is equal to 0.0
-            bits ^= bits >> 32  # numbers with few digits differ in the first bits only
-            bits *= odd
-            bits ^= bits >> 29
-            found[done : done + len(x)] = bits.sum(axis=1, dtype=np.uint64)
-            done += len(x)
+        for rows in row_slices(*self.shape):
+            found[rows] = fingerprints(self[rows].in_units().astype(np.float64))
         return found
 
     def typical(self) -> Self:
@@ -114,22 +142,22 @@ class Rows(ABC):
         """
         mean = self.mean()
         squares = np.concatenate([squared_norms(x - mean) for x in self.blocks()])
-        typical = is_typical(squares)
+        typical = is_typical(squares, self.own_weights)
         return self if typical.all() else self[np.flatnonzero(typical)].typical()
 
     def mean(self) -> Array:
         """Return the mean of each feature."""
         total = np.zeros(self.shape[1])
-        for x in self.blocks():
-            total += x.sum(axis=0)
-        return total / len(self)
+        for x, w in self.weighted_blocks():
+            total += _sum(x, w)
+        return total / self.total_weight
 
     def variance(self) -> Array:
         """Return the variance of each feature, divided by n and not by n - 1."""
         mean, total = self.mean(), np.zeros(self.shape[1])
-        for x in self.blocks():
-            total += np.square(x - mean).sum(axis=0)
-        return total / len(self)
+        for x, w in self.weighted_blocks():
+            total += _sum(np.square(x - mean), w)
+        return total / self.total_weight
 
     def range(self) -> tuple[Array, Array]:
         """Return the least and the largest value of each feature."""
@@ -139,10 +167,12 @@ class Rows(ABC):
 
     def covariance(self) -> tuple[Array, Array]:
         """Return the mean, and the covariance, the mean of products."""
-        n, p = self.shape
+        n, p = self.total_weight, self.shape[1]
         mean, products = np.zeros(p), np.zeros((p, p), order="F")
-        for x in self.blocks():
-            mean += x.sum(axis=0)
+        for x, w in self.weighted_blocks():
+            mean += _sum(x, w)
+            if w is not None:
+                x *= np.sqrt(w)[:, None]
             # Half of a symmetric matrix, added in place: x.T @ x takes twice the time.
             products = dsyrk(1.0, x.T, beta=1.0, c=products, overwrite_c=True)
         mean /= n
@@ -151,12 +181,20 @@ class Rows(ABC):
 
     def sum_of_squares(self) -> float:
         """Return the sum of the squares of all scaled entries."""
-        return sum((float(np.vdot(x, x)) for x in self.blocks()), 0.0)
+        return sum(
+            float(np.vdot(x, x) if w is None else w @ squared_norms(x))
+            for x, w in self.weighted_blocks()
+        )
 
     def observed_sum_of_squares(self) -> float:
         """Return the sum of the squares of the observed ones."""
         return self.sum_of_squares()
 
     def observed_mean_squares(self) -> Array:
-        """Return the sum of each feature's observed squares, by the number of rows."""
+        """Return the mean over rows of each feature's square, 0 where missing."""
         return np.asarray(self.variance() + self.mean() ** 2)
+
+
+def _sum(x: Array, weights: Array | None) -> Array:
+    """Return the sum of rows, weighted if there are weights."""
+    return x.sum(axis=0) if weights is None else weights @ x

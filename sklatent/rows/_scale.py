@@ -9,6 +9,7 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 
 from ..nn import Scaling
+from ._weights import Weights
 
 Array = NDArray[np.float64]
 
@@ -33,17 +34,43 @@ EXTREME = 20.0
 MAX_DISTANCE = 1e15
 
 
-def is_typical(squared_distances: Array) -> NDArray[np.bool_]:
+def is_typical(
+    squared_distances: Array, weights: Weights | None = None
+) -> NDArray[np.bool_]:
     """Return which rows are not extreme, by their squared distances from the mean.
 
     An extreme row is `EXTREME` times farther than the nearest 95% of the rows, root
     mean square.
     """
-    n_far = max(1, len(squared_distances) // 20)
-    near = np.sort(squared_distances)[:-n_far]
-    limit = EXTREME**2 * (near.mean() if len(near) else 0.0)
+    limit = EXTREME**2 * _mean_of_near(squared_distances, weights)
     typical: NDArray[np.bool_] = (squared_distances <= limit) | (limit == 0)
     return typical
+
+
+def _mean_of_near(squares: Array, weights: Weights | None) -> float:
+    """Return the mean of all but the largest twentieth, of one row at least."""
+    if weights is None:
+        n_far = max(1, len(squares) // 20)
+        near = np.sort(squares)[:-n_far]
+        return float(near.mean()) if len(near) else 0.0
+    n = weights.counts.sum()
+    order = np.argsort(squares)
+    values = weights.values[order]
+    left = values.sum() * (1 - max(1, n // 20) / n)
+    # Of a row at the edge a part is near.
+    near = (left - (np.cumsum(values) - values)).clip(0, values)
+    return float(near @ squares[order] / left) if left > 0 else 0.0
+
+
+def _mean(X: NDArray[Any], weights: Weights | None) -> Array:
+    """Return the mean of rows that need not be scaled."""
+    if weights is None:
+        mean: Array = X.mean(axis=0, dtype=np.float64)
+        return mean
+    shares, total = weights.values / weights.values.sum(), np.zeros(X.shape[1])
+    for rows in row_slices(*X.shape):
+        total += shares[rows] @ X[rows].astype(np.float64)
+    return total
 
 
 def is_one_value(X: NDArray[Any]) -> bool:
@@ -79,12 +106,13 @@ class Scale:
         *,
         keeps_constant: bool = False,
         known: NDArray[np.bool_] | None = None,
+        weights: Weights | None = None,
     ) -> Self:
         """Return the mean of rows, and the root mean square of what it leaves.
 
         The second is that of rows which are not extreme: a single one could make all
         others very small. It is 1 if all rows are equal. Features that are `known` to
-        vary count as such.
+        vary count as such. Both are weighted if there are `weights`.
 
         Raises
         ------
@@ -93,7 +121,7 @@ class Scale:
             than others.
         """
         with np.errstate(over="ignore", invalid="ignore"):  # `largest` tells
-            mean: NDArray[Any] = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
+            mean: NDArray[Any] = _mean(X, weights).astype(X.dtype)
         low, high = X.min(axis=0), X.max(axis=0)
         # The mean of equal numbers need not be that number to the last bit, and what
         # it leaves is rounding, not variance.
@@ -114,12 +142,15 @@ class Scale:
         first, squares = cls(mean, largest), np.empty(len(X))
         for rows in row_slices(*X.shape):
             squares[rows] = squared_norms(first.apply(X[rows]))
-        typical = is_typical(squares)
+        typical = is_typical(squares, weights)
         # Where all others are equal, the extreme ones are all there is to measure.
         if typical.all() or is_one_value(X[typical]):
-            scale = largest * float(np.sqrt(squares.sum() / X.size))
+            total = squares.sum() if weights is None else weights.values @ squares
+            n = X.shape[0] if weights is None else weights.values.sum()
+            scale = largest * float(np.sqrt(total / (n * X.shape[1])))
         else:
-            scale = cls.of(X[typical]).scale
+            some = None if weights is None else weights[np.flatnonzero(typical)]
+            scale = cls.of(X[typical], weights=some).scale
             if largest > MAX_DISTANCE * scale:
                 raise ValueError(
                     f"X has an entry that is {largest:.3g} away from the mean of its "

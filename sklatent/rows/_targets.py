@@ -11,6 +11,7 @@ from sklearn.utils._missing import is_pandas_na
 from sklearn.utils.multiclass import type_of_target
 
 from ._scale import Array
+from ._weights import Merged
 
 CLASSES = ("binary", "multiclass")
 NUMBERS = ("continuous", "continuous-multioutput")
@@ -40,6 +41,9 @@ class Targets:
         What there is to explain, in the loss's units: the entropy of the class shares
         in nats, or the variances of the standardised numbers, summed. That is how many
         of them vary: one that does not is 0 throughout, and counts for nothing.
+    given : ndarray of shape (n_samples, n_targets)
+        What all this is made of: the index of the class, -1 where there is no label, or
+        the numbers, NaN where there is none.
     """
 
     kind: Literal["classes", "numbers"]
@@ -47,6 +51,14 @@ class Targets:
     codes: Array
     values: NDArray[np.float32]
     total: float
+    given: NDArray[Any]
+
+    def merged(self, merged: Merged) -> "Targets":
+        """Return the targets of merged rows, coded by their weights."""
+        given, weights = self.given[merged.rows], merged.weights.values
+        if self.classes is not None:
+            return _coded_classes(self.classes, given[:, 0], weights)
+        return _coded_numbers(given, weights)
 
     def labelled(self) -> NDArray[np.bool_]:
         """Return which rows have a label, or a number for some target, (n_samples,)."""
@@ -194,13 +206,24 @@ def _classes(y: NDArray[Any], known: NDArray[np.bool_]) -> Targets:
         raise ValueError(
             f"y has 1 class, {classes[0]!r}. At least 2 classes are required."
         )
-    shares = np.bincount(index) / len(index)
-    one_hot = np.zeros((len(y), len(classes)), np.float32)
+    given = np.full(len(y), -1, np.intp)
+    given[known] = index
+    return _coded_classes(classes, given, np.ones(len(y)))
+
+
+def _coded_classes(
+    classes: NDArray[Any], given: NDArray[np.intp], weights: Array
+) -> Targets:
+    """Code the indices of classes, -1 where there is no label."""
+    known = given >= 0
+    index = given[known]
+    shares = np.bincount(index, weights[known]) / weights[known].sum()
+    one_hot = np.zeros((len(given), len(classes)), np.float32)
     one_hot[np.flatnonzero(known), index] = 1
     codes = one_hot / np.sqrt(shares) - np.sqrt(shares)
     codes[~known] = np.nan
     entropy = -float(shares @ np.log(shares))
-    return Targets("classes", classes, codes, one_hot, entropy)
+    return Targets("classes", classes, codes, one_hot, entropy, given[:, None])
 
 
 def _numbers(y: NDArray[Any]) -> Targets:
@@ -219,8 +242,25 @@ def _numbers(y: NDArray[Any]) -> Targets:
     if not varies.any():
         raise ValueError(f"y is constant, {low.tolist()}: there is nothing to predict.")
     largest = np.maximum(np.abs(low), np.abs(high))
-    y = y / np.where(varies, largest, 1.0)  # squares of large numbers would overflow
-    y -= np.nanmean(y, axis=0)
+    # Squares of large numbers would overflow.
+    return _coded_numbers(y / np.where(varies, largest, 1.0))
+
+
+def _coded_numbers(given: Array, weights: Array | None = None) -> Targets:
+    """Standardise numbers, NaN where there is none."""
+    varies = np.nanmin(given, axis=0) < np.nanmax(given, axis=0)
+    y = given - _known_mean(given, weights)
     y[:, ~varies] *= 0.0
-    y[:, varies] /= np.nanstd(y[:, varies], axis=0)
-    return Targets("numbers", None, y, y.astype(np.float32), float(varies.sum()))
+    left = y[:, varies] - _known_mean(y[:, varies], weights)
+    y[:, varies] /= np.sqrt(_known_mean(np.square(left), weights))
+    values = y.astype(np.float32)
+    return Targets("numbers", None, y, values, float(varies.sum()), given)
+
+
+def _known_mean(y: Array, weights: Array | None) -> Array:
+    """Return the mean of what is known of each target."""
+    if weights is None:
+        mean: Array = np.nanmean(y, axis=0)
+        return mean
+    share = weights[:, None] * _is_known(y)
+    return np.asarray(np.nansum(share * y, axis=0) / share.sum(axis=0))

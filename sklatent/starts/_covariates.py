@@ -8,8 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from ..rows import Array, Rows
-from ._pca import LinearStart, PrincipalAxes, never_zero, principal_axes
+from ..rows import Array, Rows, means_of
+from ._pca import (
+    LinearStart,
+    PrincipalAxes,
+    degrees_of_freedom,
+    never_zero,
+    principal_axes,
+    unbiased,
+)
 
 #: Directions of less than this share of the largest variance predict nothing.
 LEAST_VARIANCE = 1e-10
@@ -105,12 +112,12 @@ def covariates_start(
         that it is shrunk as that is; with all latents it is the ridge regression.
     """
     axes = _axes(rows, n_components, mixing, seed)
-    n_samples, n_features = rows.shape
+    n_features = rows.shape[1]
     scale = never_zero(np.sqrt(axes.variance))
     live = axes.variance > LEAST_VARIANCE * axes.variance.max(initial=0.0)
     fit = _ridge_fit(rows, axes, live, targets, penalty)
     predicted = scale[:, None] * fit.weight  # U^T Y_hat / sqrt(n - 1)
-    total = fit.total * n_samples / (n_samples - 1)
+    total = unbiased(fit.total, rows)
     rotation = _rotation(axes, live, predicted, total, max(mixing, LEAST_MIXING))
     rotation = rotation[:, :n_components]
 
@@ -131,7 +138,7 @@ def covariates_start(
         decoder_weight=decoder,
         decoder_bias=axes.mean,
         latent_scale=never_zero(np.linalg.norm(decoder, axis=1)),
-        residual=float(np.sqrt(left_over * (1 - 1 / n_samples) / n_features)),
+        residual=float(np.sqrt(left_over * (1 - 1 / rows.n_samples) / n_features)),
         head_weight=head,
         head_bias=fit.bias,
     )
@@ -193,7 +200,10 @@ def _ridge_fit(
         every = Coordinates(rows, axes.mean, axes.components[live])
         if labelled.all():  # principal axes are uncorrelated over these
             some, variance = every, axes.variance[live]
-            moments = np.zeros(len(variance)), np.diag(variance * (len(rows) - 1))
+            moments = (
+                np.zeros(len(variance)),
+                np.diag(variance * degrees_of_freedom(rows)),
+            )
         else:
             some = every._replace(rows=rows[np.flatnonzero(labelled)])
             moments = some.moments()
@@ -219,23 +229,26 @@ class Coordinates(NamedTuple):
     mean: Array
     directions: Array
 
-    def blocks(self) -> Iterator[Array]:
-        """Yield the coordinates, (b, rank), some rows at a time."""
-        for x in self.rows.blocks(len(self.directions)):
-            yield (x - self.mean) @ self.directions.T
+    def blocks(self) -> Iterator[tuple[Array, Array]]:
+        """Yield the coordinates, (b, rank), some rows at a time, and their weights."""
+        for x, w in self.rows.weighted_blocks(len(self.directions)):
+            z = (x - self.mean) @ self.directions.T
+            yield z, np.ones(len(z)) if w is None else w
 
     def moments(self) -> tuple[Array, Array]:
         """Return the coordinates' mean, and the sums of products around it."""
         rank = len(self.directions)
         mean, products = np.zeros(rank), np.zeros((rank, rank))
-        for z in self.blocks():
-            mean += z.sum(axis=0)
+        for z, w in self.blocks():
+            mean += (w[:, None] * z).sum(axis=0)
+            z *= np.sqrt(w)[:, None]
             products += z.T @ z
-        mean /= len(self.rows)
-        return mean, products - len(self.rows) * np.outer(mean, mean)
+        n = self.rows.total_weight
+        mean /= n
+        return mean, products - n * np.outer(mean, mean)
 
     def products(self, y: Array) -> Array:
-        """Return the sums of products with y (n, q)."""
+        """Return the sums of products with y (n, q), which has its weights in it."""
         total, done = np.zeros((len(self.mean), y.shape[1])), 0
         for x in self.rows.blocks():
             total += (x - self.mean).T @ y[done : done + len(x)]
@@ -247,13 +260,15 @@ def _ridge(
     some: Coordinates, moments: tuple[Array, Array], y: Array, penalty: float | None
 ) -> RidgeFit:
     """Regress targets (n, q) on coordinates, with one penalty for all."""
-    y_mean = y.mean(axis=0)
+    weights = some.rows.weights
+    y_mean = means_of(y, weights)
     y = y - y_mean
+    weighted = y if weights is None else weights[:, None] * y
     offset, products = moments
     squares, vectors = eigh(products)
     fits = squares > LEAST_VARIANCE * squares.max(initial=0.0)
     squares, vectors = squares[fits], vectors[:, fits]
-    cross = vectors.T @ some.products(y)
+    cross = vectors.T @ some.products(weighted)
     penalties = PENALTIES if penalty is None else np.array([penalty])
     # Least squares where the penalty is none; the mean where it is infinite.
     shrunk = 1 / (squares + np.outer(penalties, squares.max(initial=1e-300)))
@@ -263,7 +278,7 @@ def _ridge(
         turned = Coordinates(some.rows, mean, vectors.T @ some.directions)
         best = int(_left_out_errors(turned, y, cross, shrunk).argmin())
     weight = vectors @ (shrunk[best][:, None] * cross)
-    total = float(np.square(y).sum()) / len(y)
+    total = float((weighted * y).sum()) / some.rows.total_weight
     return RidgeFit(weight, y_mean - offset @ weight, total)
 
 
@@ -271,7 +286,9 @@ def _left_out_errors(some: Coordinates, y: Array, cross: Array, shrunk: Array) -
     r"""Return the sum of squared leave-one-out errors for each penalty.
 
     A row's error without it is its error divided by one minus its leverage,
-    :math:`1/n + \sum_j z_j^2 / (s_j^2 + \lambda)`. Of many rows, some will do.
+    :math:`w\,(1/n + \sum_j z_j^2 / (s_j^2 + \lambda))`, where `w` is its weight and `n`
+    the sum of all: a row is left out as often as it is there. Of many rows, some will
+    do.
 
     Parameters
     ----------
@@ -284,13 +301,15 @@ def _left_out_errors(some: Coordinates, y: Array, cross: Array, shrunk: Array) -
     shrunk : ndarray of shape (n_penalties, rank)
         :math:`1 / (s_j^2 + \lambda)`.
     """
-    errors, n = np.zeros(len(shrunk)), len(y)
+    errors, n = np.zeros(len(shrunk)), some.rows.total_weight
+    step = -(-len(y) // MANY_ROWS)
     tested = some._replace(rows=some.rows.subsample(MANY_ROWS))
-    y = y[:: -(-n // MANY_ROWS)]
-    for z in tested.blocks():
+    y = y[::step]
+    for z, w in tested.blocks():
         target, y = y[: len(z)], y[len(z) :]
-        kept = np.maximum(1 - 1 / n - np.square(z) @ shrunk.T, 1e-10)
+        leverage = w[:, None] * (1 / n + np.square(z) @ shrunk.T)
+        kept = np.maximum(1 - leverage, 1e-10)
         for i, factor in enumerate(shrunk):
             left = (target - z @ (factor[:, None] * cross)) / kept[:, i : i + 1]
-            errors[i] += np.vdot(left, left)
+            errors[i] += w @ np.square(left).sum(axis=1)
     return errors

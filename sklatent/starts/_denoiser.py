@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from ..nn import Corruption
-from ..rows import Array, Rows, as_rows
+from ..rows import Array, Rows, as_rows, means_of
 from ._pca import (
     LinearStart,
     PrincipalAxes,
@@ -52,9 +52,9 @@ def denoiser_start(
     most 3000 of these).
     """
     rows = as_rows(X)
-    n_samples, n_features = rows.shape
+    n_features = rows.shape[1]
     pca = _all_axes(rows, n_components, seed)
-    axes, variance = pca.components, pca.variance * (1 - 1 / n_samples)
+    axes, variance = pca.components, pca.variance * (1 - 1 / rows.n_samples)
     variances = rows.variance()
     moments = corruption.moments(*map(torch.from_numpy, (pca.mean, variances)))
     if moments is None:
@@ -106,10 +106,12 @@ def _sampled_moments(
     generator = torch.Generator().manual_seed(seed)
     X, rows = some.dense(), some.tensor()
     n_copies = max(1, min(20, 100_000 // len(X)))
-    clean = (X - X.mean(axis=0)) @ axes.T
+    weights = np.ones(len(X)) if some.weights is None else some.weights
+    root = np.sqrt(weights / weights.mean())[:, None]
+    clean = (X - means_of(X, weights)) @ axes.T * root
     copies = [corruption(rows, generator).double().numpy() for _ in range(n_copies)]
-    mean = np.mean([copy.mean(axis=0) for copy in copies], axis=0)
-    noisy = [(copy - mean) @ axes.T for copy in copies]
+    mean = np.mean([means_of(copy, weights) for copy in copies], axis=0)
+    noisy = [(copy - mean) @ axes.T * root for copy in copies]
     count = len(X) * n_copies
     cross = sum((clean.T @ y for y in noisy), np.zeros((len(axes), len(axes)))) / count
     covariance = sum((y.T @ y for y in noisy), np.zeros_like(cross)) / count

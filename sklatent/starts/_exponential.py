@@ -3,13 +3,18 @@
 import numpy as np
 from scipy.special import expit, logit
 
-from ..rows import Array
+from ..rows import Array, Weights, as_rows, mean_of
 from ._gaussian import ProbabilisticStart
 from ._pca import LinearStart, pca_start
 
 
 def exponential_start(
-    features: Array, rows: Array, n_components: int, likelihood: str, seed: int
+    features: Array,
+    rows: Array,
+    n_components: int,
+    likelihood: str,
+    seed: int,
+    weights: Weights | None = None,
 ) -> ProbabilisticStart:
     r"""Fit a linear model of logits ('bernoulli') or logarithms of rates ('poisson').
 
@@ -30,18 +35,22 @@ def exponential_start(
     n_components : int
     likelihood : {'bernoulli', 'poisson'}
     seed : int
+    weights : Weights or None, default=None
+        Of the rows.
     """
-    pca = pca_start(features, n_components, seed)
+    pca = pca_start(as_rows(features, weights), n_components, seed)
     latents = features @ pca.encoder_weight + pca.encoder_bias
-    loadings, offset = _generalised_linear(latents, rows, likelihood)
+    w = np.ones(len(rows)) if weights is None else weights.values
+    loadings, offset = _generalised_linear(latents, rows, w, likelihood)
     some = np.random.RandomState(seed).permutation(len(rows))[:1000]
     starts = [
         _shrunk(pca, loadings, offset, factor, likelihood)
         for factor in (1.0, 0.7, 0.5, 0.3, 0.1, 0.0)
     ]
     if likelihood == "poisson":  # the offset that is right without latents
-        starts[-1].decoder_bias[:] = np.log(_mean_of_rows(rows))
-    return max(starts, key=lambda s: _bound(s, features[some], rows[some], likelihood))
+        starts[-1].decoder_bias[:] = np.log(_mean_of_rows(rows, w))
+    x, given, w = features[some], rows[some], w[some]
+    return max(starts, key=lambda s: _bound(s, x, given, w, likelihood))
 
 
 def _shrunk(
@@ -67,20 +76,24 @@ def _shrunk(
 
 
 def _bound(
-    start: ProbabilisticStart, features: Array, rows: Array, likelihood: str
+    start: ProbabilisticStart,
+    features: Array,
+    rows: Array,
+    weights: Array,
+    likelihood: str,
 ) -> float:
     """Return the mean evidence lower bound, up to what depends on the rows only."""
     mean = features @ start.encoder_weight + start.encoder_bias
     variance = start.posterior_variance
-    kl = 0.5 * (np.square(mean) + variance - 1 - np.log(variance)).sum(axis=1).mean()
+    kl = 0.5 * (np.square(mean) + variance - 1 - np.log(variance)).sum(axis=1)
     total = 0.0
     random = np.random.RandomState(0)
     for _ in range(4):
         u = mean + np.sqrt(variance) * random.standard_normal(mean.shape)
         eta = u @ start.decoder_weight + start.decoder_bias
         normaliser = np.logaddexp(0, eta) if likelihood == "bernoulli" else np.exp(eta)
-        total += float((rows * eta - normaliser).sum(axis=1).mean())
-    return total / 4 - float(kl)
+        total += mean_of((rows * eta - normaliser).sum(axis=1), weights)
+    return total / 4 - mean_of(kl, weights)
 
 
 def _mean_and_variance(eta: Array, likelihood: str) -> tuple[Array, Array]:
@@ -92,26 +105,29 @@ def _mean_and_variance(eta: Array, likelihood: str) -> tuple[Array, Array]:
     return rate, rate
 
 
-def _mean_of_rows(rows: Array) -> Array:
+def _mean_of_rows(rows: Array, weights: Array) -> Array:
     """Return the features' means, away from what has no logarithm or logit."""
     # As if half a row of the average feature had been seen as well.
-    mean: Array = (rows.sum(axis=0) + 0.5 * rows.mean()) / (len(rows) + 0.5)
+    weighted, n = weights[:, None] * rows, weights.sum()
+    overall = weighted.sum() / (n * rows.shape[1])
+    mean: Array = (weighted.sum(axis=0) + 0.5 * overall) / (n + 0.5)
     return np.asarray(np.maximum(mean, 1e-6))
 
 
 def _generalised_linear(
-    latents: Array, rows: Array, likelihood: str
+    latents: Array, rows: Array, weights: Array, likelihood: str
 ) -> tuple[Array, Array]:
     """Regress all features on the latents; return loadings (k, p) and offsets (p,)."""
     design = np.column_stack([np.ones(len(latents)), latents])
-    mean = _mean_of_rows(rows)
+    mean = _mean_of_rows(rows, weights)
     start = np.log(mean) if likelihood == "poisson" else logit(mean.clip(max=1 - 1e-6))
     beta = np.zeros((design.shape[1], rows.shape[1]))
     beta[0] = start
     prior = np.eye(len(beta))
     for _ in range(8):
         expected, weight = _mean_and_variance((design @ beta).clip(-30, 30), likelihood)
-        gradient = design.T @ (rows - expected) - beta
+        weight = weight * weights[:, None]
+        gradient = design.T @ (weights[:, None] * (rows - expected)) - beta
         gradient[0] += start
         for j, w in enumerate(weight.T):
             step = np.linalg.solve((design.T * w) @ design + prior, gradient[:, j])

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from ..nn import Filling
 from ..rows import (
     Array,
+    DenseRows,
     GappedRows,
     Rows,
     Scale,
+    Weights,
     is_typical,
     row_slices,
     rows_of,
@@ -28,6 +30,7 @@ def rows_and_filling(
     *,
     keeps_constant: bool = False,
     known: NDArray[np.bool_] | None = None,
+    weights: Weights | None = None,
 ) -> tuple[Rows, Filling]:
     """Return rows, filled where cells are missing, and what fills those of other rows.
 
@@ -38,7 +41,7 @@ def rows_and_filling(
     ----------
     X : ndarray of shape (n_samples, n_features)
         The data, NaN where missing; each row and each feature has an observed cell.
-    keeps_constant, known
+    keeps_constant, known, weights
         As for `rows_of`.
 
     Returns
@@ -50,60 +53,69 @@ def rows_and_filling(
     """
     missing = np.isnan(X)
     if not missing.any():
-        rows = rows_of(X, keeps_constant=keeps_constant, known=known)
-        return rows, _filling(rows.scale, X)
-    whole = _with_means(X, missing)
-    scale = Scale.of(whole, keeps_constant=keeps_constant, known=known)
-    filling = _filling(scale, X)
-    filled, spread = _filled(X, scale, filling)
-    mean = scale.mean.copy()
-    varies = slice(None) if scale.varying is None else scale.varying
-    mean[varies] = filled[:, varies].mean(axis=0, dtype=np.float64)
-    final = replace(scale, mean=mean)
-    moved = (final.center.astype(np.float64) - scale.center) / scale.scale
-    filling.mean -= torch.from_numpy(moved)
-    chosen = slice(None) if len(scale.center) == X.shape[1] else scale.varying
-    return GappedRows(filled, final, ~missing[:, chosen], spread), filling
+        rows = rows_of(X, keeps_constant=keeps_constant, known=known, weights=weights)
+        return rows, _filling(rows.scale, X, weights)
+    scale = Scale.of(
+        _with_means(X, missing, weights),
+        keeps_constant=keeps_constant,
+        known=known,
+        weights=weights,
+    )
+    filling = _filling(scale, X, weights)
+    filled, spread = _filled(X, scale, filling, weights)
+    expected = DenseRows(filled, scale)
+    expected.all_weights = weights
+    moved = expected.mean()  # EM's mean is that of the filled rows
+    mean = scale.mean.astype(np.float64)
+    chosen: Any = slice(None) if len(moved) == len(mean) else scale.varying
+    mean[chosen] += moved * scale.scale
+    final = replace(scale, mean=mean.astype(scale.mean.dtype))
+    left = (final.center.astype(np.float64) - scale.center) / scale.scale
+    filling.mean -= torch.from_numpy(left)
+    return GappedRows(X, filled, final, spread, weights), filling
 
 
-def _with_means(X: NDArray[Any], missing: NDArray[np.bool_]) -> NDArray[Any]:
+def _with_means(
+    X: NDArray[Any], missing: NDArray[np.bool_], weights: Weights | None
+) -> NDArray[Any]:
     """Return rows with the means of observed cells."""
+    w = np.ones(len(X)) if weights is None else weights.values
     zeros = np.where(missing, 0, X)
-    with np.errstate(over="ignore"):  # `Scale` tells
-        total = zeros.sum(axis=0, dtype=np.float64)
-    mean = (total / (~missing).sum(axis=0)).astype(X.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):  # `Scale` tells
+        share = w @ ~missing
+        mean = (w @ zeros / np.where(share > 0, share, 1.0)).astype(X.dtype)
     # The mean of equal numbers need not be that number to the last bit.
     low = np.where(missing, np.inf, X).min(axis=0)
     high = np.where(missing, -np.inf, X).max(axis=0)
     return np.where(missing, mean.clip(low, high), X)
 
 
-def _filling(scale: Scale, X: NDArray[Any]) -> Filling:
+def _filling(scale: Scale, X: NDArray[Any], weights: Weights | None) -> Filling:
     """Return what fills scaled rows, fitted to those that are not extreme."""
-    some = X[:: -(-X.size // MAX_NUMBERS)]
-    x = scale.apply(some)
+    every = -(-X.size // MAX_NUMBERS)
+    x = scale.apply(X[::every])
+    some = None if weights is None else weights[::every]
     n_known = (~np.isnan(x)).sum(axis=1).clip(min=1)
     squares = np.nansum(np.square(x), axis=1) * (x.shape[1] / n_known)
-    fit = fit_gaussian(x[is_typical(squares)])
+    typical = is_typical(squares, some)
+    fit = fit_gaussian(x[typical], None if some is None else some.values[typical])
     mean, unit = map(torch.from_numpy, (fit.mean, fit.unit))
     return Filling(fit.gaussian, mean, unit)
 
 
 def _filled(
-    X: NDArray[Any], scale: Scale, filling: Filling
+    X: NDArray[Any], scale: Scale, filling: Filling, weights: Weights | None
 ) -> tuple[NDArray[Any], Array]:
     """Return rows in the units of the data, and the covariance of what is not known."""
     filled, total = X.copy(), torch.zeros((), dtype=torch.float64)
+    w = torch.from_numpy(np.ones(len(X)) if weights is None else weights.values)
     module = scale.module()
     for rows in row_slices(*X.shape):
         x = filling.standardised(torch.from_numpy(scale.apply(X[rows])))
-        expected = filling.gaussian.expectation(x)
+        expected = filling.gaussian.expectation(x, w[rows])
         total = total + expected.covariance
         whole = module.to_units(filling.scaled(expected.rows)).numpy()
         filled[rows] = np.where(np.isnan(X[rows]), whole, X[rows])
-    spread = total / len(X) * filling.unit
-    if spread.ndim == 2:
-        spread = spread * filling.unit[:, None]
-    else:
-        spread = spread * filling.unit
+    spread = total / w.sum() * filling.unit
+    spread = spread * (filling.unit if spread.ndim == 1 else filling.unit[:, None])
     return filled, spread.numpy()

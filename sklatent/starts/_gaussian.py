@@ -9,8 +9,8 @@ from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
-from ..rows import Array, Rows, as_rows
-from ._pca import MAX_FEATURES_OF_GAPS, pca_start
+from ..rows import Array, Rows, as_rows, mean_of, quantiles
+from ._pca import MAX_FEATURES_OF_GAPS, centred_rows, pca_start, unbiased
 
 #: The noise's variance does not fall below this share of the variance: of all features
 #: together where they share it, and of each feature's own where each has one (that of
@@ -112,15 +112,15 @@ def ppca_start(X: Array | Rows, n_components: int, seed: int) -> ProbabilisticSt
     arXiv 1911.02469), which is that of ``PCA.score``.
     """
     rows = as_rows(X)
-    n_samples, n_features = rows.shape
+    n_samples, n_features = rows.n_samples, rows.shape[1]
     pca = pca_start(rows, n_components, seed)
-    rank = min(n_components, n_samples, n_features)
-    total = float(rows.variance().sum()) * n_samples / (n_samples - 1)
+    rank = min(n_components, *rows.shape)
+    total = unbiased(float(rows.variance().sum()), rows)
     variance = pca.latent_scale**2
     variance[rank:] = 0.0
     if total == 0:  # PCA gives a latent of no variance a scale all the same
         variance[:] = 0.0
-    left_out = min(rows.shape) - rank
+    left_out = min(n_samples, n_features) - rank
     noise = max(total - variance.sum(), 0.0) / left_out if left_out else 0.0
     noise = max(noise, SHARED_FLOOR)
     signal = np.sqrt(np.maximum(variance - noise, 0.0))
@@ -165,7 +165,8 @@ def _factor_analysis(rows: Rows, n_components: int, seed: int) -> tuple[Array, A
         X = np.concatenate([root, -root])
     else:
         unit = _units(rows.variance())
-        X = rows.dense() / unit
+        X = _symmetric(rows) if rows.weights is not None else rows.dense()
+        X /= unit
     rank = min(n_components, n_samples, n_features)
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
         warnings.simplefilter("ignore", ConvergenceWarning)  # it is a start
@@ -173,6 +174,13 @@ def _factor_analysis(rows: Rows, n_components: int, seed: int) -> tuple[Array, A
     loadings = np.zeros((n_components, n_features))
     loadings[:rank] = model.components_ * unit
     return loadings, model.noise_variance_ * np.square(unit)
+
+
+def _symmetric(rows: Rows) -> Array:
+    """Return rows without weights that have the mean 0 and the covariance of these."""
+    centred = centred_rows(rows)[0]
+    centred *= np.sqrt(len(rows) / rows.total_weight)
+    return np.concatenate([centred, -centred])
 
 
 def _units(variance: Array) -> Array:
@@ -236,11 +244,12 @@ def choose_noise(X: Array | Rows, n_components: int, kind: str, seed: int) -> No
         for train, held_out in KFold(3).split(order)
     ]
     scores = dict(zip(choices, np.concatenate(folds, axis=1), strict=True))
+    weights = data[order].weights  # the folds are in this order
     best = choices[0]
     for noise, score in scores.items():
         gains = score - scores[best]
         # Floors are there for the few rows that a feature of rare values rules out.
-        gain = _mean_gain(gains) if noise.shared else float(gains.mean())
+        gain = _mean_gain(gains, weights) if noise.shared else mean_of(gains, weights)
         least = 0.0 if noise.shared else MIN_GAIN_OF_A_FLOOR * n_features
         if gain > least:
             best = noise
@@ -263,13 +272,13 @@ def _scores(
     return np.array(scores)
 
 
-def _mean_gain(gains: Array) -> float:
+def _mean_gain(gains: Array, weights: Array | None) -> float:
     """Return the mean gain of rows, to which the outer ones count no more than others.
 
     One in two hundred, on either side: a few rows may lose thousands of nats.
     """
-    low, high = np.quantile(gains, [0.005, 0.995])
-    return float(np.clip(gains, low, high).mean())
+    low, high = quantiles(gains, [0.005, 0.995], weights)
+    return mean_of(np.clip(gains, low, high), weights)
 
 
 def log_likelihood(start: ProbabilisticStart, X: Array) -> Array:

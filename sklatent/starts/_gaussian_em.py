@@ -55,7 +55,9 @@ class GaussianFit:
         return torch.from_numpy((x - self.mean) / self.unit)
 
 
-def fit_gaussian(x: Array, *, prior_rows: float | None = None) -> GaussianFit:
+def fit_gaussian(
+    x: Array, weights: Array | None = None, *, prior_rows: float | None = None
+) -> GaussianFit:
     r"""Fit a Gaussian to the observed cells by maximum likelihood.
 
     The EM algorithm (Dempster, Laird & Rubin 1977; Little & Rubin, Statistical Analysis
@@ -69,24 +71,29 @@ def fit_gaussian(x: Array, *, prior_rows: float | None = None) -> GaussianFit:
     Parameters
     ----------
     x : ndarray of shape (n, n_features)
-        Rows, NaN where missing; each feature must have an observed cell.
+        Rows, NaN where missing.
+    weights : ndarray of shape (n,) or None, default=None
+        How often each row counts; None is once.
     prior_rows : float or None, default=None
         :math:`\kappa`; None is chosen from `PRIOR_ROWS`.
     """
-    mean, unit = _moments(x)
-    rows = torch.from_numpy((x - mean) / unit)
-    rows = rows[~rows.isnan().all(dim=1)]
+    w = np.ones(len(x)) if weights is None else weights
+    mean, unit = _moments(x, w)
+    rows, weight = torch.from_numpy((x - mean) / unit), torch.from_numpy(w)
+    some = ~rows.isnan().all(dim=1)
+    rows, weight = rows[some], weight[some]
     n, p = rows.shape
     work = sum(map(_work, gaps_of(rows.isnan()))) + n * p**2
     share = (MAX_WORK - 2 * p**3) / work
     if share < 1 and share * n < MIN_ROWS_PER_FEATURE * p:
-        shift, factors = _fit_factors(rows)
+        shift, factors = _fit_factors(rows, weight)
         return GaussianFit(mean + shift.numpy() * unit, unit, factors, [])
     if share < 1:
-        rows = rows[:: math.ceil(1 / share)]
+        every = math.ceil(1 / share)
+        rows, weight = rows[::every], weight[::every]
     if prior_rows is None:
-        prior_rows = _choose_prior(rows)
-    fit = _fit_full(rows, prior_rows)
+        prior_rows = _choose_prior(rows, weight)
+    fit = _fit_full(rows, weight, prior_rows)
     return GaussianFit(
         mean + fit.mean.numpy() * unit,
         unit,
@@ -95,12 +102,13 @@ def fit_gaussian(x: Array, *, prior_rows: float | None = None) -> GaussianFit:
     )
 
 
-def _moments(x: Array) -> tuple[Array, Array]:
-    """Return mean and deviation of each feature's observed cells."""
+def _moments(x: Array, weights: Array) -> tuple[Array, Array]:
+    """Return mean and deviation of each feature's observed cells; 0 and 1 of none."""
     known = ~np.isnan(x)
-    n_known = known.sum(axis=0).clip(min=1)
-    mean = np.where(known, x, 0.0).sum(axis=0) / n_known
-    variance = np.square(np.where(known, x - mean, 0.0)).sum(axis=0) / n_known
+    total = weights @ known
+    total[total == 0] = 1.0
+    mean = weights @ np.where(known, x, 0.0) / total
+    variance = weights @ np.square(np.where(known, x - mean, 0.0)) / total
     unit = np.sqrt(variance)
     unit[unit <= 1e-12 * np.abs(mean)] = 1.0  # what is left of a constant is rounding
     return mean, unit
@@ -118,21 +126,23 @@ class _Full:
     log_likelihoods: list[float]
 
 
-def _fit_full(rows: Tensor, prior_rows: float) -> _Full:
+def _fit_full(rows: Tensor, weights: Tensor, prior_rows: float) -> _Full:
     """Fit mean and covariance of standardised rows."""
-    n, p = rows.shape
+    n, p = float(weights.sum()), rows.shape[1]
     missing = rows.isnan()
-    gaps, n_known = gaps_of(missing), int((~missing).sum())
+    gaps = gaps_of(missing, weights)
+    n_known = float(weights @ (~missing).sum(dim=1).double())
     mean = torch.zeros(p, dtype=rows.dtype)
     zeros = torch.where(missing, 0.0, rows)
-    covariance = zeros.mT @ zeros / n
+    covariance = (zeros.mT * weights) @ zeros / n
     covariance.diagonal().clamp_(min=1.0)
     found = _Full(mean, covariance, _precision(covariance, n, prior_rows), [])
     for _ in range(MAX_STEPS if gaps else 1):
-        step = FullGaussian(found.precision).expectation(rows - found.mean, gaps)
-        mean = found.mean + step.rows.mean(dim=0)
-        left = step.rows - step.rows.mean(dim=0)
-        covariance = (left.mT @ left + step.covariance) / n
+        gaussian = FullGaussian(found.precision)
+        step = gaussian.expectation(rows - found.mean, weights, gaps)
+        moved = weights @ step.rows / n
+        mean, left = found.mean + moved, step.rows - moved
+        covariance = ((left.mT * weights) @ left + step.covariance) / n
         precision = _precision(covariance, n, prior_rows)
         values = [*found.log_likelihoods, step.log_likelihood or 0.0]
         found = _Full(mean, covariance, precision, values)
@@ -141,7 +151,7 @@ def _fit_full(rows: Tensor, prior_rows: float) -> _Full:
     return found
 
 
-def _precision(covariance: Tensor, n: int, prior_rows: float) -> Tensor:
+def _precision(covariance: Tensor, n: float, prior_rows: float) -> Tensor:
     """Return the inverse of a covariance, after shrinkage."""
     shrunk = covariance * n
     shrunk.diagonal().add_(prior_rows)
@@ -149,7 +159,7 @@ def _precision(covariance: Tensor, n: int, prior_rows: float) -> Tensor:
     return (inverse + inverse.mT) / 2
 
 
-def _choose_prior(rows: Tensor) -> float:
+def _choose_prior(rows: Tensor, weights: Tensor) -> float:
     """Return as many rows of a prior as suit cells hidden from other rows best."""
     generator = torch.Generator().manual_seed(0)
     order = torch.randperm(len(rows), generator=generator)
@@ -157,17 +167,19 @@ def _choose_prior(rows: Tensor) -> float:
     if n_held_out < 2:
         return PRIOR_ROWS[0]
     held_out, train = order[:n_held_out].sort().values, order[n_held_out:].sort().values
-    fit = _fit_full(rows[train], PRIOR_ROWS[0])
+    fit = _fit_full(rows[train], weights[train], PRIOR_ROWS[0])
+    weight = weights[held_out].repeat(N_VIEWS)
     others = (rows[held_out] - fit.mean).repeat(N_VIEWS, 1)
     shown, hidden = hide_cells(others, HIDDEN, generator)
     errors = []
     for prior_rows in PRIOR_ROWS:
-        gaussian = FullGaussian(_precision(fit.covariance, len(train), prior_rows))
+        n_train = float(weights[train].sum())
+        gaussian = FullGaussian(_precision(fit.covariance, n_train, prior_rows))
         left = torch.where(hidden, gaussian.conditional(shown).mean - others, 0.0)
         errors.append(left.square().sum(dim=1))
     # Cells far off, which no Gaussian tells, would choose by chance.
     most = torch.stack(errors).mean(dim=0).quantile(QUANTILE)
-    means = [float(error.clamp(max=most).mean()) for error in errors]
+    means = [float(weight @ error.clamp(max=most)) for error in errors]
     good = [error <= MAX_EXCESS * min(means) for error in means]
     return PRIOR_ROWS[good.index(True)] if any(good) else PRIOR_ROWS[0]
 
@@ -181,7 +193,7 @@ def hide_cells(
     return torch.where(hidden, torch.nan, x), hidden
 
 
-def _fit_factors(rows: Tensor) -> tuple[Tensor, FactorGaussian]:
+def _fit_factors(rows: Tensor, weights: Tensor) -> tuple[Tensor, FactorGaussian]:
     """Fit mean, loadings and noise of standardised rows: factor analysis by EM.
 
     Each step regresses the observed cells of a feature on the factors' expectations
@@ -190,6 +202,7 @@ def _fit_factors(rows: Tensor) -> tuple[Tensor, FactorGaussian]:
     n, p = rows.shape
     r = max(1, min(RANK, n // 4, p - 1))
     known = (~rows.isnan()).to(rows.dtype)
+    weighted = known * weights[:, None]
     zeros = torch.where(rows.isnan(), 0.0, rows)
     generator = torch.Generator().manual_seed(0)
     sketch = torch.randn(p, r + 8, generator=generator, dtype=rows.dtype)
@@ -200,19 +213,20 @@ def _fit_factors(rows: Tensor) -> tuple[Tensor, FactorGaussian]:
     loadings = (size[:r, None] / math.sqrt(n)) * (axes[:r] @ basis.mT)
     noise = (1 - loadings.square().sum(dim=0)).clamp(min=0.05)
     mean = torch.zeros(p, dtype=rows.dtype)
-    n_known = known.sum(dim=0)
+    n_known = weighted.sum(dim=0).clamp(min=1e-9)
+    sums = zeros * weights[:, None]
     for _ in range(30):
         gaussian = FactorGaussian(loadings, noise)
         z, covariance = gaussian.factors(rows - mean)
         second = covariance + z[:, :, None] * z[:, None, :]
         gram = torch.zeros(p, r + 1, r + 1, dtype=rows.dtype)
-        gram[:, :r, :r] = (known.mT @ second.flatten(1)).view(p, r, r)
-        gram[:, :r, r] = gram[:, r, :r] = known.mT @ z
+        gram[:, :r, :r] = (weighted.mT @ second.flatten(1)).view(p, r, r)
+        gram[:, :r, r] = gram[:, r, :r] = weighted.mT @ z
         gram[:, r, r] = n_known
         gram.diagonal(dim1=1, dim2=2)[:, :r].add_(1.0)
-        cross = torch.cat([zeros.mT @ z, zeros.sum(dim=0)[:, None]], dim=1)
-        weights = torch.linalg.solve(gram, cross)
-        left = zeros.square().sum(dim=0) - (cross * weights).sum(dim=1)
-        loadings, mean = weights[:, :r].mT.contiguous(), weights[:, r]
+        cross = torch.cat([sums.mT @ z, sums.sum(dim=0)[:, None]], dim=1)
+        slopes = torch.linalg.solve(gram, cross)
+        left = (sums * zeros).sum(dim=0) - (cross * slopes).sum(dim=1)
+        loadings, mean = slopes[:, :r].mT.contiguous(), slopes[:, r]
         noise = (left / n_known).clamp(min=LEAST_NOISE)
     return mean, FactorGaussian(loadings, noise)

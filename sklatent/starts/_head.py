@@ -13,7 +13,9 @@ from ..rows import Array
 MAX_ROWS = 20_000
 
 
-def logistic_head(u: Array, one_hot: NDArray[np.floating]) -> tuple[Array, Array]:
+def logistic_head(
+    u: Array, one_hot: NDArray[np.floating], weights: Array | None = None
+) -> tuple[Array, Array]:
     """Fit a logistic regression of classes on latents.
 
     Parameters
@@ -22,6 +24,8 @@ def logistic_head(u: Array, one_hot: NDArray[np.floating]) -> tuple[Array, Array
         Latents, near unit scale.
     one_hot : ndarray of shape (n_samples, n_classes)
         A row of zeros has no label.
+    weights : ndarray of shape (n_samples,) or None, default=None
+        Of the rows.
 
     Returns
     -------
@@ -32,7 +36,8 @@ def logistic_head(u: Array, one_hot: NDArray[np.floating]) -> tuple[Array, Array
     labelled = np.flatnonzero(one_hot.any(axis=1))
     labelled = labelled[:: -(-len(labelled) // MAX_ROWS)] if len(labelled) else labelled
     y = one_hot[labelled].argmax(axis=1)
-    counts = np.bincount(y, minlength=one_hot.shape[1])
+    weights = None if weights is None else weights[labelled]
+    counts = np.bincount(y, weights, minlength=one_hot.shape[1])
     bias = np.log(np.maximum(counts, 0.5))
     weight = np.zeros((u.shape[1], len(counts)))
     if (counts > 0).sum() > 1:
@@ -41,7 +46,7 @@ def logistic_head(u: Array, one_hot: NDArray[np.floating]) -> tuple[Array, Array
             warnings.simplefilter("ignore", ConvergenceWarning)
             # The user has been told so already, of all rows.
             warnings.filterwarnings("ignore", "The number of unique classes")
-            model.fit(u[labelled], y)
+            model.fit(u[labelled], y, weights)
         coef, intercept = model.coef_, model.intercept_
         if len(coef) == 1:  # of two classes, the logit of the second
             coef = np.vstack([-coef, coef]) / 2

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh, svd
 from sklearn.decomposition import PCA
+from sklearn.utils.extmath import randomized_svd
 
 from ..rows import Array, Rows, as_rows
 
@@ -83,7 +84,7 @@ def pca_start(X: Array | Rows, n_components: int, seed: int) -> LinearStart:
         decoder_weight=decoder,
         decoder_bias=axes.mean,
         latent_scale=scale,
-        residual=float(np.sqrt(axes.left_over * (1 - 1 / n_samples) / n_features)),
+        residual=float(np.sqrt(axes.left_over * (1 - 1 / rows.n_samples) / n_features)),
     )
 
 
@@ -127,9 +128,11 @@ def principal_axes(rows: Rows, rank: int, seed: int) -> PrincipalAxes:
     n_samples, n_features = rows.shape
     some = rows.is_filled and n_features <= MAX_FEATURES_OF_GAPS
     if rank == 0:
-        total = float(rows.variance().sum()) * n_samples / (n_samples - 1)
+        total = unbiased(float(rows.variance().sum()), rows)
         return PrincipalAxes(rows.mean(), np.zeros((0, n_features)), np.zeros(0), total)
     if not some and (n_samples < n_features or n_features > 1000):
+        if rows.weights is not None:
+            return _axes_by_svd(rows, rank, seed)
         return _axes_by_pca(rows, rank, seed)
     axes = axes_of_covariance(rows, rank)
     if (
@@ -141,11 +144,23 @@ def principal_axes(rows: Rows, rank: int, seed: int) -> PrincipalAxes:
     return _axes_by_qr(rows, rank)
 
 
+def unbiased(variance: float, rows: Rows) -> float:
+    """Return a variance with n - 1 for one with n."""
+    n = rows.n_samples
+    return variance * n / max(n - 1, 1)
+
+
+def degrees_of_freedom(rows: Rows) -> float:
+    """Return by what sums of squares are divided, to be variances: n - 1 of n rows."""
+    n = rows.n_samples
+    return rows.total_weight / n * max(n - 1, 1)
+
+
 def axes_of_covariance(rows: Rows, rank: int) -> PrincipalAxes:
     """Find the first principal axes as eigenvectors of the covariance."""
-    n_samples, n_features = rows.shape
+    n_features = rows.shape[1]
     mean, covariance = rows.covariance()
-    covariance *= n_samples / (n_samples - 1)
+    covariance *= unbiased(1.0, rows)
     total = float(np.trace(covariance))
     variance, vectors = eigh(
         covariance, subset_by_index=(n_features - rank, n_features - 1)
@@ -157,12 +172,34 @@ def axes_of_covariance(rows: Rows, rank: int) -> PrincipalAxes:
 
 def _axes_by_qr(rows: Rows, rank: int) -> PrincipalAxes:
     """Find the first principal axes as right singular vectors of the centred rows."""
-    centred, mean = rows.dense(), rows.mean()
-    centred -= mean
+    centred, mean = centred_rows(rows)
     _, singular_values, axes = svd(np.linalg.qr(centred, mode="r"))
-    variance = np.square(singular_values) / (len(rows) - 1)
+    variance = np.square(singular_values) / degrees_of_freedom(rows)
     left_over = float(variance[rank:].sum())
     return PrincipalAxes(mean, _signed(axes[:rank]), variance[:rank], left_over)
+
+
+def centred_rows(rows: Rows) -> tuple[Array, Array]:
+    """Return centred rows, each times the root of its weight, and their mean."""
+    centred, mean, weights = rows.dense(), rows.mean(), rows.weights
+    centred -= mean
+    if weights is not None:
+        centred *= np.sqrt(weights)[:, None]
+    return centred, mean
+
+
+def _axes_by_svd(rows: Rows, rank: int, seed: int) -> PrincipalAxes:
+    """Find the first principal axes of weighted rows, which PCA would centre again."""
+    centred, mean = centred_rows(rows)
+    total = float(np.vdot(centred, centred))
+    if max(rows.shape) <= 500 or rank > 0.8 * min(rows.shape):  # as PCA decides
+        _, singular_values, axes = svd(centred, full_matrices=False)
+    else:
+        _, singular_values, axes = randomized_svd(centred, rank, random_state=seed)
+    squares = np.square(singular_values[:rank])
+    n = degrees_of_freedom(rows)
+    left_over = max(total - float(squares.sum()), 0.0) / n
+    return PrincipalAxes(mean, _signed(axes[:rank]), squares / n, left_over)
 
 
 def _axes_by_pca(rows: Rows, rank: int, seed: int) -> PrincipalAxes:
@@ -200,12 +237,15 @@ def pca_errors(train: Rows, rows: Rows, n_components: int, seed: int) -> Array:
     Returns
     -------
     errors : ndarray of shape (n_components,)
-        Summed over `rows`. Where `train` has a lower rank, the last ones are equal.
+        Summed over `rows`, with their weights. Where `train` has a lower rank, the last
+        ones are equal.
     """
     start = pca_start(train, n_components, seed)
     total, explained = 0.0, np.zeros(n_components)
-    for block in rows.blocks():
+    for block, w in rows.weighted_blocks():
         x = block - start.decoder_bias
+        if w is not None:
+            x *= np.sqrt(w)[:, None]
         total += float(np.square(x).sum())
         latents = x @ start.encoder_weight * start.latent_scale
         explained += np.square(latents).sum(axis=0)

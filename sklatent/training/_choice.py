@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..nn import LatentModel
 from ..plan import Plan, error_inflation, held_out_units
 from ..problems import Choice, Problem
-from ..rows import Array, Rows
+from ..rows import Array, Rows, mean_of
 from ._judge import least_gain
 from ._search import Search
 
@@ -54,6 +55,7 @@ def choose(choice: Choice, plan: Plan, data: Rows) -> Chosen:
     standard = standard[known]
     if not len(standard):
         return Chosen(first, None, f"{choice.names[0]} is chosen")
+    weights = _weights(plan, data, known)
     best, least, kept = 0, standard, None
     fallback: Search | None = None
     for i, problem in enumerate(choice.problems):
@@ -64,19 +66,29 @@ def choose(choice: Choice, plan: Plan, data: Rows) -> Chosen:
         errors = _errors(choice, plan, data, models)[known]
         if i == 0 and not plan.linear_start:
             standard, least, kept, fallback = errors, errors, search, search
-        if errors.mean() < least.mean():
+        if mean_of(errors, weights) < mean_of(least, weights):
             best, least, kept = i, errors, search
     gain = standard - least
     units = np.concatenate(list(held_out_units(plan.splits)))[known]
-    margin = error_inflation(plan.splits) * least_gain(gain, LEVEL, units)
-    told = f"{choice.what} falls from {standard.mean():.3g} to {least.mean():.3g}"
-    if gain.mean() > margin:
+    margin = error_inflation(plan.splits) * least_gain(gain, LEVEL, units, weights)
+    before, after = mean_of(standard, weights), mean_of(least, weights)
+    told = f"{choice.what} falls from {before:.3g} to {after:.3g}"
+    if mean_of(gain, weights) > margin:
         return Chosen(
             choice.problems[best], kept, f"{choice.names[best]} is chosen: {told}"
         )
     return Chosen(
         first, fallback, f"{choice.names[0]} is kept: {told}, which a t-test doubts"
     )
+
+
+def _weights(plan: Plan, data: Rows, known: NDArray[np.bool_]) -> Array | None:
+    """Return the weights of the held-out rows of all splits whose target is known."""
+    if data.weights is None:
+        return None
+    held_out = np.concatenate([part for _, part in plan.splits.pairs])
+    weights: Array = data.weights[held_out[known]]
+    return weights
 
 
 def _starts(problem: Problem, plan: Plan, data: Rows) -> Iterator[LatentModel]:

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import t as student
 from torch import Tensor
 
-from ..nn import AS_TRAINED, LINEAR, LastLayer
+from ..nn import AS_TRAINED, LINEAR, Batch, LastLayer
 from ._run import Run
 
 #: Penalties to choose from, for each feature: the mean of the rows, a linear decoder,
@@ -172,17 +172,29 @@ class _Differences:
         self.inflation = self.n / self.n_units
         self.total = torch.zeros((), dtype=torch.float64)
         self.squares = torch.zeros((), dtype=torch.float64)
+        #: What weights add to the error, or take off it.
+        self._weight, self._excess, self._moved = 0.0, 0.0, self.total
 
-    def add(self, differences: Tensor) -> None:
-        """Add those of some rows, (..., n, n_features)."""
+    def add(self, differences: Tensor, weight: Tensor | None = None) -> None:
+        """Add those of some rows, (..., n, n_features), with the weights of these."""
+        if weight is not None:
+            differences = differences * weight[:, None]
+            self._weight += float(weight.sum())
+            self._excess += float(weight.square().sum())
+            moved = (differences * weight[:, None]).sum(dim=-2)
+            self._moved = self._moved + moved
         self.total = self.total + differences.sum(dim=-2)
         self.squares = self.squares + differences.square().sum(dim=-2)
 
     @property
     def error(self) -> Tensor:
-        """The standard error of the sum."""
-        spread = (self.squares - self.total.square() / self.n).clamp(min=0)
-        return (spread * self.inflation).sqrt()
+        """The standard error of the sum, as `standard_error` has that of the mean."""
+        mean, spread = self.total / (self._weight or self.n), self.squares
+        if self._weight:
+            spread = spread - 2 * mean * self._moved + mean.square() * self._excess
+        else:
+            spread = spread - self.total.square() / self.n
+        return (spread.clamp(min=0) * self.inflation).sqrt()
 
 
 def _choose(runs: Sequence[Run], layers: Sequence[LastLayer]) -> Tensor:
@@ -194,14 +206,14 @@ def _choose(runs: Sequence[Run], layers: Sequence[LastLayer]) -> Tensor:
             mean, linear = layer.errors(batch, PENALTIES[:2])
             # One penalty at a time: of many features each takes much memory.
             for i, errors in enumerate(layer.errors(batch, others)):
-                on_mean[i].add(mean - errors)
-                on_linear[i].add(linear - errors)
+                on_mean[i].add(mean - errors, batch.weight)
+                on_linear[i].add(linear - errors, batch.weight)
     both = (on_mean, on_linear)
     totals = torch.stack([torch.stack([g.total for g in gains]) for gains in both])
     spreads = torch.stack([torch.stack([g.error for g in gains]) for gains in both])
     variance = torch.zeros(())
     for run in runs:
-        variance = variance + len(run.held_out_rows) * run.feature_variance
+        variance = variance + _weight(run) * run.feature_variance
     # The mean, or the linear decoder.
     simpler = (totals[0, 0] > -MAX_LOSS_OF_LINEAR * variance).long()
     one_of = simpler.expand(1, len(others), -1)
@@ -226,10 +238,11 @@ def loses_nothing(runs: Sequence[Run], start: Errors, now: Errors) -> bool:
             return False
     variance, seen = torch.zeros(()), torch.zeros(())
     for run, before, after in zip(runs, start.held_out, now.held_out, strict=True):
-        seen = seen + len(run.held_out_rows) * run.feature_variance
-        variance = variance + run.held_out_rows.cpu().double().square().sum(dim=0)
-        for a, b in zip(before, after, strict=True):
-            losses.add(b - a)
+        seen = seen + _weight(run) * run.feature_variance
+        for a, b, batch in zip(before, after, run.held_out_batches(), strict=True):
+            squares = _weighted(batch.target.cpu().double().square(), batch)
+            variance = variance + squares.sum(dim=0)
+            losses.add(b - a, batch.weight)
     # Few rows may have all of a feature's variance, and none of them be held out.
     allowed = most * torch.maximum(variance, seen)
     level = LEVEL_OF_A_LOSS / len(losses.total)
@@ -256,13 +269,23 @@ def loses_in_training(start: Errors, training: Sequence[Tensor]) -> bool:
 
 def _gain(runs: Sequence[Run], start: Errors, now: Errors) -> float:
     """Return the share of the held-out rows' variance that is gained on the start."""
-    gain = sum(
-        float((a - b).sum())
-        for before, after in zip(start.held_out, now.held_out, strict=True)
-        for a, b in zip(before, after, strict=True)
-    )
-    total = sum(float(run.held_out_rows.square().sum()) for run in runs)
+    gain = total = 0.0
+    for run, before, after in zip(runs, start.held_out, now.held_out, strict=True):
+        for a, b, batch in zip(before, after, run.held_out_batches(), strict=True):
+            gain += float(_weighted(a - b, batch).sum())
+            total += float(_weighted(batch.target.cpu().square(), batch).sum())
     return gain / total if total > 0 else 0.0
+
+
+def _weight(run: Run) -> float:
+    """Return the sum of the weights of the held-out rows of a run."""
+    weights = run.held_out_weights
+    return len(run.held_out_rows) if weights is None else float(weights.sum())
+
+
+def _weighted(values: Tensor, batch: Batch) -> Tensor:
+    """Return values (n, n_features) times the weights of the rows of a batch."""
+    return values if batch.weight is None else values * batch.weight[:, None]
 
 
 def _errors_with(

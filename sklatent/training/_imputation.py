@@ -21,7 +21,7 @@ from ..plan import (
     torch_dtype,
 )
 from ..problems import ExplainedVariance, winsorised
-from ..rows import Array, Indices, Rows
+from ..rows import Array, Indices, Rows, mean_of
 from ..starts import GaussianFit, fit_gaussian, hide_cells
 from ._judge import Judge, least_gain
 from ._schedule import OneCycle
@@ -55,7 +55,7 @@ class Views:
     ----------
     inputs : Tensor of shape (n, 3 * n_features)
         What the network is told.
-    weight : Tensor of shape (n, n_features)
+    deviation : Tensor of shape (n, n_features)
         The conditional standard deviation of each hidden cell, and 0 for others.
     target : Tensor of shape (n, n_features)
         What the Gaussian is off the hidden cells.
@@ -64,7 +64,7 @@ class Views:
     """
 
     inputs: Tensor
-    weight: Tensor
+    deviation: Tensor
     target: Tensor
     rows: Tensor
 
@@ -72,7 +72,7 @@ class Views:
         """Return the squared error of each view's hidden cells, (n,)."""
         left = self.target
         if network is not None:
-            left = left - network(self.inputs) * self.weight
+            left = left - network(self.inputs) * self.deviation
         return np.asarray(left.double().square().sum(dim=1).numpy())
 
 
@@ -103,24 +103,29 @@ def add_correction(filling: Filling, data: Rows, plan: Plan) -> Rows:
         return data
     runtime.choose_threads(0.0)  # small work, many times
     generator = torch.Generator().manual_seed(plan.seed)
-    x = _standardised(filling, data[train].typical())
-    fit = fit_gaussian(x.numpy())  # which must not have seen the held-out rows
+    rows = _some(data[train].typical())
+    x = _standardised(filling, rows)
+    # It must not have seen the held-out rows.
+    fit = fit_gaussian(x.numpy(), rows.weights)
     views = _views(fit, x, N_VIEWS, MAX_VIEWS, generator)
-    others = _standardised(filling, data[held_out])
+    tested = _some(data[held_out])
+    others = _standardised(filling, tested)
     n_times = max(1, min(4, MAX_HELD_OUT // len(held_out)))
     judged = _views(fit, others, n_times, n_times * len(others), generator)
-    units = units[judged.rows.numpy()]
+    here = judged.rows.numpy()
+    weights = None if tested.weights is None else tested.weights[here]
     start = judged.errors(None)
     network = _network(x.shape[1], generator)
     n_passes = _n_passes(network, views, len(x))
-    judge = Judge(start, ExplainedVariance(float(start.mean())), n_passes, 0.0)
+    score = ExplainedVariance(mean_of(start, weights))
+    judge = Judge(start, score, n_passes, 0.0, weights=weights)
     best: Any = None
-    for _ in _passes(network, views, len(x), n_passes, generator):
+    for _ in _passes(network, views, rows.weights, n_passes, generator):
         if judge.update(judged.errors(network)):
             best = copy.deepcopy(network.state_dict())
-    after = judge.errors[judge.best_epoch]
-    gain = winsorised(start - after)
-    if best is None or gain.mean() <= least_gain(gain, LEVEL, units):
+    gain = winsorised(start - judge.errors[judge.best_epoch], weights)
+    least = least_gain(gain, LEVEL, units[here], weights)
+    if best is None or mean_of(gain, weights) <= least:
         return data
     network.load_state_dict(best)
     network.requires_grad_(False)
@@ -144,10 +149,14 @@ def _split(data: Rows, plan: Plan) -> tuple[Indices, Indices, Indices]:
     return train, held_out, held_out if splits.units is None else splits.units[held_out]
 
 
+def _some(rows: Rows) -> Rows:
+    """Return some rows where features are many."""
+    return rows.subsample(max(1, MAX_NUMBERS // rows.shape[1]))
+
+
 def _standardised(filling: Filling, rows: Rows) -> Tensor:
     """Return rows (n, n_features) in standard deviations, NaN where missing."""
-    some = rows.subsample(max(1, MAX_NUMBERS // rows.shape[1]))
-    x, known = some.dense(), some.known()
+    x, known = rows.dense(), rows.known()
     if known is not None:
         x[~known] = np.nan
     return filling.standardised(torch.from_numpy(x))
@@ -178,14 +187,14 @@ def _views(
         n_made += len(some)
         gaps = gaps_of(shown.isnan())
         work += sum(len(g.features) * float(g.features.shape[1]) ** 3 for g in gaps)
-    whole = zip(*((v.inputs, v.weight, v.target, v.rows) for v in made), strict=True)
+    whole = zip(*((v.inputs, v.deviation, v.target, v.rows) for v in made), strict=True)
     return Views(*(torch.cat(parts) for parts in whole))
 
 
 def _filled(
     fit: GaussianFit, x: Tensor, shown: Tensor, hidden: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return inputs, weight and target of rows whose hidden cells are filled."""
+    """Return inputs, deviation and target of rows whose hidden cells are filled."""
     unit, centre = torch.from_numpy(fit.unit), torch.from_numpy(fit.mean)
     mean, variance = fit.gaussian.conditional((shown - centre) / unit)
     mean, deviation = mean * unit + centre, variance.sqrt() * unit
@@ -214,26 +223,35 @@ def _n_passes(network: MLP, views: Views, n_rows: int) -> int:
 
 
 def _passes(
-    network: MLP, views: Views, n_rows: int, n_passes: int, generator: torch.Generator
+    network: MLP,
+    views: Views,
+    weights: Array | None,
+    n_passes: int,
+    generator: torch.Generator,
 ) -> Iterator[None]:
-    """Train on all views, and yield after each pass; over one cycle of the rate."""
+    """Train on all views, and yield after each pass; over one cycle of the rate.
+
+    The weights are those of the rows.
+    """
     n, p = views.target.shape
-    decay = decay_of_weights("auto", n_rows, p, AutoRules())
+    w = np.ones(int(views.rows.max()) + 1) if weights is None else weights
+    weight = torch.from_numpy(w / w.mean()).float()[views.rows, None]
+    decay = decay_of_weights("auto", len(w), p, AutoRules())
     groups = [{"params": list(network.parameters())}]
     optimizer = FlatAdamW(groups, weight_decay=decay, eps=1e-15)
     n_batches = math.ceil(n / BATCH_SIZE)
     cycle = OneCycle(optimizer, LEARNING_RATE, n_passes * n_batches)
-    limit = MAX_DEVIATIONS * views.weight
+    limit = MAX_DEVIATIONS * views.deviation
     target = views.target.clamp(-limit, limit)
-    n_cells = max(1.0, float((views.weight > 0).sum()) / n)
+    n_cells = max(1.0, float((views.deviation > 0).sum()) / n)
     for _ in range(n_passes):
         order = torch.randperm(n, generator=generator)
         for batch in order.tensor_split(n_batches):
             cycle.next_step()
-            weight = views.weight[batch]
+            deviation = views.deviation[batch]
             output, tape = network.forward_with_tape(views.inputs[batch])
-            left = output * weight - target[batch]
-            grad = left * weight * (2 / (len(batch) * n_cells))
+            left = (output * deviation - target[batch]) * weight[batch]
+            grad = left * deviation * (2 / (len(batch) * n_cells))
             network.backward(tape, grad, to_input=False)
             optimizer.advance()
         yield

@@ -188,8 +188,11 @@ class TrainingNet(NeuralNet):
         with torch.no_grad():
             output = self.module_.forward_scaled(batch)
             loss = self.loss_(output, batch, self.cycle_.done)
-            errors = self.loss_.rows(output, batch)
-            self.row_errors_.append(errors.cpu().double().numpy())
+            errors = self.loss_.rows(output, batch).cpu().double()
+            self.row_errors_.append(errors.numpy())
+            if batch.weight is not None:
+                loss = batch.weight @ errors / batch.weight.sum()
+                loss = loss.float().to(self.device) / batch.target.shape[-1]
             return self._shown({"loss": loss, "output": output})
 
     def _shown(self, step: dict[str, Any]) -> dict[str, Any]:

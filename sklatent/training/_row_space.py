@@ -33,7 +33,7 @@ def search_in_row_space(problem: Problem, plan: Plan, data: Rows) -> Search | No
     in_coordinates = problem.in_coordinates
     if not wide or in_coordinates is None or plan.callbacks or data.is_filled:
         return None
-    rows = rows_of(coordinates(data, plan.seed))
+    rows = rows_of(coordinates(data, plan.seed), weights=data.all_weights)
     widths = (rows.shape[1], *plan.hidden, plan.n_components)
     flops = 12.0 * plan.batch_size * sum(a * b for a, b in pairwise(widths))
     narrow = replace(plan, n_features=rows.shape[1], flops_of_a_step=flops)

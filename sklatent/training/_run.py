@@ -22,7 +22,7 @@ from ..nn import (
 )
 from ..plan import Plan
 from ..problems import Problem
-from ..rows import Array, Rows, RowsInOrder, Shuffled, n_batches
+from ..rows import Array, EachOnce, Rows, RowsInOrder, mean_of, n_batches
 from ._net import JUDGED, Log, training_net, training_rows
 
 #: Rows that the ends of nested decoders are solved on at most.
@@ -148,7 +148,8 @@ class Run:
             return
         low = torch.full_like(decoder.low, torch.inf)
         high = -low
-        for batch in Shuffled(self.rows, JUDGED):
+        self.model.eval()
+        for batch in EachOnce(self.rows, JUDGED):
             u = self.model.latents(batch.inputs)
             low, high = torch.minimum(low, u.amin(0)), torch.maximum(high, u.amax(0))
         beyond = BEYOND * (high - low)
@@ -160,7 +161,7 @@ class Run:
         self.limit_decoder()
         layer = LastLayer(self.model)  # type: ignore[arg-type]
         for _ in range(self._n_passes):
-            for batch in Shuffled(self._all_rows, JUDGED):
+            for batch in EachOnce(self._all_rows, JUDGED):
                 layer.add(batch)
         layer.factorise()
         return layer
@@ -176,7 +177,7 @@ class Run:
         model.decoder.ends = None
         some = self._all_rows.rows.subsample(MAX_ROWS_OF_ENDS)
         rows = training_rows(some, None, self._problem, self._plan)[0]
-        batches = list(Shuffled(rows, JUDGED))
+        batches = list(EachOnce(rows, JUDGED))
         ends = solve_ends(model, batches, penalty)
         exact = ends.state_dict()
         self._exact.append({f"decoder.ends.{n}": t.clone() for n, t in exact.items()})
@@ -214,6 +215,12 @@ class Run:
         shown = self.held_out.shown
         return shown.target if shown.mask is None else shown.target * shown.mask
 
+    @property
+    def held_out_weights(self) -> Tensor | None:
+        """How much each of these counts; None where all count alike."""
+        assert self.held_out is not None
+        return self.held_out.shown.weight
+
     def held_out_batches(self) -> Iterator[Batch]:
         """Yield the held-out rows, as they are shown to the network."""
         return iter(RowsInOrder(self.held_out, JUDGED))
@@ -221,12 +228,16 @@ class Run:
     def mean_training_errors(self) -> Tensor:
         """Return each feature's mean squared error over the training rows."""
         total = torch.zeros(self._all_rows.rows.shape[1], dtype=torch.float64)
+        n = 0.0
         self.model.eval()
         with torch.no_grad():
-            for batch in Shuffled(self._all_rows, JUDGED):
-                left = self._left(batch)
-                total += left.cpu().double().square().sum(dim=0)
-        return total / len(self._all_rows)
+            for batch in EachOnce(self._all_rows, JUDGED):
+                squares = self._left(batch).cpu().double().square()
+                if batch.weight is not None:
+                    squares *= batch.weight[:, None]
+                n += len(batch) if batch.weight is None else float(batch.weight.sum())
+                total += squares.sum(dim=0)
+        return total / n
 
     def feature_errors(self) -> list[Tensor]:
         """Return squared errors (n, n_features) of each batch of held-out rows."""
@@ -244,7 +255,8 @@ class Run:
         """Return the mean error of the held-out rows, or else of some it trains on."""
         if self.held_out is None:
             return self.loss_now()
-        return float(self.errors_now().mean())
+        weight = self.held_out_weights
+        return mean_of(self.errors_now(), None if weight is None else weight.numpy())
 
     def errors_now(self) -> Array:
         """Return each held-out row's error now."""

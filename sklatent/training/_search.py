@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from ..plan import Plan, error_inflation, held_out_units
-from ..problems import Problem
+from ..problems import HeldOutScore, Problem
 from ..rows import Array, Rows
 from ._decoding import (
     Decoding,
@@ -76,20 +76,17 @@ class Search:
         typical = [is_typical[held_out] for _, held_out in plan.splits.pairs]
         if not any(map(np.any, typical)):
             typical = [np.ones_like(part) for part in typical]
-        score = problem.held_out_score(
-            *(
-                run.held_out_rows[torch.from_numpy(part)]
-                for run, part in zip(self.runs, typical, strict=True)
-            )
-        )
+        weights = [w for r in self.runs if (w := r.held_out_weights) is not None]
         self.judge = Judge(
             start,
-            score,
+            _held_out_score(problem, self.runs, typical),
             plan.n_iter_no_change,
             plan.tol,
             keep_all=plan.splits.refit,  # a callback may stop the final training
             units=np.concatenate(list(held_out_units(plan.splits))),
             typical=np.concatenate(typical),
+            weights=torch.cat(weights).numpy() if weights else None,
+            folds=np.repeat(range(len(typical)), [len(part) for part in typical]),
             inflation=error_inflation(plan.splits),
         )
         self.epoch = 0
@@ -98,14 +95,15 @@ class Search:
         self.is_in_row_space = False
         self.loses_in_training = False
         self.loss_curve: list[float] = []
+        self._n_features = data.shape[1]
         if self.judge.is_exact:
             return
         stacked = worth_stacking(self.runs, plan, len(data))
         if stacked and with_final and not plan.callbacks:
             self.final = Run(problem, plan, data, data, None, 0, watched=False)
-        self._search(data.shape[1], stacked)
+        self._search(stacked)
 
-    def _search(self, n_features: int, stacked: bool) -> None:
+    def _search(self, stacked: bool) -> None:
         judge = self.judge
         runs = self.runs if self.final is None else [*self.runs, self.final]
         refit = self.plan.splits.refit and self.final is None
@@ -115,7 +113,7 @@ class Search:
             self.plan.max_iter + bool(self.runs[0].taken_over),
             self.plan,
             "choosing epochs" if refit else "training",
-            lambda loss: judge.score.score(loss * n_features),
+            self._training_score,
             judge,
             stacked=stacked,
         )
@@ -141,6 +139,14 @@ class Search:
             self._judge_what_a_callback_loaded(loop)
         if not all(map(math.isfinite, self.loss_curve)):
             _warn_of_divergence(self.loss_curve, self.epoch, self.plan)
+
+    def _training_score(self, loss: float) -> float:
+        return self.judge.score.score(loss * self._n_features)
+
+    @property
+    def training_scores(self) -> list[float]:
+        """What the training losses are on the scale of the held-out rows' scores."""
+        return [self._training_score(loss) for loss in self.loss_curve]
 
     def _solve_decoders(self, loop: EpochLoop) -> None:
         """Solve the decoders of the best epoch, unless they are better as they are."""
@@ -225,6 +231,21 @@ def _is_typical(data: Rows) -> NDArray[np.bool_]:
     typical = np.zeros(len(data), bool)
     typical[data.typical().where()] = True
     return typical
+
+
+def _held_out_score(
+    problem: Problem, runs: Sequence[Run], typical: Sequence[NDArray[np.bool_]]
+) -> HeldOutScore:
+    """Return what errors of the held-out rows say, by those that are not extreme."""
+    rows, weights = [], []
+    for run, part in zip(runs, typical, strict=True):
+        mask = torch.from_numpy(part)
+        rows.append(run.held_out_rows[mask])
+        if run.held_out_weights is not None:
+            weights.append(run.held_out_weights[mask])
+    if not weights:
+        return problem.held_out_score(*rows)
+    return problem.held_out_score(*rows, weights=weights)
 
 
 def _losses(runs: Sequence[Run]) -> Array:

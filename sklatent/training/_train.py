@@ -12,13 +12,16 @@ from .. import runtime
 from ..nn import LatentModel
 from ..plan import Plan, torch_dtype
 from ..problems import Choice, Problem
-from ..rows import Indices, Rows
+from ..rows import Array, Indices, Rows
 from ._choice import choose
 from ._loop import EpochLoop
 from ._net import Log, check_monitors
 from ._row_space import search_in_row_space
 from ._run import Run
 from ._search import Search
+
+#: Training rows, at most about, whose variance the training losses are a share of.
+ROWS_OF_A_SCORE = 2000
 
 
 @dataclass
@@ -37,8 +40,12 @@ class Trained:
         The epoch of that state; 0 is the start.
     loss_curve : list of float
         The training loss of each epoch.
+    training_scores : list of float
+        The same as scores, on the scale of `validation_scores`.
     validation_scores : list of float or None
         The held-out rows' score, before training and after each epoch.
+    fold_scores : list of ndarray or None
+        The same for each split.
     judged : callable
         Yields models in the state of that epoch, and the rows held out of their
         training.
@@ -51,7 +58,9 @@ class Trained:
     log: Log
     best_iteration: int
     loss_curve: list[float]
+    training_scores: list[float]
     validation_scores: list[float] | None = None
+    fold_scores: list[Array] | None = None
     judged: Callable[[], Iterator[tuple[LatentModel, Indices]]] = lambda: iter(())
     verdict: str = ""
 
@@ -110,11 +119,14 @@ def _finish(problem: Problem, plan: Plan, data: Rows, search: Search | None) -> 
         log=final.run.log(),
         best_iteration=final.epoch,
         loss_curve=final.loss_curve,
+        training_scores=_training_scores(final, problem),
         judged=partial(_judged, problem, plan, data, runs if final.epoch else []),
     )
     if search is not None:
         trained.loss_curve = search.loss_curve
+        trained.training_scores = search.training_scores
         trained.validation_scores = search.judge.scores
+        trained.fold_scores = search.judge.fold_scores
     trained.verdict = _verdict(search, final, plan)
     return trained
 
@@ -129,6 +141,13 @@ def _judged(
     """
     for i, (train, held_out) in enumerate(plan.splits.pairs):
         yield runs[i].model if runs else problem.build(data[train]), held_out
+
+
+def _training_scores(final: "Final", problem: Problem) -> list[float]:
+    """Return losses as scores, where no held-out rows say what there is to explain."""
+    rows = final.run.rows.rows
+    score = problem.held_out_score(rows.subsample(ROWS_OF_A_SCORE).tensor())
+    return [score.score(loss * rows.shape[1]) for loss in final.loss_curve]
 
 
 def _verdict(search: Search | None, final: "Final", plan: Plan) -> str:
