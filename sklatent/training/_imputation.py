@@ -43,8 +43,9 @@ MAX_DEVIATIONS = 4.0
 HIDDEN_LAYERS, WEIGHT_SIZE, BATCH_SIZE, LEARNING_RATE = (192, 192), 2.0, 128, 0.003
 #: Held-out rows and views of them, at most, and the share of the rows where none are.
 MAX_HELD_OUT, SHARE_HELD_OUT = 4000, 0.2
-#: The level of the t-test that most rows' hidden cells are filled better.
-LEVEL = 0.05
+#: A network that is better is kept if a t-test at this level says that it is not worse
+#: for most rows, by this share of their squared error.
+LEVEL, MAX_LOSS = 0.05, 0.01
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,8 @@ def add_correction(filling: Filling, data: Rows, plan: Plan) -> Rows:
         if judge.update(judged.errors(network)):
             best = copy.deepcopy(network.state_dict())
     gain = winsorised(start - judge.errors[judge.best_epoch], weights)
-    least = least_gain(gain, LEVEL, units[here], weights)
-    if best is None or mean_of(gain, weights) <= least:
+    surely = mean_of(gain, weights) - least_gain(gain, LEVEL, units[here], weights)
+    if best is None or surely <= -MAX_LOSS * mean_of(start, weights):
         return data
     network.load_state_dict(best)
     network.requires_grad_(False)
