@@ -63,23 +63,19 @@ class Moments:
         the weights (n,) of these, if they have any, and 1 for each of their cells that
         is known, if not all are.
         """
-        left = x - r
-        if weight is None:
-            self.n += len(u)
-            self._r += r.sum(dim=0)
-            self._u += u.sum(dim=0)
-            self._x += x.sum(dim=0)
-        else:
-            self.n += float(weight.sum())
-            self._r += weight @ r
-            self._u += weight @ u
-            self._x += weight @ x
-            root = weight.sqrt()[:, None]
-            u, x, r, left = u * root, x * root, r * root, left * root
-        self.squares += _sum_of_squares(x if known is None else x * known)
-        self.left += _sum_of_squares(left if known is None else left * known)
-        self._rr += _sum_of_squares(r)
-        self._uu += u.mT @ u
+        self.n += len(u) if weight is None else float(weight.sum())
+        cells = 1.0 if known is None else known
+        self.squares += _sum_of_squares(x * cells, weight)
+        self.left += _sum_of_squares((x - r) * cells, weight)
+        self._rr += _sum_of_squares(r, weight)
+        # Not roots of weights: of equal rows the variance is to be 0.
+        v, x, r = (
+            part if weight is None else part * weight[:, None] for part in (u, x, r)
+        )
+        self._r += r.sum(dim=0)
+        self._u += v.sum(dim=0)
+        self._x += x.sum(dim=0)
+        self._uu += v.mT @ u
         self._ux += u.mT @ x
 
     def keep(self, u: Tensor, weight: Tensor | None = None) -> None:
@@ -123,6 +119,8 @@ class Moments:
         return (self._rr - float(self._r @ self._r) / self.n) / (self.n - 1)
 
 
-def _sum_of_squares(x: Tensor) -> float:
+def _sum_of_squares(x: Tensor, weight: Tensor | None) -> float:
     flat = x.flatten()
-    return float(torch.dot(flat, flat))
+    if weight is None:
+        return float(torch.dot(flat, flat))
+    return float(torch.dot(flat, (x * weight[:, None]).flatten()))
