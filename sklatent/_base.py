@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -18,6 +19,7 @@ from sklearn.base import (
 )
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_scalar
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     check_array,
     check_consistent_length,
@@ -28,13 +30,14 @@ from sklearn.utils.validation import (
 from . import runtime
 from ._doc_link import DocLinkMixin
 from .model import Inference, Summary, summarise
-from .nn import LatentModel
+from .nn import Filling, LatentModel
 from .plan import (
     CONSTRAINTS,
     Auto,
     AutoRules,
     Given,
     Init,
+    Missing,
     Network,
     Plan,
     is_linear,
@@ -46,8 +49,10 @@ from .plan import (
 )
 from .problems import Choice, Problem
 from .rows import Array, Rows, Targets, Weights, check_columns, rows_of
+from .starts import rows_and_filling
 from .training import (
     Trained,
+    add_correction,
     check_callbacks,
     copied,
     load_net,
@@ -66,6 +71,16 @@ def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Me
         prefer_skip_nested_validation=prefer_skip_nested_validation
     )
     return decorator
+
+
+def _fills_cells(estimator: Any) -> bool:
+    """Return whether an estimator imputes; raise AttributeError, which says why not."""
+    if estimator.missing != "ignore":
+        raise AttributeError(
+            f"{type(estimator).__name__} imputes with missing='ignore' only; it has "
+            f"missing={estimator.missing!r}."
+        )
+    return True
 
 
 class BaseLatentEncoder(
@@ -103,6 +118,8 @@ class BaseLatentEncoder(
     decoder: Network
     init: Init
     ordered: bool | ArrayLike
+    #: As long as a subclass has no parameter of this name.
+    missing: Missing = "error"
     warm_start: bool
     device: str
     callbacks: Sequence[Any] | None
@@ -148,7 +165,8 @@ class BaseLatentEncoder(
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            The training data: finite numbers, at least two rows.
+            The training data: finite numbers, at least two rows; with
+            ``missing='ignore'`` also NaN, and no sparse matrix.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             The target of `SupervisedAutoencoder`, which requires it. Else only given
             to `cv`, for splitters that stratify by it.
@@ -179,6 +197,8 @@ class BaseLatentEncoder(
         """
         with all_or_nothing(self):
             check_columns(X)
+            ignores = self.missing == "ignore"
+            check_storage(X, ignores=ignores)
             # In one order, since sums in another differ in their last bits.
             valid = validate_data(
                 self,
@@ -187,15 +207,18 @@ class BaseLatentEncoder(
                 dtype=FLOATS,
                 order="C",
                 ensure_min_samples=2,
+                ensure_all_finite="allow-nan" if ignores else True,
             )
             check_callbacks(self.callbacks)
+            if ignores:
+                check_features(self, valid)
             self._check(valid)
             given = Given.of(valid, y, groups, sample_weight)
             targets = self._targets(given.y)
             if targets is not None:
                 check_consistent_length(given.X, targets.values)
             previous = self._previous(valid.shape[1], targets)
-            data = self._rows(given.X, previous, targets, given.weights)
+            data, filling = self._rows(given.X, previous, targets, given.weights)
             seed, splits = splits_of(
                 self, data, previous, y=given.y, groups=given.groups, place=given.place
             )
@@ -204,15 +227,19 @@ class BaseLatentEncoder(
                 if targets is not None:
                     targets = targets.merged(merged)
                 X, basis = given.X[merged.rows], data.scale.basis
-                data = self._rows(X, previous, targets, merged.weights, basis)
+                data, filling = self._rows(X, previous, targets, merged.weights, basis)
                 splits = splits.merged(merged, seed)
             plan = resolve(self, data, previous, chosen=(seed, splits))
             foreign = plan.uses_global_generator
             with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
+                if filling is not None:
+                    with runtime.threads_kept():
+                        data = add_correction(filling, data, plan)
                 problem = self._problem(data, plan)
                 if previous is not None and isinstance(problem, Problem):
                     problem = problem.continued_from(previous)
                 trained = train(problem, plan, data)
+                trained.model.filling = filling
                 summary = summarise(trained, data, plan)
                 self._publish(trained, summary, data, plan)
                 scores = self._held_out_scores(trained, data.in_units())
@@ -228,18 +255,26 @@ class BaseLatentEncoder(
         targets: Targets | None,
         weights: Weights | None,
         basis: Array | None = None,
-    ) -> Rows:
-        """Return validated data as training reads it."""
+    ) -> tuple[Rows, Filling | None]:
+        """Return validated data as training reads it, and what fills missing cells."""
         own = self.encoder is not None or self.decoder is not None
         features = own or self._sees_features() or previous is not None
         known = None
         if previous is not None:
             known = previous.scaling.varying_features().numpy()
-            if previous.scaling.basis is not None:
-                basis = previous.scaling.basis.numpy()
+        if self.missing == "ignore":
+            with runtime.threads_kept(), runtime.caller_modes_off():
+                runtime.choose_threads(0.0)
+                data, filling = rows_and_filling(
+                    X, keeps_constant=own, known=known, weights=weights
+                )
+            data.targets = targets
+            return data, filling
+        if previous is not None and previous.scaling.basis is not None:
+            basis = previous.scaling.basis.numpy()
         k = self.n_components
         size = int(k) if isinstance(k, Integral) else 0
-        return rows_of(
+        data = rows_of(
             X,
             n_components=None if features else size,
             keeps_constant=own,
@@ -249,6 +284,7 @@ class BaseLatentEncoder(
             targets=targets,
             weights=weights,
         )
+        return data, None
 
     def _sees_features(self) -> bool:
         """Return whether networks are to see all features, however many."""
@@ -294,6 +330,7 @@ class BaseLatentEncoder(
         scores = np.full(X.shape[0], np.nan, X.dtype)
         for model, held_out in trained.judged():
             model.cpu()
+            model.filling = trained.model.filling
             scores[held_out] = self._score_rows(Inference(model), X[held_out])
         return scores
 
@@ -421,6 +458,29 @@ class BaseLatentEncoder(
             Equal to ``inverse_transform(transform(X))``.
         """
         return self._inference.map_rows(self._validate(X), lambda model, x: model(x))
+
+    @available_if(_fills_cells)
+    def impute(self, X: ArrayLike) -> NDArray[Any]:
+        """Fill the missing cells of `X`.
+
+        A missing cell gets its expectation under a Gaussian with any covariance, given
+        the observed cells of its row, plus a correction by a network where that fills
+        cells hidden from held-out rows better. This is not limited to what
+        `n_components` latents tell, as `reconstruct` is.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data, NaN where missing.
+
+        Returns
+        -------
+        X_filled : ndarray of shape (n_samples, n_features)
+            Observed cells as they are, and finite numbers in place of the others.
+        """
+        return self._inference.map_rows(
+            self._validate(X), lambda model, x: model.impute(x)
+        )
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Return how well each row is reconstructed.
@@ -573,8 +633,15 @@ class BaseLatentEncoder(
     def _validate(self, X: ArrayLike) -> NDArray[Any]:
         check_is_fitted(self)
         check_columns(X)
+        ignores = self.net_.module_.filling is not None
+        check_storage(X, ignores=ignores)
         valid: NDArray[Any] = validate_data(
-            self, X, accept_sparse="csr", dtype=FLOATS, reset=False
+            self,
+            X,
+            accept_sparse="csr",
+            dtype=FLOATS,
+            reset=False,
+            ensure_all_finite="allow-nan" if ignores else True,
         )
         return valid
 
@@ -616,6 +683,7 @@ class BaseLatentEncoder(
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.allow_nan = self.missing == "ignore"
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
@@ -648,6 +716,26 @@ class BaseLatentEncoder(
             with runtime.caller_modes_off():
                 state["net_"] = load_net(state["net_"])
         super().__setstate__(state)
+
+
+def check_storage(X: Any, *, ignores: bool) -> None:
+    """Raise ValueError if missing cells are looked for in sparse rows."""
+    if ignores and issparse(X):
+        raise ValueError(
+            "X is sparse, of which an entry that is not stored is 0 and not missing. "
+            "missing='ignore' requires dense rows; use missing='error' or X.toarray()."
+        )
+
+
+def check_features(estimator: Any, X: NDArray[Any]) -> None:
+    """Raise ValueError if a feature has no observed value."""
+    empty = np.flatnonzero(np.isnan(X).all(axis=0))
+    if len(empty):
+        names = getattr(estimator, "feature_names_in_", np.arange(X.shape[1]))
+        raise ValueError(
+            f"Feature {names[empty[0]]} of X has no observed value: it is NaN in all "
+            "rows. Each feature must have one; drop this one."
+        )
 
 
 class VersionWarning(InconsistentVersionWarning):

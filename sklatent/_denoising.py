@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from ._base import BaseLatentEncoder
-from .plan import Activation, Auto, AutoRules, Init, Network, Plan, RandomState
+from .plan import Activation, Auto, AutoRules, Init, Missing, Network, Plan, RandomState
 from .problems import (
     NOISES,
     Problem,
@@ -125,6 +125,12 @@ class DenoisingAutoencoder(BaseLatentEncoder):
     tol : float, default=0.001
         What counts as a gain: a fall of the held-out squared error by this share, or
         the like of a log-likelihood, half as many nats per feature.
+    missing : {'error', 'ignore'}, default='error'
+        What NaN in `X` is: an error, or a missing cell. Missing cells are left out of
+        loss and scores; the encoder sees what `impute` fills them with. The start is
+        that of the observed cells' mean and covariance by the EM algorithm. Rows that
+        are NaN throughout are left out of `fit`, and a feature that is so is an error,
+        as infinite numbers always are. See the :ref:`user guide <missing_cells>`.
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted model. Mean, scale and linear maps are
         those of the new rows; the networks are the fitted ones, trained further at a
@@ -156,7 +162,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
     n_components_ : int
         Number of latents.
     mean_ : ndarray of shape (n_features,)
-        Mean of the training rows.
+        Mean of the training rows; that of the EM algorithm where cells are missing.
     n_samples_ : int
         Number of training rows, each counted as often as a whole `sample_weight` says.
     explained_variance_ : ndarray of shape (n_components,)
@@ -271,6 +277,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         cv: Any = None,
         n_iter_no_change: int | Auto = "auto",
         tol: float = 1e-3,
+        missing: Missing = "error",
         warm_start: bool = False,
         random_state: RandomState = None,
         verbose: int = 0,
@@ -294,6 +301,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         self.cv = cv
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.missing = missing
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose

@@ -40,9 +40,10 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ._base import FLOATS, all_or_nothing, fit_context
+from ._base import FLOATS, all_or_nothing, check_features, fit_context
 from ._doc_link import DocLinkMixin
 from .model import HiddenCells
+from .starts import rows_and_filling
 
 #: With n_components='auto', the share of variance beyond which PCA's sizes end,
 MAX_EXPLAINED = 0.99
@@ -314,7 +315,15 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
     def _validate(self, X: Any, **kwargs: Any) -> Any:
         """Return checked rows, sparse ones as CSR if the estimator takes them."""
         sparse = "csr" if get_tags(self.estimator).input_tags.sparse else False
-        return validate_data(self, X, dtype=FLOATS, accept_sparse=sparse, **kwargs)
+        with_gaps = get_tags(self.estimator).input_tags.allow_nan
+        return validate_data(
+            self,
+            X,
+            dtype=FLOATS,
+            accept_sparse=sparse,
+            ensure_all_finite="allow-nan" if with_gaps else True,
+            **kwargs,
+        )
 
     def _route(self, params: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Return the parameters of `fit` by who gets them."""
@@ -391,6 +400,8 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
         """Return the sizes to try, ascending; all rows, and those of a fold."""
         if isinstance(self.n_components, str):
             limit = min(n_train, *X.shape)
+            if not issparse(X):
+                check_features(self, X)
             # PCA finds all but one of the components of sparse rows.
             return _automatic_sizes(X, max(1, limit - 1) if issparse(X) else limit)
         sizes = np.unique(np.asarray(self.n_components))
@@ -558,6 +569,7 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstim
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.sparse = get_tags(self.estimator).input_tags.sparse
+        tags.input_tags.allow_nan = get_tags(self.estimator).input_tags.allow_nan
         return tags
 
 
@@ -607,6 +619,8 @@ def _n_needed(X: Any) -> int:
             return 1
         pca = PCA(most, svd_solver="arpack", random_state=0)
     else:
+        if np.isnan(X).any():
+            X = rows_and_filling(X)[0].dense()
         pca, X = PCA(random_state=0), X.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):  # constant X
         explained = np.cumsum(pca.fit(X).explained_variance_ratio_)

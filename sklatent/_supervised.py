@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import BaseLatentEncoder
-from .plan import Activation, Auto, Init, Network, Plan, RandomState
+from .plan import Activation, Auto, Init, Missing, Network, Plan, RandomState
 from .problems import Choice, Problem, choice_of_mixing, supervised_problem
 from .rows import Rows, Targets, targets_of
 
@@ -131,6 +131,12 @@ class SupervisedAutoencoder(BaseLatentEncoder):
     tol : float, default=0.001
         What counts as a gain: a fall of the held-out squared error by this share, or
         the like of a log-likelihood, half as many nats per feature.
+    missing : {'error', 'ignore'}, default='error'
+        What NaN in `X` is: an error, or a missing cell. Missing cells are left out of
+        loss and scores; the encoder sees what `impute` fills them with. The start is
+        that of the observed cells' mean and covariance by the EM algorithm. Rows that
+        are NaN throughout are left out of `fit`, and a feature that is so is an error,
+        as infinite numbers always are. See the :ref:`user guide <missing_cells>`.
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted model. Mean, scale and linear maps are
         those of the new rows; the networks are the fitted ones, trained further at a
@@ -166,7 +172,7 @@ class SupervisedAutoencoder(BaseLatentEncoder):
     mixing_ : float
         The `mixing` used.
     mean_ : ndarray of shape (n_features,)
-        Mean of the training rows.
+        Mean of the training rows; that of the EM algorithm where cells are missing.
     n_samples_ : int
         Number of training rows, each counted as often as a whole `sample_weight` says.
     explained_variance_ : ndarray of shape (n_components,)
@@ -301,6 +307,7 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         cv: Any = None,
         n_iter_no_change: int | Auto = "auto",
         tol: float = 1e-3,
+        missing: Missing = "error",
         warm_start: bool = False,
         random_state: RandomState = None,
         verbose: int = 0,
@@ -324,6 +331,7 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         self.cv = cv
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.missing = missing
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose

@@ -24,6 +24,7 @@ from .plan import (
     Auto,
     AutoRules,
     Init,
+    Missing,
     Network,
     Plan,
     RandomState,
@@ -153,6 +154,12 @@ class VariationalAutoencoder(BaseLatentEncoder):
     tol : float, default=0.001
         What counts as a gain: a fall of the held-out squared error by this share, or
         the like of a log-likelihood, half as many nats per feature.
+    missing : {'error', 'ignore'}, default='error'
+        What NaN in `X` is: an error, or a missing cell. Missing cells are left out of
+        loss and scores; the encoder sees what `impute` fills them with. The start is
+        that of the observed cells' mean and covariance by the EM algorithm. Rows that
+        are NaN throughout are left out of `fit`, and a feature that is so is an error,
+        as infinite numbers always are. See the :ref:`user guide <missing_cells>`.
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted model. Mean, scale and linear maps are
         those of the new rows; the networks are the fitted ones, trained further at a
@@ -194,7 +201,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
     n_components_ : int
         Number of latents.
     mean_ : ndarray of shape (n_features,)
-        Mean of the training rows.
+        Mean of the training rows; that of the EM algorithm where cells are missing.
     n_samples_ : int
         Number of training rows, each counted as often as a whole `sample_weight` says.
     explained_variance_ : ndarray of shape (n_components,)
@@ -346,6 +353,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
         cv: Any = None,
         n_iter_no_change: int | Auto = "auto",
         tol: float = 1e-3,
+        missing: Missing = "error",
         warm_start: bool = False,
         random_state: RandomState = None,
         verbose: int = 0,
@@ -369,6 +377,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
         self.cv = cv
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.missing = missing
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
@@ -398,13 +407,14 @@ class VariationalAutoencoder(BaseLatentEncoder):
         check_range(X, self.likelihood)
         if self.likelihood != "multinomial":
             return
-        for name, allowed in (("encoder", None), ("decoder", None), ("ordered", False)):
+        required = {"encoder": None, "decoder": None, "ordered": False}
+        for name, needed in {**required, "missing": "error"}.items():
             value = getattr(self, name)
-            if value is not allowed and np.any(value is not None and value):
+            if np.ndim(value) or value != needed:
                 raise ValueError(
                     f"{name}={value!r} with likelihood='multinomial', which requires "
-                    f"{name}={allowed}: its encoder sees coordinates of the words, and "
-                    "its decoder is linear."
+                    f"{name}={needed!r}: its encoder sees coordinates of complete rows "
+                    "of words, and its decoder is linear."
                 )
         if share_of(self.n_components) is not None:
             raise ValueError(

@@ -51,6 +51,8 @@ def least_squares_fill(
     groups : ndarray of shape (p,)
         The group of each feature.
 
+    A cell that is NaN is visible to none.
+
     Returns
     -------
     filled : ndarray of shape (n, p)
@@ -63,9 +65,22 @@ def least_squares_fill(
     filled = np.empty(x.shape)
     for group in range(groups.max() + 1):
         hidden = groups == group
-        z = np.linalg.lstsq(W[:, ~hidden].T, away[:, ~hidden].T, rcond=None)[0]
-        filled[:, hidden] = offset[hidden] + z.T @ W[:, hidden]
+        z = _least_squares(W[:, ~hidden].T, away[:, ~hidden])
+        filled[:, hidden] = offset[hidden] + z @ W[:, hidden]
     return filled
+
+
+def _least_squares(
+    design: NDArray[np.float64], targets: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the smallest least squares fits (n, k) of rows, to what is not NaN."""
+    known = ~np.isnan(targets)
+    some = np.flatnonzero(~known.all(axis=1))
+    fits = np.linalg.lstsq(design, np.where(known, targets, 0).T, rcond=None)[0].T
+    inverses = np.linalg.pinv(known[some][:, :, None] * design)
+    seen = np.where(known[some], targets[some], 0)
+    fits[some] = np.einsum("nkv,nv->nk", inverses, seen)
+    return np.asarray(fits)
 
 
 def reconstruct(model: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -134,6 +149,10 @@ class HiddenCells:
         latents = Z - Z.mean(axis=0, dtype=np.float64)
         latents /= _lengths(latents.T).T
         loadings = np.linalg.lstsq(latents, X_hat - offset, rcond=None)[0]
+        if not issparse(X) and np.isnan(X).any():
+            mean = np.asarray(np.nanmean(X, axis=0, dtype=np.float64))
+            low, high = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
+            return cls(mean, low, high, offset, loadings)
         mean = np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
         low, high = (_dense(end).ravel() for end in (X.min(axis=0), X.max(axis=0)))
         return cls(mean, low, high, offset, loadings)
@@ -176,8 +195,8 @@ class HiddenCells:
         left = total = 0.0
         for first in range(0, n, step):
             x = _dense(X[first : first + step])
-            left += float(np.square((x - self.fill(model, x)) / unit).sum())
-            total += float(np.square((x - self.mean) / unit).sum())
+            left += float(np.nansum(np.square((x - self.fill(model, x)) / unit)))
+            total += float(np.nansum(np.square((x - self.mean) / unit)))
         if total == 0:
             return 1.0 if left == 0 else 0.0
         return 1.0 - left / total

@@ -34,8 +34,9 @@ def explained_by_size(
     for model, held_out in judged:
         step = -(-len(held_out) * len(model.frame.mean) // 2**19)
         some = data[held_out[::step]]
-        x, unseen = some.dense(), some.unseen()
-        root = 1.0 if some.weights is None else np.sqrt(some.weights)[:, None]
+        x, known, unseen = some.dense(), some.known(), some.unseen()
+        root = np.ones(1) if some.weights is None else np.sqrt(some.weights)[:, None]
+        root = root if known is None else root * known
         total += float(np.square(root * x).sum()) + unseen
         model.cpu().eval()
         with torch.inference_mode():

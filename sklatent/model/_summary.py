@@ -175,6 +175,8 @@ def _moments(model: LatentModel, data: Rows) -> Moments:
     with torch.inference_mode():
         for block, weights in data.weighted_blocks(widest_layer(model)):
             x = torch.from_numpy(block)
+            known = data.known(slice(n_seen, n_seen + len(block)))
+            mask = None if known is None else torch.from_numpy(known).double()
             weight = None if weights is None else torch.from_numpy(weights)
             u, information = model.latents_and_information(x.to(model.dtype))
             if model.sees_cells:
@@ -188,7 +190,7 @@ def _moments(model: LatentModel, data: Rows) -> Moments:
             u = u.double()
             every = slice(-n_seen % step, None, step)
             moments.keep(u[every], None if weight is None else weight[every])
-            moments.add(u, x, rows, weight)
+            moments.add(u, x, rows, weight, mask)
             n_seen += len(x)
     if model.sees_cells:  # rows of all words take long: what a regression explains
         moments.left -= moments.explained_by_regression()
@@ -224,7 +226,7 @@ def _read(
         n_samples=round(moments.n),
         n_features=len(data.scale.mean),
         unit=data.scale.scale,
-        total_variance=moments.squares / (moments.n - 1),
+        total_variance=_total(moments, data) / (moments.n - 1),
         share=1 - left / total if total > 0 else 1.0,
         deviations=deviations,
         shares=np.square(std),
@@ -235,6 +237,13 @@ def _read(
         ordered=plan.prefixes is not None,
         reading=reading,
     )
+
+
+def _total(moments: Moments, data: Rows) -> float:
+    """Return the sum of squares of all rows, expected ones where cells are missing."""
+    if data.is_filled:
+        return float(data.variance().sum()) * len(data)
+    return moments.squares
 
 
 def _whitened(frame: LatentFrame, summary: Summary) -> LatentFrame:

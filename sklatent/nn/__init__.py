@@ -12,8 +12,11 @@ from ._corruption import (
     Swap,
 )
 from ._corruption_in_basis import CorrelatedNoise, InBasis
+from ._filling import Filling, imputation_inputs
 from ._flat_adamw import AdamW, FlatAdamW
 from ._frame import LatentFrame, ordered_frame, principal_frame, signs
+from ._gaps import Gaps, gaps_of
+from ._gaussian import CellGaussian, FactorGaussian, FullGaussian
 from ._jacobian import decoder_gram, jacobians, mean_jacobian
 from ._last_layer import AS_TRAINED, LINEAR, LastLayer
 from ._latent_model import LatentModel

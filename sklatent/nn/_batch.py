@@ -28,6 +28,9 @@ class Batch:
         How many latents each row uses, ascending, where they are ordered.
     y : Tensor of shape (n, n_targets) or None
         What else the rows are to tell: a column for each class, or numbers.
+    mask : Tensor of shape (n, n_features) or None
+        1 where a cell of the target was observed and 0 where it was filled; None if
+        none was missing.
     weight : Tensor of shape (n,) or None
         How much each row counts in sums over rows, on the CPU in float64; None where
         all count alike, or rows are drawn by their weights.
@@ -42,12 +45,18 @@ class Batch:
     noise: Tensor | None = None
     sizes: Tensor | None = None
     y: Tensor | None = None
+    mask: Tensor | None = None
     weight: Tensor | None = None
     cells: SparseBatch | None = None
     scaling: Scaling | None = None
 
     def __len__(self) -> int:
         return self.target.shape[0]
+
+    def left(self, rows: Tensor) -> Tensor:
+        """Return what rows are off the target, 0 where that was missing."""
+        left = rows - self.target
+        return left if self.mask is None else left.mul_(self.mask)
 
     def __iter__(self) -> Iterator[Tensor]:
         """Give inputs and target in the units of the data, which is skorch's batch."""

@@ -68,9 +68,13 @@ class LastLayer:
 
         The design is 1, latents and last hidden layer, (n, 1 + k + h). What latents far
         out add by the decoder's outer map is no part of the target, (n, n_features).
+        A missing cell has what it was decoded to so far: a step of the EM algorithm,
+        by which the error of the observed cells falls.
         """
         u = self.module.latents(batch.inputs)
         shown, target = self.decoder.within(u), batch.target
+        if batch.mask is not None:
+            target = torch.where(batch.mask > 0, target, self.decoder(u))
         hidden = shown
         for layer in list(self.decoder.network)[:-1]:
             hidden = layer(hidden)
@@ -140,7 +144,7 @@ class LastLayer:
         design, target = self.regression(batch)
         for penalty in penalties:
             same = torch.full_like(target[0], penalty)
-            yield (design @ self.weights(same) - target).square()
+            yield _squares(design @ self.weights(same) - target, batch)
 
     def mean_errors(self, penalties: Tensor) -> Tensor:
         """Return each feature's mean squared error over the rows taken in."""
@@ -151,7 +155,7 @@ class LastLayer:
     def errors_with(self, batch: Batch, penalties: Tensor) -> Tensor:
         """Return the squared errors (n, n_features) of rows with these penalties."""
         design, target = self.regression(batch)
-        return (design @ self.weights(penalties) - target).square()
+        return _squares(design @ self.weights(penalties) - target, batch)
 
     @torch.no_grad()
     def set(self, penalties: Tensor) -> dict[str, Tensor]:
@@ -167,3 +171,8 @@ class LastLayer:
         self.decoder.weight.copy_(linear)
         self.decoder.bias.copy_(bias[0])
         return {"decoder.weight": linear, "decoder.bias": bias[0]}
+
+
+def _squares(errors: Tensor, batch: Batch) -> Tensor:
+    """Return squares, 0 where the target was missing."""
+    return errors.square() if batch.mask is None else errors.square() * batch.mask.cpu()

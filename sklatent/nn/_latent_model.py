@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ._batch import Batch
+from ._filling import Filling
 from ._frame import LatentFrame
 from ._jacobian import STEP, STEP_IN_FLOAT32
 from ._mlp import MLP
@@ -61,6 +62,8 @@ class LatentModel(nn.Module):
         self.decoder = decoder
         self.frame = frame
         self.scaling = scaling
+        #: Of missing cells, once the model is trained; None if there must be none.
+        self.filling: Filling | None = None
         self._settle_dtypes()
 
     def _settle_dtypes(self) -> None:
@@ -152,9 +155,21 @@ class LatentModel(nn.Module):
 
     def encode(self, x: Tensor | SparseBatch) -> Tensor:
         """Map rows (n, n_features) to latents (n, n_components), in the dtype of x."""
-        u = self.latents(self.scaling.to_scaled(x).to(self.dtype))
+        u = self.latents(self.to_filled(x).to(self.dtype))
         z: Tensor = self.frame(u)
         return z.to(x.dtype)
+
+    def to_filled(self, x: Tensor | SparseBatch) -> Tensor:
+        """Centre and scale rows (n, n_features), and fill their missing cells."""
+        scaled = self.scaling.to_scaled(x)
+        return scaled if self.filling is None else self.filling(scaled)
+
+    def impute(self, x: Tensor) -> Tensor:
+        """Return rows (n, n_features) with their missing cells imputed."""
+        if self.filling is None:
+            return x
+        rows = self.scaling.to_units(self.filling(self.scaling.to_scaled(x)))
+        return torch.where(x.isnan(), rows, x)
 
     def decode(self, z: Tensor) -> Tensor:
         """Map latents, or the first few of each, to rows (n, n_features)."""
@@ -168,12 +183,14 @@ class LatentModel(nn.Module):
     def squared_errors(self, x: Tensor | SparseBatch) -> Tensor:
         """Return each row's squared error of reconstruction, scaled, shape (n,)."""
         expected = self.decode_expected(self.encode(x)).to(x.dtype)
-        left = self.to_scaled(expected) - self.scaling.to_scaled(x)
+        scaled = self.scaling.to_scaled(x)
+        left = torch.where(scaled.isnan(), 0.0, self.to_scaled(expected) - scaled)
         return left.square().sum(dim=1) + self.scaling.squares_unseen(x)
 
     def squared_norms(self, x: Tensor | SparseBatch) -> Tensor:
         """Return the square of each row's scaled distance from the mean, shape (n,)."""
-        squares = self.scaling.to_scaled(x).square().sum(dim=1)
+        scaled = self.scaling.to_scaled(x)
+        squares = torch.where(scaled.isnan(), 0.0, scaled).square().sum(dim=1)
         return squares + self.scaling.squares_unseen(x)
 
     def to_units(self, rows: Tensor) -> Tensor:

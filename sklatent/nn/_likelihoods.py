@@ -43,7 +43,13 @@ class Likelihood(nn.Module):
         """Return the variance of each feature around its mean, as `location`."""
 
     @abstractmethod
-    def nll(self, location: Tensor, log_variance: Tensor, x: Tensor) -> Tensor:
+    def nll(
+        self,
+        location: Tensor,
+        log_variance: Tensor,
+        x: Tensor,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Return minus the log-likelihood of each row in nats, shape (n,).
 
         Parameters
@@ -54,11 +60,17 @@ class Likelihood(nn.Module):
             Of the noise, where there is such a parameter.
         x : Tensor of shape (n, n_features), or that broadcasts with `location`
             The rows, scaled.
+        mask : Tensor of the shape of `x`, or None
+            1 for each cell that counts, and 0 for others; None is all.
         """
 
     @abstractmethod
     def gradient(
-        self, location: Tensor, log_variance: Tensor, x: Tensor
+        self,
+        location: Tensor,
+        log_variance: Tensor,
+        x: Tensor,
+        mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the sum of `nll` and its gradients, at location and log-variance."""
 
@@ -81,23 +93,40 @@ class Gaussian(Likelihood):
     def variance(self, location: Tensor, log_variance: Tensor) -> Tensor:
         return log_variance.exp().expand_as(location)
 
-    def nll(self, location: Tensor, log_variance: Tensor, x: Tensor) -> Tensor:
+    def nll(
+        self,
+        location: Tensor,
+        log_variance: Tensor,
+        x: Tensor,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         squares = (x - location).square() * torch.exp(-log_variance)
+        if mask is not None:
+            cells = squares + (log_variance + math.log(2 * math.pi))
+            return 0.5 * (cells * mask).sum(dim=-1)
         constants = log_variance.mean(dim=-1) + math.log(2 * math.pi)
         return 0.5 * (squares.sum(dim=-1) + x.shape[-1] * constants)
 
     def gradient(
-        self, location: Tensor, log_variance: Tensor, x: Tensor
+        self,
+        location: Tensor,
+        log_variance: Tensor,
+        x: Tensor,
+        mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         precision = torch.exp(-log_variance)
         difference = location - x
+        if mask is not None:
+            difference = difference * mask
         grad = difference * precision
         squares = difference * grad
         # Over the rows and features that share it.
-        n_shared = x.numel() // log_variance.numel()
+        n_shared: Tensor | int = x.numel() // log_variance.numel()
+        if mask is not None:
+            n_shared = mask.sum_to_size(log_variance.shape)
         squares = squares.sum_to_size(log_variance.shape)
         constants = log_variance + math.log(2 * math.pi)
-        loss = 0.5 * (squares.sum() + n_shared * constants.sum())
+        loss = 0.5 * (squares.sum() + (n_shared * constants).sum())
         return loss, grad, 0.5 * (n_shared - squares)
 
     def sample(
@@ -132,11 +161,17 @@ class _OfTheData(Likelihood):
         return torch.addcmul(self.shift, x, self.scale)
 
     def gradient(
-        self, location: Tensor, log_variance: Tensor, x: Tensor
+        self,
+        location: Tensor,
+        log_variance: Tensor,
+        x: Tensor,
+        mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         # Both are exponential families in their natural parameter.
         grad = self.mean(location) - self.rows(x)
-        loss = self.nll(location, log_variance, x).sum()
+        loss = self.nll(location, log_variance, x, mask).sum()
+        if mask is not None:
+            grad = grad * mask
         return loss, grad, torch.zeros_like(log_variance)
 
 
@@ -154,8 +189,15 @@ class Bernoulli(_OfTheData):
         mean = self.mean(location)
         return mean * (1 - mean)
 
-    def nll(self, location: Tensor, log_variance: Tensor, x: Tensor) -> Tensor:  # noqa: ARG002
-        return (softplus(location) - self.rows(x) * location).sum(dim=-1)
+    def nll(
+        self,
+        location: Tensor,
+        log_variance: Tensor,  # noqa: ARG002
+        x: Tensor,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        terms = softplus(location) - self.rows(x) * location
+        return (terms if mask is None else terms * mask).sum(dim=-1)
 
     def sample(
         self,
@@ -183,17 +225,27 @@ class Poisson(_OfTheData):
         return self.mean(location)
 
     def gradient(
-        self, location: Tensor, log_variance: Tensor, x: Tensor
+        self,
+        location: Tensor,
+        log_variance: Tensor,
+        x: Tensor,
+        mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        loss, grad, rest = super().gradient(location, log_variance, x)
+        loss, grad, rest = super().gradient(location, log_variance, x, mask)
         return loss, grad * (location <= _LARGEST_LOG_RATE), rest
 
-    def nll(self, location: Tensor, log_variance: Tensor, x: Tensor) -> Tensor:  # noqa: ARG002
+    def nll(
+        self,
+        location: Tensor,
+        log_variance: Tensor,  # noqa: ARG002
+        x: Tensor,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         # Scaling there and back must not make a count of 0 negative.
         counts = self.rows(x).clamp(min=0)
         eta = location.clamp(max=_LARGEST_LOG_RATE)
         terms = torch.exp(eta) - counts * eta + torch.lgamma(counts + 1)
-        return terms.sum(dim=-1)
+        return (terms if mask is None else terms * mask).sum(dim=-1)
 
     def sample(
         self,

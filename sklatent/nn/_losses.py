@@ -74,10 +74,12 @@ class SquaredError(Loss):
 
     def rows(self, output: Tensor, batch: Batch) -> Tensor:
         """Return the sum over features of each row, shape (n,)."""
-        return (output - batch.target).square().sum(dim=-1)
+        return batch.left(output).square().sum(dim=-1)
 
     def __call__(self, output: Tensor, batch: Batch, done: float = 1.0) -> Tensor:  # noqa: ARG002
         """Return the mean over all entries of (n, n_features)."""
+        if batch.mask is not None:
+            return super().__call__(output, batch)
         n_members = output.shape[0] if output.dim() == 3 else 1
         return mse_loss(output, batch.target) * n_members
 
@@ -88,7 +90,7 @@ class SquaredError(Loss):
         done: float = 1.0,  # noqa: ARG002
     ) -> tuple[Tensor, Tensor]:
         """Return the mean over all entries, and its gradient at the output."""
-        difference = output - batch.target
+        difference = batch.left(output)
         flat = difference.view(-1)
         n_entries = output.shape[-2] * output.shape[-1]  # of each member
         return torch.dot(flat, flat) / n_entries, difference.mul_(2 / n_entries)

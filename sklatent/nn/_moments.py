@@ -25,7 +25,7 @@ class Moments:
     n : float
         Number of rows, or the sum of their weights.
     squares : float
-        Sum of the squares of the rows.
+        Sum of the squares of the rows' observed cells.
     left : float
         Sum of the squares of what reconstructions leave of them.
     kept : Tensor of shape (n_kept, k)
@@ -61,16 +61,23 @@ class Moments:
         self._rr = 0.0
 
     def add(
-        self, u: Tensor, x: Tensor, r: Tensor, weight: Tensor | None = None
+        self,
+        u: Tensor,
+        x: Tensor,
+        r: Tensor,
+        weight: Tensor | None = None,
+        known: Tensor | None = None,
     ) -> None:
         """Add the sums over some rows, all float64.
 
         Of latents (n, k), of rows and of their reconstructions (n, n_features), with
-        the weights (n,) of these, if they have any.
+        the weights (n,) of these, if they have any, and 1 for each of their cells that
+        is known, if not all are.
         """
         self.n += len(u) if weight is None else float(weight.sum())
-        self.squares += _sum_of_squares(x, weight)
-        self.left += _sum_of_squares(x - r, weight)
+        cells = 1.0 if known is None else known
+        self.squares += _sum_of_squares(x * cells, weight)
+        self.left += _sum_of_squares((x - r) * cells, weight)
         self._rr += _sum_of_squares(r, weight)
         # Not roots of weights: of equal rows the variance is to be 0.
         v, x, r = (

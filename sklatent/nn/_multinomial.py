@@ -57,12 +57,22 @@ class Multinomial(Likelihood):
         shares = torch.softmax(location, dim=-1)
         return self.total**2 / self.n_words * shares * (1 - shares)
 
-    def nll(self, location: Tensor, log_variance: Tensor, x: Tensor) -> Tensor:  # noqa: ARG002
+    def nll(
+        self,
+        location: Tensor,
+        log_variance: Tensor,  # noqa: ARG002
+        x: Tensor,
+        mask: Tensor | None = None,  # noqa: ARG002
+    ) -> Tensor:
         normaliser = torch.logsumexp(location, dim=-1) * x.sum(dim=-1)
         return normaliser - (x * location).sum(dim=-1)
 
     def gradient(
-        self, location: Tensor, log_variance: Tensor, x: Tensor
+        self,
+        location: Tensor,
+        log_variance: Tensor,
+        x: Tensor,
+        mask: Tensor | None = None,  # noqa: ARG002
     ) -> tuple[Tensor, Tensor, Tensor]:
         n = x.sum(dim=-1, keepdim=True)
         largest = location.amax(dim=-1, keepdim=True)

@@ -53,7 +53,8 @@ class NegativeBound(Loss):
         location, mean, log_variance, log_noise = output
         x = self.likelihood.target(batch)
         kl = kl_to_prior(mean, log_variance).mean(dim=-2).clamp(min=self.free_bits)
-        loss = self.likelihood.nll(location, log_noise, x).mean(dim=-1).sum()
+        nll = self.likelihood.nll(location, log_noise, x, batch.mask)
+        loss = nll.mean(dim=-1).sum()
         return (loss + self.weight(done) * kl.sum()) / batch.target.shape[-1]
 
     def gradient(
@@ -64,7 +65,9 @@ class NegativeBound(Loss):
         x, beta = self.likelihood.target(batch), self.weight(done)
         n_features = batch.target.shape[-1]
         per_row = 1 / (x.shape[-2] * n_features)
-        loss, at_location, at_noise = self.likelihood.gradient(location, log_noise, x)
+        loss, at_location, at_noise = self.likelihood.gradient(
+            location, log_noise, x, batch.mask
+        )
         kl = kl_to_prior(mean, log_variance).mean(dim=-2, keepdim=True)
         weight = beta * per_row * (kl >= self.free_bits).to(kl)
         loss = loss * per_row
@@ -82,4 +85,5 @@ class NegativeBound(Loss):
         location, mean, log_variance, log_noise = output
         kl = kl_to_prior(mean, log_variance).sum(dim=-1)
         x = self.likelihood.target(batch)
-        return self.likelihood.nll(location, log_noise, x) + self.beta * kl
+        nll = self.likelihood.nll(location, log_noise, x, batch.mask)
+        return nll + self.beta * kl

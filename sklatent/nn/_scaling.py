@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,32 @@ from ._sparse_batch import SparseBatch
 VARIANCE_OF_CONSTANTS = 1e-12
 
 
-class Scaling(nn.Module):
+class KeepsFloat64(nn.Module):
+    """A module whose buffers stay in float64, whatever the module around is cast to."""
+
+    #: Buffers that keep the dtype they have.
+    kept_as_they_are: ClassVar[tuple[str, ...]] = ()
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        """Follow the module to another device, but not to another dtype."""
+        if recurse:
+            for child in self.children():
+                child._apply(fn)  # type: ignore[no-untyped-call]
+        for name, value in self._buffers.items():
+            if value is None:
+                continue
+            probe = torch.empty(0, dtype=torch.float32, device=value.device)
+            device = fn(probe).device
+            if not value.is_floating_point() or name in self.kept_as_they_are:
+                self._buffers[name] = value.to(device)
+            elif device.type == "mps":  # it has no float64
+                self._buffers[name] = value.float().to(device)
+            else:
+                self._buffers[name] = value.to(device).double()
+        return self
+
+
+class Scaling(KeepsFloat64):
     r"""Rows in the units of the data to scaled ones, :math:`(x - m) / s`, and back.
 
     Both directions compute in the dtype of `x`. Mean and scale stay in float64,
@@ -40,6 +65,8 @@ class Scaling(nn.Module):
         Orthonormal columns. It is no part of the state, of which training keeps
         copies: it may be large, and nothing changes it.
     """
+
+    kept_as_they_are: ClassVar[tuple[str, ...]] = ("narrow",)
 
     mean: Tensor
     scale: Tensor
@@ -78,20 +105,6 @@ class Scaling(nn.Module):
         self.register_buffer("origin", origin, persistent=False)
         #: The basis in float32, for training on sparse rows.
         self.register_buffer("narrow", None, persistent=False)
-
-    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:  # noqa: ARG002
-        """Follow the module to another device, but not to another dtype."""
-        device = fn(torch.empty(0, dtype=torch.float32, device=self.mean.device)).device
-        for name, value in self._buffers.items():
-            if value is None:
-                continue
-            if not value.is_floating_point() or name == "narrow":
-                self._buffers[name] = value.to(device)
-            elif device.type == "mps":  # it has no float64
-                self._buffers[name] = value.float().to(device)
-            else:
-                self._buffers[name] = value.to(device).double()
-        return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copy all but the basis, which all copies share: nothing changes it."""
@@ -140,6 +153,14 @@ class Scaling(nn.Module):
         n_constant = len(self.mean) - self.n_scaled if self.basis is None else 0
         constant = -0.5 * math.log(2 * math.pi * VARIANCE_OF_CONSTANTS)
         return n_constant * constant - self.n_scaled * math.log(float(self.scale))
+
+    def log_volumes(self, missing: Tensor) -> Tensor:
+        """Return what missing cells (n, n_features) would add to `log_volume`, (n,)."""
+        varies = missing if self.varying is None else missing[:, self.varying]
+        n_scaled = varies.sum(dim=1).to(self.mean)
+        n_constant = missing.sum(dim=1).to(self.mean) - n_scaled
+        constant = -0.5 * math.log(2 * math.pi * VARIANCE_OF_CONSTANTS)
+        return n_constant * constant - n_scaled * math.log(float(self.scale))
 
     def to_scaled(self, x: Tensor | SparseBatch) -> Tensor:
         """Centre and scale rows (n, n_features); return (n, n_scaled)."""
@@ -199,6 +220,7 @@ class Scaling(nn.Module):
             return 0.0
         assert isinstance(x, Tensor)
         away = (x - self.mean.to(x.dtype)) / self.scale.to(x.dtype)
+        away = torch.where(x.isnan(), 0.0, away)  # a missing cell
         return (away * (1 - self.varies.to(x.dtype))).square().sum(dim=1)
 
 

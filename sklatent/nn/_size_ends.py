@@ -52,17 +52,17 @@ def solve_ends(
         As in `LastLayer.weights`.
     """
     decoder: Any = module.decoder
-    rows = [(module.latents(b.inputs), b.target.cpu().double()) for b in batches]
-    weights = [b.weight for b in batches]
-    n_features = rows[0][1].shape[1]
+    rows = [(module.latents(batch.inputs), batch) for batch in batches]
+    n_features = batches[0].target.shape[1]
     bounds = _bounds(decoder, n_features)
     solved = []
     for low, high in pairwise([0, *bounds]):
         gram: Any = 0.0
         cross: Any = 0.0
         for size in range(low + 1, high + 1):
-            for (u, target), weight in zip(rows, weights, strict=True):
-                design = _design(decoder, u, size)
+            for u, batch in rows:
+                design, weight = _design(decoder, u, size), batch.weight
+                target = _target(decoder, u, size, batch)
                 weighted = design if weight is None else design * weight[:, None]
                 gram = gram + weighted.mT @ design
                 cross = cross + weighted.mT @ target
@@ -89,6 +89,14 @@ def _design(decoder: NestedDecoder, u: Tensor, size: int) -> Tensor:
     used = first_latents(u, size)
     hidden = decoder.hidden(used, size)
     return torch.cat([u.new_ones(len(u), 1), used, hidden], dim=1).cpu().double()
+
+
+def _target(decoder: NestedDecoder, u: Tensor, size: int, batch: Batch) -> Tensor:
+    """Return rows in float64, with what missing cells were decoded to so far."""
+    target = batch.target
+    if batch.mask is not None:
+        target = torch.where(batch.mask > 0, target, decoder(u, size))
+    return target.cpu().double()
 
 
 def _ridge(

@@ -34,7 +34,7 @@ class SupervisedLoss(Loss):
 
     def rows(self, output: SupervisedOutput, batch: Batch) -> Tensor:
         """Return the loss of each row, shape (n,)."""
-        squares = (output.rows - batch.target).square().sum(dim=-1)
+        squares = batch.left(output.rows).square().sum(dim=-1)
         return self.mixing * squares + self.weight * self.of_targets(output, batch)
 
     def of_targets(self, output: SupervisedOutput, batch: Batch) -> Tensor:
@@ -55,7 +55,7 @@ class SupervisedLoss(Loss):
         y = batch.y
         assert y is not None
         n, p = batch.target.shape[-2:]
-        difference = output.rows - batch.target
+        difference = batch.left(output.rows)
         flat = difference.view(-1)
         loss = self.mixing * torch.dot(flat, flat)
         if self.is_classes:

@@ -255,7 +255,11 @@ class VariationalModel(LatentModel):
         return self.to_units(self.likelihood.sample(location, self.noise(), generator))
 
     def log_likelihood(
-        self, x: Tensor, draws: Tensor, target: Tensor | None = None
+        self,
+        x: Tensor,
+        draws: Tensor,
+        target: Tensor | None = None,
+        mask: Tensor | None = None,
     ) -> Tensor:
         r"""Bound each row's log-likelihood from below by importance weighting.
 
@@ -271,6 +275,8 @@ class VariationalModel(LatentModel):
             Standard normal numbers, the same for each row, for the latents in use.
         target : Tensor or None
             What the likelihood is of, if not of these rows.
+        mask : Tensor of shape (n, n_features) or None
+            1 for each cell that is observed, and 0 for those that were filled.
 
         Returns
         -------
@@ -283,7 +289,8 @@ class VariationalModel(LatentModel):
         u = mean[:, None] + deviation
         location = self.decoder(u.flatten(0, 1)).view(len(x), len(draws), -1)
         target = x if target is None else target
-        nll = self.likelihood.nll(location, self.noise(), target[:, None])
+        mask = None if mask is None else mask[:, None]
+        nll = self.likelihood.nll(location, self.noise(), target[:, None], mask)
         prior = 0.5 * (draws.square() - u.square()).sum(dim=2)
         weights = prior - nll + 0.5 * log_variance.sum(dim=1, keepdim=True)
         n_draws = torch.full((), len(draws), dtype=x.dtype, device=x.device)

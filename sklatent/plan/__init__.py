@@ -1,12 +1,13 @@
 """The parameters that all estimators have, and what they mean for given rows."""
 
-from ._auto import AutoRules
+from ._auto import AutoRules, decay_of_weights
 from ._given import Given, with_weights
 from ._parameters import (
     CONSTRAINTS,
     Activation,
     Auto,
     Init,
+    Missing,
     RandomState,
     layer_sizes,
     prefix_probabilities,

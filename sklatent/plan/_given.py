@@ -34,7 +34,7 @@ class Given:
 
     @classmethod
     def of(cls, X: Any, y: Any, groups: Any, sample_weight: ArrayLike | None) -> Self:
-        """Return the rows of positive weight.
+        """Return the rows of positive weight that have an observed cell.
 
         Raises
         ------
@@ -42,10 +42,19 @@ class Given:
             If the weights are not one non-negative number for each row, or leave less
             than two rows.
         """
-        if sample_weight is None:
+        empty = _are_empty(X)
+        if sample_weight is None and not len(empty):
             return cls(X, y, groups)
-        values = _checked(sample_weight, X)
+        values = (
+            np.ones(len(X)) if sample_weight is None else _checked(sample_weight, X)
+        )
+        values[empty] = 0
         there = np.flatnonzero(values > 0)
+        if not len(there) or (len(empty) and len(there) < 2):
+            raise ValueError(
+                f"X has {len(there)} row(s) with an observed value, all others being "
+                "NaN throughout; at least 2 are required."
+            )
         weights: Weights | None = Weights.of(values[there])
         assert weights is not None
         if weights.counts.sum() < 2:
@@ -101,15 +110,26 @@ def with_weights(
     return X[there], weights[there]
 
 
-def _checked(sample_weight: ArrayLike, X: Any) -> Array:
-    """Return weights as float64.
+def _are_empty(X: Any) -> Indices:
+    """Return which rows are NaN throughout; others than dense ones have no NaN."""
+    if not isinstance(X, np.ndarray):
+        return np.zeros(0, np.intp)
+    some = np.flatnonzero(np.isnan(X[:, 0]))
+    return some[np.isnan(X[some]).all(axis=1)]
+
+
+def _checked(sample_weight: ArrayLike | None, X: Any) -> Array:
+    """Return weights as float64, ones for None, that may be changed.
 
     Raises
     ------
     ValueError
         If they are not one non-negative number for each row, or all zero.
     """
-    weights: Array = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if sample_weight is None:
+        return np.ones(len(X))
+    checked = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    weights: Array = np.array(checked)
     if weights.min() < 0:
         raise ValueError(
             f"sample_weight must not be negative; got {weights.min():.3g}."

@@ -15,6 +15,7 @@ from ..nn import ACTIVATIONS
 Activation = Literal["silu", "gelu", "relu", "tanh", "logistic", "identity"]
 Auto = Literal["auto"]
 Init = Literal["pca", "random"]
+Missing = Literal["error", "ignore"]
 RandomState = int | np.random.RandomState | None
 
 #: What `fit` takes of the parameters that all estimators have.
@@ -49,6 +50,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
         StrOptions({"auto"}),
     ],
     "tol": [Interval(Real, 0, 1, closed="left")],
+    "missing": [StrOptions({"error", "ignore"})],
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
     "verbose": ["verbose"],

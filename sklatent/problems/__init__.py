@@ -1,7 +1,7 @@
 """What a fit is of: start, module, loss, held-out score and reading, composed."""
 
 from ._denoising import NOISES, check_level, corruption_of
-from ._held_out import ExplainedVariance, HeldOutScore, LogLikelihood
+from ._held_out import ExplainedVariance, HeldOutScore, LogLikelihood, winsorised
 from ._networks import Networks, share_unused
 from ._problem import Choice, Problem, Reading
 from ._reconstruction import ReconstructionReading, reconstruction_problem

@@ -47,12 +47,13 @@ def taken_over(previous: LatentModel, new: LatentModel, x: Tensor) -> list[State
         exact.
     """
     old = copy_module(previous).double().eval()
+    old.filling = None  # which is that of the new rows
     same_size = len(old.frame.mean) == len(new.frame.mean) == previous.n_components
     is_exact = any(getattr(n, "gain", 1.0) == 0 for n in _networks(new))
     same_parts = same_size and type(old) is type(new)
     if not same_parts or is_exact:  # a start that leaves nothing to gain
         return []
-    for weight, fitted in zip(new.parameters(), previous.parameters(), strict=True):
+    for weight, fitted in zip(new.parameters(), old.parameters(), strict=True):
         weight.requires_grad_(fitted.requires_grad)
     new = copy_module(new)  # states share nothing with it
     before = old.scaling.varying_features()[new.scaling.varying_features()]

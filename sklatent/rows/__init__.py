@@ -16,6 +16,7 @@ from ._batches import (
 )
 from ._columns import check_columns
 from ._dense import DenseRows, as_rows
+from ._gaps import GappedRows
 from ._rows import Indices, Part, Rows
 from ._scale import Array, Scale, dense, is_typical, row_slices, squared_norms
 from ._sparse import sparse_batch

@@ -38,7 +38,10 @@ class CorruptedInputs:
     def __call__(self, batch: Batch, generator: torch.Generator) -> None:
         """Corrupt the inputs."""
         seen: Any = batch.cells if self.corruption.sees_cells else batch.inputs
-        batch.inputs = self.corruption(seen, generator)
+        corrupted = self.corruption(seen, generator)
+        if batch.mask is not None:  # what was filled is not seen, so it has no noise
+            corrupted = torch.where(batch.mask > 0, corrupted, batch.inputs)
+        batch.inputs = corrupted
 
 
 @dataclass(frozen=True)
@@ -148,18 +151,19 @@ class TrainingRows(Dataset[Any]):
     def take(self, index: Tensor | None = None) -> Batch:
         """Return the rows with these indices, or all, scaled, on the device."""
         part = None if index is None else index.numpy()
-        x, y = self.rows.tensor(part).to(self.device), self.rows.y(part)
+        x = self.rows.tensor(part).to(self.device)
+        others = {
+            name: None if values is None else values.to(self.device)
+            for name, values in (
+                ("y", self.rows.y(part)),
+                ("mask", self.rows.mask(part)),
+            )
+        }
         weight = self.weight
         if weight is not None and index is not None:
             weight = weight[index]
-        return Batch(
-            x,
-            x,
-            y=None if y is None else y.to(self.device),
-            weight=weight,
-            cells=self.rows.cells(part).to(self.device) if self.with_cells else None,
-            scaling=self.scaling,
-        )
+        cells = self.rows.cells(part).to(self.device) if self.with_cells else None
+        return Batch(x, x, **others, weight=weight, cells=cells, scaling=self.scaling)
 
     def unseen(self, part: Indices) -> float:
         """Return the sum of squares, weighted, of what some rows do not show."""
@@ -265,16 +269,18 @@ class StackedRows(TrainingRows):
         n = n_batches * -(-len(self) // n_batches)
         taken = [part.take(part.drawn(n, self.generator)) for part in self.parts]
         x = _in_batches([batch.target for batch in taken], n_batches)
-        y = _in_batches([batch.y for batch in taken if batch.y is not None], n_batches)
+        others: dict[str, Any] = {
+            name: _in_batches([getattr(batch, name) for batch in taken], n_batches)
+            for name in ("y", "mask")
+            if getattr(taken[0], name) is not None
+        }
         for i in range(n_batches):
-            batch = Batch(x[i], x[i], y=y[i] if len(y) else None, scaling=self.scaling)
-            yield self.show(batch)
+            some = {name: values[i] for name, values in others.items()}
+            yield self.show(Batch(x[i], x[i], **some, scaling=self.scaling))
 
 
 def _in_batches(parts: list[Tensor], n_batches: int) -> Tensor:
     """Return m tensors (n, p) as batches of all, (n_batches, m, n / n_batches, p)."""
-    if not parts:
-        return torch.empty(0)
     whole = torch.stack(parts)
     shape = (len(parts), n_batches, -1, whole.shape[-1])
     return whole.view(shape).transpose(0, 1).contiguous()

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.linalg.blas import dsyrk
 
-from ..nn import SparseBatch
+from ..nn import Filling, SparseBatch
 from ._scale import Array, Scale, is_typical, row_slices, squared_norms
 from ._targets import Targets
 from ._weights import Weights, fingerprints
@@ -58,6 +58,9 @@ class Rows(ABC):
     def in_units(self) -> NDArray[Any]:
         """Return all rows in the units of the data."""
 
+    #: Whether cells were missing, and are filled.
+    is_filled = False
+
     def __len__(self) -> int:
         return self.shape[0]
 
@@ -79,6 +82,19 @@ class Rows(ABC):
         Of rows that are coordinates of sparse ones.
         """
         raise NotImplementedError
+
+    def known(self, part: Part = slice(None)) -> NDArray[np.bool_] | None:  # noqa: ARG002
+        """Return which cells of some rows were observed, scaled ones; None if all."""
+        return None
+
+    def filled_by(self, filling: Filling) -> "Rows":  # noqa: ARG002
+        """Return the rows with other values in missing cells, if there are any."""
+        return self
+
+    def mask(self, part: Indices | None = None) -> torch.Tensor | None:
+        """Return the same as numbers, of the rows with these indices or of all."""
+        known = self.known(slice(None) if part is None else part)
+        return None if known is None else torch.from_numpy(known).float()
 
     def y(self, part: Indices | None = None) -> torch.Tensor | None:
         """Return the targets of the rows with these indices, or of all, as float32."""
@@ -188,6 +204,14 @@ class Rows(ABC):
             float(np.vdot(x, x) if w is None else w @ squared_norms(x))
             for x, w in self.weighted_blocks()
         )
+
+    def observed_sum_of_squares(self) -> float:
+        """Return the sum of the squares of the observed ones."""
+        return self.sum_of_squares()
+
+    def observed_mean_squares(self) -> Array:
+        """Return the mean over rows of each feature's square, 0 where missing."""
+        return np.asarray(self.variance() + self.mean() ** 2)
 
 
 def _sum(x: Array, weights: Array | None) -> Array:

@@ -125,7 +125,8 @@ def _odd(n: int) -> NDArray[np.uint64]:
 
 def _mixed(x: Array, odd: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return the bits of numbers, mixed with others; 0 for 0."""
-    bits = (x + 0.0).view(np.uint64)  # -0.0 is equal to 0.0
+    # -0.0 is equal to 0.0, and one NaN to another.
+    bits = np.where(np.isnan(x), np.nan, x + 0.0).view(np.uint64)
     bits ^= bits >> 32  # numbers with few digits differ in the first bits only
     bits *= odd
     bits ^= bits >> 29

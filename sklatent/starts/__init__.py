@@ -3,6 +3,7 @@
 from ._covariates import CovariatesStart, covariates_start
 from ._denoiser import denoiser_start
 from ._exponential import exponential_start
+from ._gaps import rows_and_filling
 from ._gaussian import (
     Noise,
     ProbabilisticStart,
@@ -12,6 +13,7 @@ from ._gaussian import (
     log_likelihood,
     ppca_start,
 )
+from ._gaussian_em import GaussianFit, fit_gaussian, hide_cells
 from ._head import logistic_head
 from ._mixture import LatentPrior, draw, fit_mixture
 from ._multinomial import multinomial_start

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
 from ..rows import Array, Rows, as_rows, mean_of, quantiles
-from ._pca import centred_rows, pca_start, unbiased
+from ._pca import MAX_FEATURES_OF_GAPS, centred_rows, pca_start, unbiased
 
 #: The noise's variance does not fall below this share of the variance: of all features
 #: together where they share it, and of each feature's own where each has one (that of
@@ -155,7 +155,8 @@ def _factor_analysis(rows: Rows, n_components: int, seed: int) -> tuple[Array, A
     same in any units, and scikit-learn's search for it is not.
     """
     n_samples, n_features = rows.shape
-    if n_samples > 2 * n_features and n_samples * n_features > 2**20:
+    large = n_samples > 2 * n_features and n_samples * n_features > 2**20
+    if large or (rows.is_filled and n_features <= MAX_FEATURES_OF_GAPS):
         # It depends on the covariance only, which these fewer rows have as well.
         covariance = rows.covariance()[1]
         unit = _units(covariance.diagonal())

@@ -12,6 +12,8 @@ from ..rows import Array, Rows, as_rows
 #: Where the least variance asked for is below this share of the largest, rounding in a
 #: covariance is seen in its direction.
 SMALL_VARIANCE = 1e-4
+#: Features of which there is a covariance where cells are missing.
+MAX_FEATURES_OF_GAPS = 2000
 #: Up to how many numbers rows may be copied for that: twice 80 MB.
 MAX_COPIED = 10**7
 
@@ -124,16 +126,19 @@ def principal_axes(rows: Rows, rank: int, seed: int) -> PrincipalAxes:
         For PCA's randomised solver.
     """
     n_samples, n_features = rows.shape
+    some = rows.is_filled and n_features <= MAX_FEATURES_OF_GAPS
     if rank == 0:
         total = unbiased(float(rows.variance().sum()), rows)
         return PrincipalAxes(rows.mean(), np.zeros((0, n_features)), np.zeros(0), total)
-    if n_samples < n_features or n_features > 1000:
+    if not some and (n_samples < n_features or n_features > 1000):
         if rows.weights is not None:
             return _axes_by_svd(rows, rank, seed)
         return _axes_by_pca(rows, rank, seed)
     axes = axes_of_covariance(rows, rank)
-    if n_samples * n_features > MAX_COPIED or (
-        axes.variance[-1] > SMALL_VARIANCE * axes.variance[0]
+    if (
+        some
+        or n_samples * n_features > MAX_COPIED
+        or (axes.variance[-1] > SMALL_VARIANCE * axes.variance[0])
     ):
         return axes
     return _axes_by_qr(rows, rank)

@@ -142,7 +142,7 @@ def _held_out(runs: Sequence[Run]) -> Batch | None:
     if shown[0].sizes is not None:
         return None
     parts: dict[str, Any] = {}
-    for name in ("inputs", "target", "noise", "y"):
+    for name in ("inputs", "target", "noise", "y", "mask"):
         example = getattr(shown[0], name)
         if example is None:
             continue

@@ -31,7 +31,7 @@ def search_in_row_space(problem: Problem, plan: Plan, data: Rows) -> Search | No
     n_samples, n_features = data.shape
     wide = n_features >= max(MIN_RATIO * n_samples, MIN_FEATURES)
     in_coordinates = problem.in_coordinates
-    if not wide or in_coordinates is None or plan.callbacks:
+    if not wide or in_coordinates is None or plan.callbacks or data.is_filled:
         return None
     rows = rows_of(coordinates(data, plan.seed), weights=data.all_weights)
     widths = (rows.shape[1], *plan.hidden, plan.n_components)

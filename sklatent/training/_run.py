@@ -138,8 +138,7 @@ class Run:
     @cached_property
     def feature_variance(self) -> Tensor:
         """The mean square of each feature of the rows it trains on."""
-        rows = self._all_rows.rows
-        return torch.from_numpy(rows.variance() + rows.mean() ** 2)
+        return torch.from_numpy(self._all_rows.rows.observed_mean_squares())
 
     @torch.no_grad()
     def limit_decoder(self) -> None:
@@ -211,9 +210,10 @@ class Run:
 
     @property
     def held_out_rows(self) -> Tensor:
-        """The held-out rows, scaled."""
+        """The held-out rows, scaled, with 0 for a missing cell."""
         assert self.held_out is not None
-        return self.held_out.shown.target
+        shown = self.held_out.shown
+        return shown.target if shown.mask is None else shown.target * shown.mask
 
     @property
     def held_out_weights(self) -> Tensor | None:
@@ -249,8 +249,7 @@ class Run:
 
     def _left(self, batch: Batch) -> Tensor:
         """Return what reconstructions leave of a batch, (n, n_features)."""
-        rows = self.model.reconstruction(self.model.forward_scaled(batch))
-        return rows - batch.target
+        return batch.left(self.model.reconstruction(self.model.forward_scaled(batch)))
 
     def mean_error_now(self) -> float:
         """Return the mean error of the held-out rows, or else of some it trains on."""
