@@ -37,9 +37,9 @@ class Autoencoder(BaseLatentEncoder):
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
         is (128, 128, 128) up to 7 latents and (192, 192) from there on, and (256, 256,
         256) from 100 features on (DenoisingAutoencoder: (256, 128) and (384, 256));
-        below 800 rows (64, 64, 64) and (96, 96) (VariationalAutoencoder: always (128,
-        128), and (64, 64)). ``()`` is a linear model, which with ``init='pca'`` is the
-        linear start itself.
+        below 800 rows (64, 64, 64), (96, 96) and (192, 192) (VariationalAutoencoder:
+        always (128, 128), and (64, 64)). ``()`` is a linear model, which with
+        ``init='pca'`` is the linear start itself.
     activation : str, default='silu'
         Activation of the hidden layers: 'silu', 'gelu', 'relu', 'tanh', 'logistic' or
         'identity'.

@@ -60,9 +60,9 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
         is (128, 128, 128) up to 7 latents and (192, 192) from there on, and (256, 256,
         256) from 100 features on (DenoisingAutoencoder: (256, 128) and (384, 256));
-        below 800 rows (64, 64, 64) and (96, 96) (VariationalAutoencoder: always (128,
-        128), and (64, 64)). ``()`` is a linear model, which with ``init='pca'`` is the
-        linear start itself.
+        below 800 rows (64, 64, 64), (96, 96) and (192, 192) (VariationalAutoencoder:
+        always (128, 128), and (64, 64)). ``()`` is a linear model, which with
+        ``init='pca'`` is the linear start itself.
     activation : str, default='silu'
         Activation of the hidden layers: 'silu', 'gelu', 'relu', 'tanh', 'logistic' or
         'identity'.
@@ -317,7 +317,9 @@ class DenoisingAutoencoder(BaseLatentEncoder):
     }
     # Noise keeps networks from fitting single rows: decay has little left to do.
     _auto = AutoRules(
-        wide=((256, 128), (256, 128)), many_features=(384, 256), weight_decay=3.0
+        wide=((256, 128), (256, 128)),
+        many_features=((192, 192), (384, 256)),
+        weight_decay=3.0,
     )
 
     def _check(self, X: NDArray[Any]) -> None:  # noqa: ARG002

@@ -10,7 +10,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.decomposition import PCA
 
 from sklatent import Autoencoder, DenoisingAutoencoder
-from sklatent.nn import Batch, can_solve_ends, solve_ends
+from sklatent.nn import Batch, Tails, can_solve_ends, solve_ends
 from sklatent.nn import SquaredError as Squared
 
 
@@ -137,6 +137,22 @@ def test_far_from_the_training_rows_a_model_is_linear(digits):
             added = [part(v) - (v @ start + part.bias) for v in far]
             assert added[0].abs().max() > 0
             assert_allclose(added[1], added[0], atol=1e-6 * float(far[1].abs().max()))
+
+
+def test_room_beyond_the_range_grows_with_the_kurtosis():
+    # Of -1, 1 with a share q, else 0, it is 1 / q.
+    def rows(n_zeros):
+        x = torch.zeros(n_zeros + 2, 1)
+        x[0], x[1] = -1, 1
+        return x
+
+    for n_zeros, kurtosis, room in ((4, 3, 0.5), (10, 6, 2.0), (998, 500, 20.0)):
+        tails = Tails(1)
+        for part in rows(n_zeros).split(3):
+            tails.add(part)
+        assert_allclose(tails.kurtosis(), kurtosis)
+        low, high = tails.limits()
+        assert_allclose((-low, high), 1 + 2 * room)
 
 
 @pytest.mark.parametrize("ordered", [False, True])

@@ -28,7 +28,7 @@ from ._multinomial import Multinomial
 from ._negative_bound import NegativeBound
 from ._nested_dropout import NestedDecoder, SizeEnds
 from ._own_network import check_width
-from ._residual import BEYOND, Gate, ResidualMap
+from ._residual import Gate, ResidualMap
 from ._saving import SavedModule, copy_module, is_ours, load_module, save_module
 from ._scaling import Scaling
 from ._size_ends import can_solve_ends, solve_ends
@@ -37,6 +37,7 @@ from ._stack import can_stack, share_weights, stack_models
 from ._supervised_loss import SupervisedLoss
 from ._supervised_model import SupervisedModel, SupervisedOutput
 from ._systematic import systematic
+from ._tails import BEYOND, Tails
 from ._variational_model import (
     NoiseVariance,
     Output,

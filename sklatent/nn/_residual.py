@@ -8,9 +8,6 @@ from ._mlp import MLP, Tape
 from ._own_network import HasNetwork
 from ._scaling import Scaling
 
-#: How far beyond what a network was trained on it is shown an input, in ranges of it.
-BEYOND = 0.5
-
 
 class ResidualMap(HasNetwork):
     r"""The map :math:`f(x) = x W + b + s\,g(x)` with a network :math:`g`.

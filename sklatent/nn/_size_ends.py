@@ -12,7 +12,7 @@ from ._batch import Batch
 from ._losses import Loss
 from ._mlp import MLP
 from ._nested_dropout import NestedDecoder, SizeEnds, first_latents
-from ._residual import BEYOND
+from ._tails import BEYOND
 
 #: Numbers that all ends of a model may have together: some 16 MB.
 MAX_NUMBERS = 2**22

@@ -19,8 +19,9 @@ class AutoRules(NamedTuple):
     ----------
     narrow, wide : tuple of two tuples of int
         Hidden layers below 800 rows, and from there on; for few latents and for many.
-    many_features : tuple of int or None
-        Hidden layers from 800 rows on where features are many, if they are others.
+    many_features : tuple of two tuples of int, or None
+        Hidden layers below 800 rows, and from there on, where features are many, if
+        they are others.
     weight_decay, weight_decay_power : float
         The first times the features to the second power, by the rows, is the decay.
     learning_rate, max_learning_rate : float
@@ -33,7 +34,10 @@ class AutoRules(NamedTuple):
 
     narrow: tuple[tuple[int, ...], tuple[int, ...]] = ((64, 64, 64), (96, 96))
     wide: tuple[tuple[int, ...], tuple[int, ...]] = ((128, 128, 128), (192, 192))
-    many_features: tuple[int, ...] | None = (256, 256, 256)
+    many_features: tuple[tuple[int, ...], tuple[int, ...]] | None = (
+        (192, 192),
+        (256, 256, 256),
+    )
     weight_decay: float = 100.0
     weight_decay_power: float = 0.5
     learning_rate: float = 0.003
@@ -53,12 +57,11 @@ def hidden_layers(
     if not isinstance(sizes, str):
         return layer_sizes(sizes)
     n_samples, n_features = shape
-    many = n_components >= MANY_LATENTS
-    if n_samples < MIN_ROWS_ONE_SPLIT:
-        return rules.narrow[many]
+    many_rows = n_samples >= MIN_ROWS_ONE_SPLIT
     if n_features >= MANY_FEATURES and rules.many_features is not None:
-        return rules.many_features
-    return rules.wide[many]
+        return rules.many_features[many_rows]
+    few_or_many = rules.wide if many_rows else rules.narrow
+    return few_or_many[n_components >= MANY_LATENTS]
 
 
 def decay_of_weights(

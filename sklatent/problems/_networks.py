@@ -8,7 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..nn import BEYOND, MLP, Gate, NestedDecoder, ResidualMap, Scaling, check_width
+from ..nn import (
+    BEYOND,
+    MLP,
+    Gate,
+    NestedDecoder,
+    ResidualMap,
+    Scaling,
+    Tails,
+    check_width,
+)
 from ..plan import Network, Plan
 from ..rows import Array, Rows
 
@@ -149,6 +158,15 @@ def range_of_typical(rows: Rows) -> tuple[Tensor, Tensor]:
     low, high = rows.typical().range()
     beyond = BEYOND * (high - low)
     return torch.from_numpy(low - beyond), torch.from_numpy(high + beyond)
+
+
+def limits_by_tails(rows: Rows) -> tuple[Tensor, Tensor]:
+    """Return the range of the rows that are not extreme, and room by its tails."""
+    typical = rows.typical()
+    tails = Tails(rows.shape[1])
+    for x in typical.blocks():
+        tails.add(torch.from_numpy(x))
+    return tails.limits()
 
 
 def share_unused(plan: Plan, low: int = 0, high: int | None = None) -> Array:

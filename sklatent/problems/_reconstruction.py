@@ -25,7 +25,7 @@ from ..plan import Plan
 from ..rows import CorruptedInputs, NestedDropout, Rows
 from ..starts import LinearStart, denoiser_start, pca_start
 from ._held_out import ExplainedVariance, HeldOutScore
-from ._networks import Networks, check_networks, range_of_typical, share_unused
+from ._networks import Networks, check_networks, limits_by_tails, share_unused
 from ._problem import Problem
 
 
@@ -127,7 +127,7 @@ def autoencoder(plan: Plan, start: LinearStart | None, rows: Rows) -> Autoencode
         tensor(start.encoder_bias),
         networks.encoder(),
         (left / scale).clamp(max=1.0),
-        within=range_of_typical(rows),
+        within=limits_by_tails(rows),
     )
     linear = tensor(start.decoder_weight), tensor(start.decoder_bias)
     decoder = networks.decoder(linear, lambda *sizes: (residual(*sizes), None))

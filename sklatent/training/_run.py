@@ -12,11 +12,11 @@ from torch import Tensor
 
 from .. import runtime
 from ..nn import (
-    BEYOND,
     MLP,
     Batch,
     LastLayer,
     LatentModel,
+    Tails,
     can_solve_ends,
     solve_ends,
 )
@@ -146,15 +146,13 @@ class Run:
         decoder: Any = self.model.decoder
         if getattr(decoder, "low", None) is None:
             return
-        low = torch.full_like(decoder.low, torch.inf)
-        high = -low
+        tails = Tails(len(decoder.low))
         self.model.eval()
         for batch in EachOnce(self.rows, JUDGED):
-            u = self.model.latents(batch.inputs)
-            low, high = torch.minimum(low, u.amin(0)), torch.maximum(high, u.amax(0))
-        beyond = BEYOND * (high - low)
-        decoder.low.copy_(low - beyond)
-        decoder.high.copy_(high + beyond)
+            tails.add(self.model.latents(batch.inputs))
+        low, high = tails.limits()
+        decoder.low.copy_(low)
+        decoder.high.copy_(high)
 
     def last_layer(self) -> LastLayer:
         """Return the decoder's end, ready to be solved for the rows."""
