@@ -154,13 +154,12 @@ def _start(rows: Rows, likelihood: str, noise: Noise, plan: Plan) -> Probabilist
 
 def check_range(X: Any, likelihood: str) -> None:
     """Raise ValueError if rows are not what the likelihood is of."""
-    missing = np.isnan(X)
-    if missing.any():
-        X = X[~missing]
-    if not X.size:
-        return
-    low, high = float(X.min()), float(X.max())
     values = X.data if issparse(X) else X
+    values = values[~np.isnan(values)]
+    zero = 0.0 if issparse(X) else np.nan  # what is not stored
+    low, high = (float(end(values, initial=zero)) for end in (np.fmin.reduce, np.fmax.reduce))
+    if np.isnan(low):
+        return
     rounding = 8 * float(np.finfo(X.dtype).eps)  # as MinMaxScaler's
     if likelihood == "multinomial" and low < 0:
         raise ValueError(
