@@ -48,7 +48,7 @@ from .plan import (
     with_weights,
 )
 from .problems import Choice, Problem
-from .rows import Rows, Targets, Weights, check_columns, rows_of
+from .rows import Array, Rows, Targets, Weights, check_columns, rows_of
 from .starts import rows_and_filling
 from .training import (
     Trained,
@@ -164,7 +164,7 @@ class BaseLatentEncoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             The training data: finite numbers, at least two rows; with
             ``missing='ignore'`` also NaN.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
@@ -203,6 +203,7 @@ class BaseLatentEncoder(
             valid = validate_data(
                 self,
                 X,
+                accept_sparse="csr",
                 dtype=FLOATS,
                 order="C",
                 ensure_min_samples=2,
@@ -225,8 +226,8 @@ class BaseLatentEncoder(
             if merged is not None:
                 if targets is not None:
                     targets = targets.merged(merged)
-                X = given.X[merged.rows]
-                data, filling = self._rows(X, previous, targets, merged.weights)
+                X, basis = given.X[merged.rows], data.scale.basis
+                data, filling = self._rows(X, previous, targets, merged.weights, basis)
                 splits = splits.merged(merged, seed)
             plan = resolve(self, data, previous, chosen=(seed, splits))
             foreign = plan.uses_global_generator
@@ -253,14 +254,14 @@ class BaseLatentEncoder(
         previous: LatentModel | None,
         targets: Targets | None,
         weights: Weights | None,
+        basis: Array | None = None,
     ) -> tuple[Rows, Filling | None]:
         """Return validated data as training reads it, and what fills missing cells."""
         own = self.encoder is not None or self.decoder is not None
+        features = own or self._sees_features() or previous is not None
         known = None
         if previous is not None:
             known = previous.scaling.varying_features().numpy()
-        data: Rows
-        filling = None
         if self.missing == "ignore":
             with runtime.threads_kept(), runtime.caller_modes_off():
                 runtime.choose_threads(0.0)
@@ -268,11 +269,34 @@ class BaseLatentEncoder(
                     X, keeps_constant=own, known=known, weights=weights
                 )
             data.targets = targets
-        else:
-            data = rows_of(
-                X, keeps_constant=own, known=known, targets=targets, weights=weights
-            )
-        return data, filling
+            return data, filling
+        if previous is not None and previous.scaling.basis is not None:
+            basis = previous.scaling.basis.numpy()
+        k = self.n_components
+        size = int(k) if isinstance(k, Integral) else 0
+        rows = rows_of(
+            X,
+            n_components=None if features else size,
+            keeps_constant=own,
+            known=known,
+            basis=basis,
+            always_in_basis=self._sees_cells(),
+            targets=targets,
+            weights=weights,
+        )
+        return rows, None
+
+    def _sees_features(self) -> bool:
+        """Return whether networks are to see all features, however many."""
+        return False
+
+    def _sees_cells(self) -> bool:
+        """Return whether the loss is of rows of which networks see coordinates."""
+        return False
+
+    def _auto_rules(self) -> AutoRules:
+        """Return what 'auto' means."""
+        return self._auto
 
     def _publish(
         self, trained: Trained, summary: Summary, data: Rows, plan: Plan
@@ -301,9 +325,9 @@ class BaseLatentEncoder(
         self._fitted_with = self._structure(plan.hidden, data.targets)
         self._describe(summary)
 
-    def _held_out_scores(self, trained: Trained, X: NDArray[Any]) -> NDArray[Any]:
+    def _held_out_scores(self, trained: Trained, X: Any) -> NDArray[Any]:
         """Return the score of each row by a model that has not seen it, or NaN."""
-        scores = np.full(len(X), np.nan, X.dtype)
+        scores = np.full(X.shape[0], np.nan, X.dtype)
         for model, held_out in trained.judged():
             model.cpu()
             model.filling = trained.model.filling
@@ -374,7 +398,7 @@ class BaseLatentEncoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows on the scale of the training data.
 
         Returns
@@ -425,7 +449,7 @@ class BaseLatentEncoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows on the scale of the training data.
 
         Returns
@@ -463,7 +487,7 @@ class BaseLatentEncoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows on the scale of the training data.
 
         Returns
@@ -492,7 +516,7 @@ class BaseLatentEncoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows on the scale of the training data.
         y : None
             Ignored.
@@ -536,7 +560,7 @@ class BaseLatentEncoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows on the scale of the training data.
 
         Returns
@@ -614,6 +638,7 @@ class BaseLatentEncoder(
         valid: NDArray[Any] = validate_data(
             self,
             X,
+            accept_sparse="csr",
             dtype=FLOATS,
             reset=False,
             ensure_all_finite="allow-nan" if ignores else True,
@@ -656,6 +681,7 @@ class BaseLatentEncoder(
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self.missing != "ignore"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.allow_nan = self.missing == "ignore"
         return tags

@@ -28,6 +28,7 @@ from .plan import (
     Network,
     Plan,
     RandomState,
+    share_of,
     with_weights,
 )
 from .problems import Problem, check_range, variational_problem
@@ -58,9 +59,12 @@ class VariationalAutoencoder(BaseLatentEncoder):
         n_features)``. A float in (0, 1) is the smallest number that explains more than
         this share of the variance of held-out rows (of the training rows where none are
         held out); the latents are then ordered.
-    likelihood : {'gaussian', 'bernoulli', 'poisson'}, default='gaussian'
+    likelihood : {'gaussian', 'bernoulli', 'poisson', 'multinomial'}, default='gaussian'
         Of rows given latents: 'gaussian' for any numbers, 'bernoulli' for those in
-        [0, 1], 'poisson' for counts.
+        [0, 1], 'poisson' for counts. 'multinomial' is for texts, as rows of counts or
+        weights of words, such as TF-IDF: a row counts by its shares of words, the
+        decoder is linear, and the encoder is shown half of the words in training
+        [5]_; 'auto' is then one hidden layer of 256 and 20 epochs.
     noise_variance : {'auto', 'shared', 'feature'}, default='auto'
         Whether the Gaussian likelihood has one variance for all features (then the
         start is probabilistic PCA) or one for each (factor analysis). Both are
@@ -79,7 +83,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
         these need not be distributed. Nothing else depends on it.
     n_importance_samples : int, default=64
         Draws from the posterior in `score_samples`. They are fixed quasi-random
-        numbers, the same for all rows.
+        numbers, the same for all rows. Of words they are ``2**17 / n_features`` at
+        most.
     hidden_layer_sizes : 'auto' or array-like of int, default='auto'
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
         is (128, 128, 128) up to 7 latents and (192, 192) from there on, and (256, 256,
@@ -278,6 +283,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
        A linear VAE perspective on posterior collapse. arXiv 1911.02469.
     .. [4] Y. Burda, R. Grosse and R. Salakhutdinov (2016). Importance weighted
        autoencoders. arXiv 1509.00519.
+    .. [5] D. Liang, R. G. Krishnan, M. D. Hoffman and T. Jebara (2018). Variational
+       autoencoders for collaborative filtering. arXiv 1802.05814.
 
     Examples
     --------
@@ -294,7 +301,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseLatentEncoder._parameter_constraints,
-        "likelihood": [StrOptions({"gaussian", "bernoulli", "poisson"})],
+        "likelihood": [StrOptions({"gaussian", "bernoulli", "poisson", "multinomial"})],
         "noise_variance": [StrOptions({"auto", "shared", "feature"})],
         "beta": [Interval(Real, 0, None, closed="left")],
         "kl_warmup": [Interval(Real, 0, 1, closed="both")],
@@ -321,7 +328,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
         self,
         n_components: int | float | None = None,
         *,
-        likelihood: Literal["gaussian", "bernoulli", "poisson"] = "gaussian",
+        likelihood: Literal[
+            "gaussian", "bernoulli", "poisson", "multinomial"
+        ] = "gaussian",
         noise_variance: Literal["auto", "shared", "feature"] = "auto",
         beta: float = 1.0,
         kl_warmup: float = 0.0,
@@ -382,8 +391,50 @@ class VariationalAutoencoder(BaseLatentEncoder):
         self.latent_prior = latent_prior
         self.n_importance_samples = n_importance_samples
 
-    def _check(self, X: NDArray[Any]) -> None:
+    # Words are many: few epochs, and one layer, whose decay the bound does not need.
+    _auto_for_words = AutoRules(
+        narrow=((256,), (256,)),
+        wide=((256,), (256,)),
+        many_features=None,
+        weight_decay=3.0,
+        weight_decay_power=1.5,
+        learning_rate=0.0015,
+        min_batch_size=128,
+        n_steps=0,
+    )
+
+    def _check(self, X: Any) -> None:
         check_range(X, self.likelihood)
+        if self.likelihood != "multinomial":
+            return
+        if self.missing == "ignore":
+            raise ValueError(
+                "missing='ignore' with likelihood='multinomial', which is of all words "
+                "of a row together and requires missing='error'."
+            )
+        for name, allowed in (("encoder", None), ("decoder", None), ("ordered", False)):
+            value = getattr(self, name)
+            if value is not allowed and np.any(value is not None and value):
+                raise ValueError(
+                    f"{name}={value!r} with likelihood='multinomial', which requires "
+                    f"{name}={allowed}: its encoder sees coordinates of the words, and "
+                    "its decoder is linear."
+                )
+        if share_of(self.n_components) is not None:
+            raise ValueError(
+                f"n_components={self.n_components!r} with likelihood='multinomial', "
+                "which requires an int or None."
+            )
+
+    def _auto_rules(self) -> AutoRules:
+        return self._auto_for_words if self._sees_cells() else self._auto
+
+    def _sees_cells(self) -> bool:
+        return self.likelihood == "multinomial"
+
+    def _sees_features(self) -> bool:
+        feature_noise = self.noise_variance == "feature"
+        return feature_noise or self.likelihood in ("bernoulli", "poisson")
 
     def _problem(self, data: Rows, plan: Plan) -> Problem:
         return variational_problem(self, data, plan)
@@ -395,7 +446,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows on the scale of the training data.
 
         Returns
@@ -406,7 +457,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
             training count as in ``FactorAnalysis``, with a variance of 1e-12, whatever
             value a row has there (not at all with the other likelihoods). The prior is
             N(0, I), for which the model is trained, whatever `latent_prior` is. Low
-            scores point to outliers.
+            scores point to outliers. With the multinomial likelihood all rows count
+            for one number of words, and what depends on the row alone is left out.
 
         Raises
         ------
@@ -431,7 +483,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows on the scale of the training data.
         y : None
             Ignored.
@@ -518,6 +570,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
         Z = draw_latents(inference, prior, n_samples, random)
         Z = Z.astype(self.mean_.dtype)
         X = draw_rows(inference, Z, seed if noise else None)
-        if prior is None or self._fitted_with["likelihood"] != "gaussian":
+        in_basis = inference.model.scaling.basis is not None
+        if prior is None or in_basis or self._fitted_with["likelihood"] != "gaussian":
             return X
         return match_training_rows(inference, prior, X)

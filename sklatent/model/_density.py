@@ -14,6 +14,8 @@ from ._inference import Inference
 #: Rows drawn to tell their means and deviations, and numbers in them, at most.
 N_DRAWS = 2**14
 MAX_DRAWN = 2**22
+#: Words of all draws of a row, about, by which its likelihood is bounded.
+MAX_WORDS_DRAWN = 2**17
 #: How far these may be off, as a share of the training rows' deviations.
 TOLERANCE = 0.07
 
@@ -41,35 +43,50 @@ def covariance(inference: Inference) -> NDArray[np.float64]:
         inner = np.zeros((len(u), len(model.frame.mean)))
         inner[:, :k] = u
         location = model.decoder(torch.from_numpy(inner).to(device))
-        means = model.scaling.widen(model.likelihood.mean(location)).cpu().numpy()
+        means = model.likelihood.mean(location).cpu().numpy()
         around = model.likelihood.variance(location, model.noise()).mean(dim=0)
-        around = model.scaling.widen(around)
     design = np.column_stack([np.ones(len(u)), u])
     loadings = np.linalg.lstsq(design, means)[0]
     rest = means - design @ loadings
     result = loadings[1:].T @ loadings[1:] + rest.T @ rest / len(u)
     result += np.diag(around.cpu().numpy())
+    result = _over_all_features(result, inference.model)
     unit = inference.model.unit
     with np.errstate(over="ignore", under="ignore"):
         scaled: NDArray[np.float64] = result * unit * unit
     return scaled
 
 
+def _over_all_features(covariance: NDArray[Any], model: Any) -> NDArray[Any]:
+    """Return the covariance of all features, given that of what the model sees."""
+    half = model.widen(torch.from_numpy(covariance)).mT
+    wide: NDArray[Any] = model.widen(half).numpy()
+    if model.unseen is not None:
+        basis = model.scaling.basis.numpy()
+        outside = np.eye(len(wide)) - basis @ basis.T
+        wide += float(model.unseen) * outside
+    return wide
+
+
 def log_likelihood_bound(
     inference: Inference, X: NDArray[Any], n_draws: int
 ) -> NDArray[Any]:
     """Return a lower bound of each row's log-likelihood, in nats."""
+    if inference.model.sees_cells:
+        n_features = len(inference.model.scaling.mean)
+        n_draws = max(1, min(n_draws, MAX_WORDS_DRAWN // n_features))
     draws = torch.from_numpy(normal_draws(n_draws, inference.model.n_components))
 
     def bound(model: Any, x: Tensor) -> Tensor:
-        filled, missing = model.to_filled(x), x.isnan()
-        if not missing.any():
-            return torch.as_tensor(model.log_likelihood(filled, draws.to(x)))
-        known = ~model.scaling.to_scaled(x).isnan()
-        found = model.log_likelihood(filled, draws.to(x), known.to(x))
-        if model.gives_scaled_rows:
-            found = found - model.scaling.log_volumes(missing).to(found)
-        return torch.as_tensor(found)
+        filled = model.to_filled(x)
+        words = model.likelihood.words(x) if model.sees_cells else None
+        mask = None
+        if model.filling is not None and x.isnan().any():
+            mask = (~model.scaling.to_scaled(x).isnan()).to(x)
+        found = model.log_likelihood(filled, draws.to(filled), words, mask)
+        if mask is not None and model.gives_scaled_rows:
+            found -= model.scaling.log_volumes(x.isnan()).to(found)
+        return torch.as_tensor(found.add_(model.log_density_unseen(x)))
 
     return inference.map_rows(X, bound, width=n_draws)
 

@@ -8,12 +8,20 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from torch import Tensor, nn
 
 from .. import runtime
-from ..nn import LatentModel, copy_module, is_ours, jacobians, mean_jacobian
+from ..nn import (
+    LatentModel,
+    SparseBatch,
+    copy_module,
+    is_ours,
+    jacobians,
+    mean_jacobian,
+)
 from ..plan import torch_dtype
-from ..rows import row_slices
+from ..rows import row_slices, sparse_batch
 
 #: Rows that are computed at once, at least.
 MIN_BLOCK = 64
@@ -48,7 +56,7 @@ class Inference:
     def map_rows(
         self,
         X: NDArray[Any],
-        function: Callable[[Any, Tensor], Tensor],
+        function: Callable[[Any, Any], Tensor],
         width: int = 1,
     ) -> NDArray[Any]:
         """Return what a function of model and rows makes of all rows, in their dtype.
@@ -59,14 +67,14 @@ class Inference:
         done = 0
         for block in self.blocks(X, function, width):
             if results is None:
-                results = np.empty((len(X), *block.shape[1:]), X.dtype)
+                results = np.empty((X.shape[0], *block.shape[1:]), X.dtype)
             results[done : done + len(block)] = block.cpu().numpy()
             done += len(block)
         assert results is not None
         return results
 
     def blocks(
-        self, X: NDArray[Any], function: Callable[[Any, Tensor], Tensor], width: int = 1
+        self, X: NDArray[Any], function: Callable[[Any, Any], Tensor], width: int = 1
     ) -> Iterator[Tensor]:
         """Yield what a function of model and rows makes of some rows at a time.
 
@@ -79,12 +87,13 @@ class Inference:
         width : int, default=1
             How many times wider than the rows are what it computes with.
         """
-        with self.running(X.dtype, len(X)) as (model, device):
+        n = X.shape[0]
+        with self.running(X.dtype, n) as (model, device):
             smallest = MIN_BLOCK if width == 1 else 1
-            if len(X) > smallest:  # to walk through a model takes time
+            if n > smallest:  # to walk through a model takes time
                 width *= widest_layer(model)
-            for rows in row_slices(len(X), width, smallest):
-                yield function(model, _as_tensor(X[rows]).to(device))
+            for rows in row_slices(n, width, smallest):
+                yield function(model, _as_tensor(X[rows], model).to(device))
 
     def squared_errors(self, X: NDArray[Any]) -> NDArray[Any]:
         """Return each row's squared error of reconstruction, scaled."""
@@ -166,7 +175,8 @@ class Inference:
         step = self.model.derivative_step
         with self._decoding(len(Z)) as decode:
             for rows, jacobian in jacobians(decode, _in_float64(Z), step):
-                results[rows] = jacobian.numpy() * self.model.unit
+                wide = self.model.widen(jacobian)
+                results[rows] = wide.numpy() * self.model.unit
         return results
 
     def mean_jacobian(
@@ -188,7 +198,7 @@ class Inference:
             step = self.model.derivative_step
             weight = None if weights is None else torch.from_numpy(weights)
             mean = mean_jacobian(decode, _in_float64(Z), step, weight)
-        return mean.numpy() * self.model.unit
+        return self.model.widen(mean).numpy() * self.model.unit
 
     @contextmanager
     def _decoding(self, n_rows: int) -> Iterator[Callable[[Tensor], Tensor]]:
@@ -196,9 +206,8 @@ class Inference:
         with self.running(np.dtype(np.float64), n_rows) as (model, device):
 
             def decode(z: Tensor) -> Tensor:
-                rows = model.decode_expected(z.to(device))
-                wide: Tensor = model.scaling.widen(rows).cpu()
-                return wide
+                rows: Tensor = model.decode_expected(z.to(device)).cpu()
+                return rows
 
             yield decode
 
@@ -209,8 +218,15 @@ def widest_layer(model: nn.Module) -> int:
     return max(max(t.shape, default=1) for t in tensors)
 
 
-def _as_tensor(X: NDArray[Any]) -> Tensor:
-    """Return rows as a tensor; a copy only where PyTorch cannot share their memory."""
+def _as_tensor(X: Any, model: LatentModel) -> Tensor | SparseBatch:
+    """Return rows as a tensor; a copy only where PyTorch cannot share their memory.
+
+    Sparse ones stay sparse where the model sees them in a basis.
+    """
+    if issparse(X):
+        if model.scaling.basis is not None:
+            return sparse_batch(X)
+        X = X.toarray()
     shared = X.flags.c_contiguous and X.flags.writeable
     return torch.from_numpy(X if shared else np.array(X, order="C"))
 

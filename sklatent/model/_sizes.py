@@ -34,16 +34,16 @@ def explained_by_size(
     for model, held_out in judged:
         step = -(-len(held_out) * len(model.frame.mean) // 2**19)
         some = data[held_out[::step]]
-        x, known = some.dense(), some.known()
+        x, known, unseen = some.dense(), some.known(), some.unseen()
         root = np.ones(1) if some.weights is None else np.sqrt(some.weights)[:, None]
         root = root if known is None else root * known
-        total += float(np.square(root * x).sum())
+        total += float(np.square(root * x).sum()) + unseen
         model.cpu().eval()
         with torch.inference_mode():
             u = model.latents(torch.from_numpy(x).to(model.dtype))
             for j in range(k):
                 rows = model.to_scaled(model.expected(u, j + 1).double())
-                left[j] += np.square(root * (rows.numpy() - x)).sum()
+                left[j] += np.square(root * (rows.numpy() - x)).sum() + unseen
     explained = 1 - left / total if total else np.zeros(k)
     gains: Array = np.diff(explained, prepend=0.0)
     return gains

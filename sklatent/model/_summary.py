@@ -169,7 +169,9 @@ def _moments(model: LatentModel, data: Rows) -> Moments:
     """Look at all training rows once, with the model's precision."""
     k, n_used = len(model.frame.mean), model.n_components
     step = _every(len(data), n_used, model.decoder)
-    moments, n_seen = Moments(k, data.shape[1], -(-len(data) // step)), 0
+    n_kept, n_seen = -(-len(data) // step), 0
+    moments = Moments(k, data.shape[1], n_kept, model.scaling.widen)
+    moments.squares = moments.left = data.unseen()
     with torch.inference_mode():
         for block, weights in data.weighted_blocks(widest_layer(model)):
             x = torch.from_numpy(block)
@@ -177,7 +179,10 @@ def _moments(model: LatentModel, data: Rows) -> Moments:
             mask = None if known is None else torch.from_numpy(known).double()
             weight = None if weights is None else torch.from_numpy(weights)
             u, information = model.latents_and_information(x.to(model.dtype))
-            rows = model.to_scaled(model.expected(u, n_used).double())
+            if model.sees_cells:
+                rows = torch.zeros_like(x)
+            else:
+                rows = model.to_scaled(model.expected(u, n_used).double())
             if information is not None:
                 if weight is not None:
                     information = weight[:, None] * information
@@ -187,6 +192,8 @@ def _moments(model: LatentModel, data: Rows) -> Moments:
             moments.keep(u[every], None if weight is None else weight[every])
             moments.add(u, x, rows, weight, mask)
             n_seen += len(x)
+    if model.sees_cells:  # rows of all words take long: what a regression explains
+        moments.left -= moments.explained_by_regression()
     return moments
 
 

@@ -11,6 +11,7 @@ from ._corruption import (
     SaltAndPepper,
     Swap,
 )
+from ._corruption_in_basis import CorrelatedNoise, InBasis
 from ._filling import Filling, imputation_inputs
 from ._flat_adamw import AdamW, FlatAdamW
 from ._frame import LatentFrame, ordered_frame, principal_frame, signs
@@ -23,6 +24,7 @@ from ._likelihoods import Bernoulli, Gaussian, Likelihood, Poisson
 from ._losses import Loss, SquaredError
 from ._mlp import ACTIVATIONS, MLP
 from ._moments import Moments
+from ._multinomial import Multinomial
 from ._negative_bound import NegativeBound
 from ._nested_dropout import NestedDecoder, SizeEnds
 from ._own_network import check_width
@@ -30,6 +32,7 @@ from ._residual import BEYOND, Gate, ResidualMap
 from ._saving import SavedModule, copy_module, is_ours, load_module, save_module
 from ._scaling import Scaling
 from ._size_ends import can_solve_ends, solve_ends
+from ._sparse_batch import SparseBatch
 from ._stack import can_stack, share_weights, stack_models
 from ._supervised_loss import SupervisedLoss
 from ._supervised_model import SupervisedModel, SupervisedOutput

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from typing import Any
 
 from torch import Tensor
 
 from ._scaling import Scaling
+from ._sparse_batch import SparseBatch
 
 
 @dataclass(slots=True)
@@ -32,6 +34,8 @@ class Batch:
     weight : Tensor of shape (n,) or None
         How much each row counts in sums over rows, on the CPU in float64; None where
         all count alike, or rows are drawn by their weights.
+    cells : SparseBatch of shape (n, n_features of the data) or None
+        The rows as they are, where they are coordinates of sparse ones.
     scaling : Scaling or None
         Which the rows have.
     """
@@ -43,6 +47,7 @@ class Batch:
     y: Tensor | None = None
     mask: Tensor | None = None
     weight: Tensor | None = None
+    cells: SparseBatch | None = None
     scaling: Scaling | None = None
 
     def __len__(self) -> int:
@@ -61,10 +66,10 @@ class Batch:
 
     def split(self, n: int) -> "list[Batch]":
         """Split in n batches whose sizes differ by one row at most."""
-        parts = {
+        parts: dict[str, Any] = {
             field.name: value.tensor_split(n)
             for field in fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor)
+            if isinstance(value := getattr(self, field.name), Tensor | SparseBatch)
         }
         return [
             Batch(

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -25,8 +26,8 @@ class CellMoments:
     mean : Tensor of shape (n_features,)
     keep : float
         The factor `a`.
-    extra : Tensor of shape (n_features,)
-        The vector `d`.
+    extra : Tensor of shape (n_features,) or (n_features, n_features)
+        The vector `d`; or a covariance in its place.
     """
 
     mean: Tensor
@@ -36,6 +37,9 @@ class CellMoments:
 
 class Corruption(ABC):
     """A random map of rows to rows."""
+
+    #: Whether it is shown all features of sparse rows, in the units of the data.
+    sees_cells: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:

@@ -16,6 +16,7 @@ from ._own_network import HasNetwork
 from ._residual import ResidualMap
 from ._saving import copy_module, is_ours
 from ._scaling import Scaling
+from ._sparse_batch import SparseBatch
 
 
 class LatentModel(nn.Module):
@@ -44,6 +45,8 @@ class LatentModel(nn.Module):
 
     #: Whether `expected` returns scaled rows; else they are in the units of the data.
     gives_scaled_rows = True
+    #: Whether it then returns all features, of which scaled rows are coordinates.
+    sees_cells: bool = False
 
     has_fixed_buffers = True
 
@@ -146,17 +149,17 @@ class LatentModel(nn.Module):
         """The number of latents that users see."""
         return self.frame.matrix.shape[1]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | SparseBatch) -> Tensor:
         """Reconstruct rows (n, n_features), in the units of the data."""
         return self.decode(self.encode(x))
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor | SparseBatch) -> Tensor:
         """Map rows (n, n_features) to latents (n, n_components), in the dtype of x."""
         u = self.latents(self.to_filled(x).to(self.dtype))
         z: Tensor = self.frame(u)
         return z.to(x.dtype)
 
-    def to_filled(self, x: Tensor) -> Tensor:
+    def to_filled(self, x: Tensor | SparseBatch) -> Tensor:
         """Centre and scale rows (n, n_features), and fill their missing cells."""
         scaled = self.scaling.to_scaled(x)
         return scaled if self.filling is None else self.filling(scaled)
@@ -177,18 +180,18 @@ class LatentModel(nn.Module):
         u = self.frame.back(z.to(self.dtype))
         return self.expected(u, z.shape[1])
 
-    def squared_errors(self, x: Tensor) -> Tensor:
+    def squared_errors(self, x: Tensor | SparseBatch) -> Tensor:
         """Return each row's squared error of reconstruction, scaled, shape (n,)."""
         expected = self.decode_expected(self.encode(x)).to(x.dtype)
         scaled = self.scaling.to_scaled(x)
         left = torch.where(scaled.isnan(), 0.0, self.to_scaled(expected) - scaled)
-        return left.square().sum(dim=1) + self.scaling.squares_of_constants(x)
+        return left.square().sum(dim=1) + self.scaling.squares_unseen(x)
 
-    def squared_norms(self, x: Tensor) -> Tensor:
+    def squared_norms(self, x: Tensor | SparseBatch) -> Tensor:
         """Return the square of each row's scaled distance from the mean, shape (n,)."""
         scaled = self.scaling.to_scaled(x)
         squares = torch.where(scaled.isnan(), 0.0, scaled).square().sum(dim=1)
-        return squares + self.scaling.squares_of_constants(x)
+        return squares + self.scaling.squares_unseen(x)
 
     def to_units(self, rows: Tensor) -> Tensor:
         """Return rows that `expected` gave, in the units of the data."""
@@ -201,6 +204,10 @@ class LatentModel(nn.Module):
         if self.gives_scaled_rows:
             return rows
         return self.scaling.to_scaled_values(rows)
+
+    def widen(self, rows: Tensor) -> Tensor:
+        """Return differences of rows that `expected` gave, over all features."""
+        return self.scaling.widen(rows)
 
     @property
     def unit(self) -> float:
@@ -216,7 +223,7 @@ class LatentModel(nn.Module):
         if not self.gives_scaled_rows:
             return None
         assert decoder.weight is not None
-        return self.scaling.widen(self.frame.inverse.double() @ decoder.weight.double())
+        return self.widen(self.frame.inverse.double() @ decoder.weight.double())
 
     # Changes --------------------------------------------------------------------
 

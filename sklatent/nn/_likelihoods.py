@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from ._batch import Batch
+
 #: What the logarithm of a rate may be at most, so that the rate is a float32.
 _LARGEST_LOG_RATE = 30.0
 
@@ -19,12 +21,18 @@ class Likelihood(nn.Module):
     has_noise: ClassVar[bool] = False
     #: Whether its means are scaled rows; else they are in the units of the data.
     gives_scaled_rows: ClassVar[bool] = False
+    #: Whether it is of sparse rows as they are, of which the encoder sees coordinates.
+    sees_cells: ClassVar[bool] = False
     #: Training does not change its buffers.
     has_fixed_buffers: ClassVar[bool] = True
 
     def features(self, x: Tensor) -> Tensor:
         """Return what the encoder sees of scaled rows, of the shape of `x`."""
         return x
+
+    def target(self, batch: Batch) -> Tensor:
+        """Return the rows of a batch as `nll` has them."""
+        return batch.target
 
     @abstractmethod
     def mean(self, location: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Means and covariances from sums over rows."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,8 @@ class Moments:
         Widths of the latents and of the rows.
     n_kept : int, default=0
         Number of rows of which the latents are kept.
+    widen : callable or None, default=None
+        Gives vectors (k, n_features) of rows all features of the data.
 
     Attributes
     ----------
@@ -32,7 +36,14 @@ class Moments:
         The sum of how much each latent says of a row, in nats, where that is known.
     """
 
-    def __init__(self, k: int, n_features: int, n_kept: int = 0) -> None:
+    def __init__(
+        self,
+        k: int,
+        n_features: int,
+        n_kept: int = 0,
+        widen: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self._widen = widen or (lambda x: x)
         self.n: float = 0
         self.squares = 0.0
         self.left = 0.0
@@ -110,8 +121,14 @@ class Moments:
 
     @property
     def cross_covariance(self) -> Tensor:
-        """Covariance of latents and features, shape (k, n_features)."""
-        return (self._ux - torch.outer(self.mean, self._x)) / (self.n - 1)
+        """Covariance of latents and the data's features, (k, n_features)."""
+        return self._widen((self._ux - torch.outer(self.mean, self._x)) / (self.n - 1))
+
+    def explained_by_regression(self) -> float:
+        """Return the sum of squares that a regression on the latents explains."""
+        cross = self._ux - torch.outer(self.mean, self._x)
+        inverse = torch.linalg.pinv(self.covariance * (self.n - 1), hermitian=True)
+        return float((cross * (inverse @ cross)).sum())
 
     @property
     def variance_of_reconstruction(self) -> float:

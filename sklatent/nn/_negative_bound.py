@@ -51,26 +51,29 @@ class NegativeBound(Loss):
     def __call__(self, output: Output, batch: Batch, done: float = 1.0) -> Tensor:
         """Return the mean over rows, per feature."""
         location, mean, log_variance, log_noise = output
-        x = batch.target
+        x = self.likelihood.target(batch)
         kl = kl_to_prior(mean, log_variance).mean(dim=-2).clamp(min=self.free_bits)
-        nll = self.likelihood.nll(location, log_noise, x, batch.mask)
+        masks = () if batch.mask is None else (batch.mask,)
+        nll = self.likelihood.nll(location, log_noise, x, *masks)
         loss = nll.mean(dim=-1).sum()
-        return (loss + self.weight(done) * kl.sum()) / x.shape[-1]
+        return (loss + self.weight(done) * kl.sum()) / batch.target.shape[-1]
 
     def gradient(
         self, output: Output, batch: Batch, done: float = 1.0
     ) -> tuple[Tensor, Output]:
         """Return the same and its gradient at the output."""
         location, mean, log_variance, log_noise = output
-        x, beta = batch.target, self.weight(done)
-        per_row = 1 / (x.shape[-2] * x.shape[-1])
+        x, beta = self.likelihood.target(batch), self.weight(done)
+        n_features = batch.target.shape[-1]
+        per_row = 1 / (x.shape[-2] * n_features)
+        masks = () if batch.mask is None else (batch.mask,)
         loss, at_location, at_noise = self.likelihood.gradient(
-            location, log_noise, x, batch.mask
+            location, log_noise, x, *masks
         )
         kl = kl_to_prior(mean, log_variance).mean(dim=-2, keepdim=True)
         weight = beta * per_row * (kl >= self.free_bits).to(kl)
         loss = loss * per_row
-        loss = loss + beta * kl.clamp(min=self.free_bits).sum() / x.shape[-1]
+        loss = loss + beta * kl.clamp(min=self.free_bits).sum() / n_features
         grad = Output(
             at_location.mul_(per_row),
             mean * weight,
@@ -83,5 +86,6 @@ class NegativeBound(Loss):
         """Return the value of each row, without warm-up and free bits, shape (n,)."""
         location, mean, log_variance, log_noise = output
         kl = kl_to_prior(mean, log_variance).sum(dim=-1)
-        nll = self.likelihood.nll(location, log_noise, batch.target, batch.mask)
-        return nll + self.beta * kl
+        x = self.likelihood.target(batch)
+        masks = () if batch.mask is None else (batch.mask,)
+        return self.likelihood.nll(location, log_noise, x, *masks) + self.beta * kl

@@ -1,11 +1,14 @@
 """The scale of the data, inside a module."""
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+
+from ._sparse_batch import SparseBatch
 
 #: Of the noise that a feature without variance has in a Gaussian likelihood.
 VARIANCE_OF_CONSTANTS = 1e-12
@@ -41,7 +44,9 @@ class Scaling(KeepsFloat64):
     are centred before any rounding.
 
     Scaled rows have the features that vary, and on the way back the others get the one
-    value that they had in training.
+    value that they had in training. Or they are coordinates in a basis of fewer
+    directions, :math:`(x - m) B / s`, and on the way back there is nothing outside of
+    these.
 
     Parameters
     ----------
@@ -53,10 +58,16 @@ class Scaling(KeepsFloat64):
     keeps_constant : bool, default=False
         Whether scaled rows have the other features as well, for networks that require
         as many as there are.
+    basis : Tensor of shape (n_features, r), float64, or None
+        Orthonormal columns. It is no part of the state, of which training keeps
+        copies: it may be large, and nothing changes it.
     """
 
     mean: Tensor
     scale: Tensor
+    basis: Tensor | None
+    origin: Tensor | None
+    narrow: Tensor | None
     varies: Tensor | None
     varying: Tensor | None
     place: Tensor | None
@@ -68,6 +79,7 @@ class Scaling(KeepsFloat64):
         varying: Tensor | None = None,
         *,
         keeps_constant: bool = False,
+        basis: Tensor | None = None,
     ) -> None:
         super().__init__()
         varies = place = None
@@ -82,6 +94,44 @@ class Scaling(KeepsFloat64):
         self.register_buffer("varying", None if keeps_constant else varying)
         #: Where each feature stands in a scaled row.
         self.register_buffer("place", None if keeps_constant else place)
+        self.register_buffer("basis", basis, persistent=False)
+        #: The mean in the basis.
+        origin = None if basis is None else mean @ basis
+        self.register_buffer("origin", origin, persistent=False)
+        #: The basis in float32, for training on sparse rows.
+        self.register_buffer("narrow", None, persistent=False)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:  # noqa: ARG002
+        """Follow the module to another device, but not to another dtype."""
+        device = fn(torch.empty(0, dtype=torch.float32, device=self.mean.device)).device
+        for name, value in self._buffers.items():
+            if value is None:
+                continue
+            if not value.is_floating_point() or name == "narrow":
+                self._buffers[name] = value.to(device)
+            elif device.type == "mps":  # it has no float64
+                self._buffers[name] = value.float().to(device)
+            else:
+                self._buffers[name] = value.to(device).double()
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy all but the basis, which all copies share: nothing changes it."""
+        memo[id(self.basis)] = self.basis
+        memo[id(self.narrow)] = self.narrow
+        twin: Self = self.__class__.__new__(self.__class__)
+        memo[id(self)] = twin
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return twin
+
+    def for_training(self) -> Self:
+        """Return this, ready for float32 rows that have all features."""
+        self.narrow = None if self.basis is None else self.basis.float()
+        return self
+
+    def of_features(self) -> "Scaling":
+        """Return the scaling of all features by the same number, without a basis."""
+        return Scaling(self.mean, self.scale)
 
     def varying_features(self) -> Tensor:
         """Return whether each feature varies, (n_features,), on the CPU."""
@@ -91,11 +141,15 @@ class Scaling(KeepsFloat64):
     @property
     def n_scaled(self) -> int:
         """The number of features of scaled rows."""
+        if self.basis is not None:
+            return self.basis.shape[1]
         return len(self.mean if self.varying is None else self.varying)
 
     @property
     def center(self) -> Tensor:
         """The mean of these."""
+        if self.origin is not None:
+            return self.origin
         return self.mean if self.varying is None else self.mean[self.varying]
 
     @property
@@ -105,7 +159,7 @@ class Scaling(KeepsFloat64):
         Features that are constant count as in scikit-learn's ``FactorAnalysis``, whose
         noise has at least this variance; a row that differs there is not less likely.
         """
-        n_constant = len(self.mean) - self.n_scaled
+        n_constant = len(self.mean) - self.n_scaled if self.basis is None else 0
         constant = -0.5 * math.log(2 * math.pi * VARIANCE_OF_CONSTANTS)
         return n_constant * constant - self.n_scaled * math.log(float(self.scale))
 
@@ -117,8 +171,15 @@ class Scaling(KeepsFloat64):
         constant = -0.5 * math.log(2 * math.pi * VARIANCE_OF_CONSTANTS)
         return n_constant * constant - n_scaled * math.log(float(self.scale))
 
-    def to_scaled(self, x: Tensor) -> Tensor:
+    def to_scaled(self, x: Tensor | SparseBatch) -> Tensor:
         """Centre and scale rows (n, n_features); return (n, n_scaled)."""
+        if self.basis is not None:
+            if self.narrow is not None and x.dtype == torch.float32:
+                coordinates = x @ self.narrow
+            else:
+                coordinates = _cast(x, self.basis.dtype) @ self.basis
+            return self.to_scaled_values(coordinates).to(x.dtype)
+        assert isinstance(x, Tensor)
         if self.varying is not None:
             x = x.index_select(1, self.varying)
         return self.to_scaled_values(x)
@@ -129,6 +190,9 @@ class Scaling(KeepsFloat64):
 
     def to_units(self, x: Tensor) -> Tensor:
         """Map scaled rows (n, n_scaled) to the units of the data."""
+        if self.basis is not None:
+            wide = x.to(self.basis.dtype) @ self.basis.mT
+            return wide.mul_(self.scale).add_(self.mean).to(x.dtype)
         if self.varies is None:
             return x * self.scale.to(x.dtype) + self.mean.to(x.dtype)
         return self.widen(x) * self.scale.to(x.dtype) + self.mean.to(x.dtype)
@@ -141,15 +205,33 @@ class Scaling(KeepsFloat64):
 
     def widen(self, x: Tensor) -> Tensor:
         """Return values (..., n_scaled) as (..., n_features), 0 where constant."""
+        if self.basis is not None:
+            return (x.to(self.basis.dtype) @ self.basis.mT).to(x.dtype)
         if self.varies is None:
             return x
         wide = x if self.place is None else x.index_select(-1, self.place)
         return wide * self.varies.to(x.dtype)
 
-    def squares_of_constants(self, x: Tensor) -> Tensor | float:
-        """Return how far rows (n, n_features) are from the constants, squared."""
+    def squares_unseen(self, x: Tensor | SparseBatch) -> Tensor | float:
+        """Return what scaled rows do not have of rows (n, n_features), squared.
+
+        That is how far they are from constants, or from the span of the basis.
+        """
+        if self.basis is not None:
+            exact = _cast(x, self.basis.dtype)
+            if isinstance(exact, SparseBatch):
+                squares = exact.squared_distances(self.mean, self.scale)
+            else:
+                squares = ((exact - self.mean) / self.scale).square().sum(dim=1)
+            seen = self.to_scaled(exact).square().sum(dim=1)
+            return (squares - seen).clamp(min=0).to(x.dtype)
         if self.varies is None or self.place is None:
             return 0.0
+        assert isinstance(x, Tensor)
         away = (x - self.mean.to(x.dtype)) / self.scale.to(x.dtype)
         away = torch.where(x.isnan(), 0.0, away)  # a missing cell
         return (away * (1 - self.varies.to(x.dtype))).square().sum(dim=1)
+
+
+def _cast(x: Tensor | SparseBatch, dtype: torch.dtype) -> Any:
+    return x.to(dtype)

@@ -1,5 +1,6 @@
 """The variational autoencoder."""
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from ._mlp import Tape
 from ._nested_dropout import NestedDecoder, first_latents
 from ._residual import ResidualMap
 from ._scaling import Scaling
+from ._sparse_batch import SparseBatch
 
 #: Of the posterior, whose variance should not be above the prior's, 1: networks may
 #: give any number for a row that is far from all others, and its exponential infinity.
@@ -103,12 +105,16 @@ class VariationalModel(LatentModel):
         Of the Gaussian likelihood; others do not use it.
     likelihood : Likelihood
         Of scaled rows, given the decoder's output.
+    unseen : Tensor of shape () or None
+        Where scaled rows are coordinates in a basis: the variance of the Gaussian noise
+        along each direction outside of it, scaled.
     spread : Tensor of shape (k, k) or None
         Where latents are ordered: row j is added to the posterior's log-variances if
         j + 1 latents are used.
     """
 
     spread: Tensor | None
+    unseen: Tensor | None
 
     def __init__(
         self,
@@ -120,12 +126,15 @@ class VariationalModel(LatentModel):
         noise: NoiseVariance,
         likelihood: Likelihood,
         spread: Tensor | None = None,
+        unseen: Tensor | None = None,
     ) -> None:
         super().__init__(encoder, decoder, frame, scaling)
         self.noise = noise
         self.likelihood = likelihood
         self.gives_scaled_rows = likelihood.gives_scaled_rows
+        self.sees_cells = likelihood.sees_cells
         self.register_buffer("spread", spread)
+        self.register_buffer("unseen", unseen)
 
     def posterior(
         self, x: Tensor, sizes: Tensor | None = None
@@ -218,6 +227,16 @@ class VariationalModel(LatentModel):
         """Return the variance of the Gaussian likelihood's noise, scaled."""
         return self.noise().exp() if self.likelihood.has_noise else None
 
+    def widen(self, rows: Tensor) -> Tensor:
+        """Return differences of rows that `expected` gave, over all features."""
+        return rows if self.sees_cells else super().widen(rows)
+
+    def to_scaled(self, rows: Tensor) -> Tensor:
+        """Return rows that `expected` gave, scaled."""
+        return (
+            self.scaling.to_scaled(rows) if self.sees_cells else super().to_scaled(rows)
+        )
+
     def truncate(self, size: int) -> None:
         """Keep the first latents only; the others are zero from now on."""
         super().truncate(size)
@@ -236,7 +255,11 @@ class VariationalModel(LatentModel):
         return self.to_units(self.likelihood.sample(location, self.noise(), generator))
 
     def log_likelihood(
-        self, x: Tensor, draws: Tensor, mask: Tensor | None = None
+        self,
+        x: Tensor,
+        draws: Tensor,
+        target: Tensor | None = None,
+        mask: Tensor | None = None,
     ) -> Tensor:
         r"""Bound each row's log-likelihood from below by importance weighting.
 
@@ -250,6 +273,8 @@ class VariationalModel(LatentModel):
             The rows, scaled.
         draws : Tensor of shape (M, size)
             Standard normal numbers, the same for each row, for the latents in use.
+        target : Tensor or None
+            What the likelihood is of, if not of these rows.
         mask : Tensor of shape (n, n_features) or None
             1 for each cell that is observed, and 0 for those that were filled.
 
@@ -263,12 +288,28 @@ class VariationalModel(LatentModel):
         deviation = torch.exp(0.5 * log_variance)[:, None] * draws
         u = mean[:, None] + deviation
         location = self.decoder(u.flatten(0, 1)).view(len(x), len(draws), -1)
-        mask = None if mask is None else mask[:, None]
-        nll = self.likelihood.nll(location, self.noise(), x[:, None], mask)
+        target = x if target is None else target
+        masks = () if mask is None else (mask[:, None],)
+        nll = self.likelihood.nll(location, self.noise(), target[:, None], *masks)
         prior = 0.5 * (draws.square() - u.square()).sum(dim=2)
         weights = prior - nll + 0.5 * log_variance.sum(dim=1, keepdim=True)
         n_draws = torch.full((), len(draws), dtype=x.dtype, device=x.device)
         return torch.logsumexp(weights, dim=1) - n_draws.log() + self.log_volume
+
+    def log_density_unseen(self, x: Tensor | SparseBatch) -> Tensor | float:
+        """Return the log-density of what scaled rows do not have of rows, in nats.
+
+        Parameters
+        ----------
+        x : Tensor or SparseBatch of shape (n, n_features)
+            In the units of the data.
+        """
+        if self.unseen is None or self.sees_cells:
+            return 0.0
+        variance, scale = float(self.unseen), float(self.scaling.scale)
+        n = len(self.scaling.mean) - self.scaling.n_scaled
+        constant = n * (math.log(2 * math.pi * variance) + 2 * math.log(scale))
+        return -0.5 * (self.scaling.squares_unseen(x) / variance + constant)
 
     @property
     def log_volume(self) -> float:

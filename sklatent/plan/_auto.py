@@ -27,6 +27,8 @@ class AutoRules(NamedTuple):
         The learning rate for batches of 32 rows, and the largest.
     min_batch_size : int
         The smallest batch.
+    n_steps : int
+        About so many are made, with 20 epochs at least.
     """
 
     narrow: tuple[tuple[int, ...], tuple[int, ...]] = ((64, 64, 64), (96, 96))
@@ -37,6 +39,7 @@ class AutoRules(NamedTuple):
     learning_rate: float = 0.003
     max_learning_rate: float = 0.01
     min_batch_size: int = 64
+    n_steps: int = 4000
 
 
 def hidden_layers(
@@ -97,27 +100,39 @@ def rows_of_a_batch(
 
 
 def n_epochs(
-    max_iter: int | str, n_samples: int, batch_size: int, *, ordered: bool
+    max_iter: int | str,
+    n_samples: int,
+    batch_size: int,
+    n_steps: int = 4000,
+    *,
+    ordered: bool,
 ) -> int:
-    """Return the epochs; ``'auto'`` makes about 4000 steps, and 20 to 100 epochs.
+    """Return the epochs; ``'auto'`` makes about `n_steps`, and 20 to 100 epochs.
 
     For ordered latents, whose steps cost more, they are 90 at most.
     """
     if max_iter != "auto":
         return int(max_iter)
-    return min(max(20, 4000 * batch_size // n_samples), 90 if ordered else 100)
+    most = 90 if ordered else 100
+    return min(max(20, n_steps * batch_size // n_samples), most)
 
 
 def shortfall(
-    max_iter: int | str, n_samples: int, batch_size: int, *, ordered: bool
+    max_iter: int | str,
+    n_samples: int,
+    batch_size: int,
+    n_steps: int = 4000,
+    *,
+    ordered: bool,
 ) -> float:
     """Return the root of how many times fewer epochs there are than with ``'auto'``.
 
     That is 1 for ``'auto'``, and 2 for a quarter of its epochs: a short training takes
     larger steps.
     """
-    usual = n_epochs("auto", n_samples, batch_size, ordered=ordered)
-    given = n_epochs(max_iter, n_samples, batch_size, ordered=ordered)
+    sizes = n_samples, batch_size, n_steps
+    usual = n_epochs("auto", *sizes, ordered=ordered)
+    given = n_epochs(max_iter, *sizes, ordered=ordered)
     return math.sqrt(max(1.0, usual / given))
 
 

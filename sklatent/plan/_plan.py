@@ -144,10 +144,10 @@ def resolve(
     Parameters
     ----------
     given : estimator
-        Has the parameters, what 'auto' means for it (`_auto`), what share of latents
-        to train besides those that PCA needs (`_extra_latents`), whether held-out rows
-        choose more than an epoch (`_chooses_by_held_out_rows`), and what folds are to
-        have their share of (`_strata`).
+        Has the parameters, what 'auto' means for it (`_auto_rules`), what share of
+        latents to train besides those that PCA needs (`_extra_latents`), whether rows
+        held out choose more than an epoch (`_chooses_by_held_out_rows`), and what folds
+        are to have their share of (`_strata`).
     data : Rows
         The training rows.
     previous : LatentModel or None
@@ -269,19 +269,20 @@ def _hidden_layers(
     if previous is not None and isinstance(given.hidden_layer_sizes, str):
         fitted: tuple[int, ...] = given.hidden_layer_sizes_
         return fitted
-    return hidden_layers(given.hidden_layer_sizes, shape, k, given._auto)
+    return hidden_layers(given.hidden_layer_sizes, shape, k, given._auto_rules())
 
 
 def _schedule(
     given: Any, shape: tuple[int, int], n_layers: int, *, ordered: bool
 ) -> dict[str, Any]:
     """Return what 'auto' means for batches, epochs, rates, decay and first weights."""
-    n_samples, rules = shape[0], given._auto
+    n_samples, rules = shape[0], given._auto_rules()
     batch_size = rows_of_a_batch(
         given.batch_size, n_samples, rules.min_batch_size, ordered=ordered
     )
-    short = shortfall(given.max_iter, n_samples, batch_size, ordered=ordered)
-    max_iter = n_epochs(given.max_iter, n_samples, batch_size, ordered=ordered)
+    sizes = n_samples, batch_size, rules.n_steps
+    short = shortfall(given.max_iter, *sizes, ordered=ordered)
+    max_iter = n_epochs(given.max_iter, *sizes, ordered=ordered)
     return {
         "batch_size": batch_size,
         "max_iter": max_iter,
@@ -318,6 +319,8 @@ def _runs_code_of_the_user(given: Any) -> bool:
 def _n_latents(given: Any, data: Rows, splits: Splits, seed: int) -> int:
     """Return how many latents to train."""
     limit = min(int(data.n_samples), len(data.scale.mean))  # as in PCA
+    if data.scale.basis is not None:
+        limit = min(data.shape)
     share = share_of(given.n_components)
     if share is None:
         return limit if given.n_components is None else int(given.n_components)
@@ -325,8 +328,9 @@ def _n_latents(given: Any, data: Rows, splits: Splits, seed: int) -> int:
     everything = np.arange(len(data))
     left, total = np.zeros(limit), 0.0
     for others, held_out in splits.pairs or [(everything, everything)]:
-        left += pca_errors(data[others], data[held_out], limit, seed)
-        total += data[held_out].sum_of_squares()
+        unseen = data[held_out].unseen()
+        left += pca_errors(data[others], data[held_out], limit, seed) + unseen
+        total += data[held_out].sum_of_squares() + unseen
     reached = np.flatnonzero(left < (1 - share) * total)
     needed = int(reached[0]) + 1 if len(reached) else limit
     return min(limit, needed + 1 + int(given._extra_latents * needed))

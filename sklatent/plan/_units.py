@@ -134,12 +134,14 @@ def _common_values(data: Rows, rows: Indices) -> Callable[[int], float]:
 
     Beyond what rows have in common that are half of all rows apart.
     """
+    if data.scale.basis is not None:  # sparse rows have their zeros in common
+        return lambda _: 0.0
 
     def common(lag: int) -> float:
         n = len(rows) - lag
         some = rows[np.linspace(0, n - 1, min(n, 100)).astype(np.intp)]
         others = rows[np.linspace(0, n - 1, min(n, 100)).astype(np.intp) + lag]
-        pairs = zip(data[some].in_units(), data[others].in_units(), strict=True)
+        pairs = zip(data.values(some), data.values(others), strict=True)
         return float(np.mean([np.isin(a, b).mean() for a, b in pairs]))
 
     far = common(len(rows) // 2)

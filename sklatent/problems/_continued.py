@@ -207,6 +207,8 @@ def _rescale(model: LatentModel, previous: LatentModel, new: LatentModel) -> boo
     before, now = previous.scaling, new.scaling
     ratio = float(now.scale / before.scale)
     center = before.mean if now.varying is None else before.mean[now.varying]
+    if now.basis is not None:
+        center = before.center
     shift = (now.center - center) / before.scale
     if encoder.low is not None and encoder.high is not None:
         encoder.low = (encoder.low - shift) / ratio

@@ -7,7 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..nn import Corruption, CustomNoise, GaussianNoise, Masking, SaltAndPepper, Swap
+from ..nn import (
+    CorrelatedNoise,
+    Corruption,
+    CustomNoise,
+    GaussianNoise,
+    InBasis,
+    Masking,
+    SaltAndPepper,
+    Swap,
+)
 from ..rows import Rows
 
 #: What makes the corruption of scaled rows, from the rows and the level.
@@ -37,9 +46,36 @@ def corruption_of(
     rows : Rows
         All training rows.
     """
+    if rows.scale.basis is not None:
+        return corruption_in_basis(noise, float(level), rows)
     if callable(noise):
         return CustomNoise(noise, rows.scale.module())
     return NOISES[noise](rows, float(level))
+
+
+def corruption_in_basis(
+    noise: str | Callable[[Tensor], Any], level: float, rows: Rows
+) -> Corruption:
+    """Return the noise of the features of rows that are coordinates of them."""
+    scaling, typical = rows.scale.module(), rows.typical().features()
+    assert scaling.basis is not None
+    variance, low, high = map(
+        torch.from_numpy, (typical.variance, typical.low, typical.high)
+    )
+    if noise == "gaussian":
+        return CorrelatedNoise.of_features(level * variance.sqrt(), scaling.basis)
+    zero = -scaling.mean / scaling.scale
+    noises: dict[Any, Callable[[], Corruption]] = {
+        "masking": lambda: Masking(level, zero),
+        "salt_and_pepper": lambda: SaltAndPepper(level, low, high),
+        "swap": lambda: Swap(level),
+    }
+    if callable(noise):
+        of_cells: Corruption = CustomNoise(noise, scaling.of_features())
+    else:
+        of_cells = noises[noise]()
+    of_all = torch.from_numpy(rows.features().variance)
+    return InBasis(of_cells, scaling.for_training(), of_all)
 
 
 def check_level(noise: str | Callable[[Tensor], Any], level: float) -> None:

@@ -44,30 +44,46 @@ class ExplainedVariance:
     ----------
     total : float
         The rows' mean squared norm: what there is to explain.
+    unseen : float, default=0.0
+        Mean squares of what rows do not show, and no model explains.
     """
 
     total: float
+    unseen: float = 0.0
     #: 3.09 standard errors where rows are many: the promise of PCA's share is strict.
     level: ClassVar[float] = 0.001
 
     @classmethod
     def of(
-        cls, *parts: Tensor, weights: Sequence[Tensor] | None = None
+        cls,
+        *parts: Tensor,
+        weights: Sequence[Tensor] | None = None,
+        unseen: float = 0.0,
     ) -> "ExplainedVariance":
         """Return the score of scaled rows, given in parts (n, n_features).
 
-        The weights (n,) of each part say how much rows count.
+        Parameters
+        ----------
+        *parts : Tensor
+            The rows.
+        weights : sequence of Tensor or None
+            Of each part: how much rows count, (n,).
+        unseen : float
+            The sum of squares of what they do not show, weighted.
         """
         blocks = (x for part in parts for x in torch.split(part, 2**12))
         if weights is None:
             total = sum((float(x.cpu().double().square().sum()) for x in blocks), 0.0)
-            return cls(total / sum(map(len, parts)))
+            n: float = sum(map(len, parts))
+            return cls((total + unseen) / n, unseen / n)
         w = torch.cat(list(weights))
         squares = torch.cat([x.cpu().double().square().sum(dim=1) for x in blocks])
-        return cls(float(w @ squares / w.sum()))
+        n = float(w.sum())
+        return cls((float(w @ squares) + unseen) / n, unseen / n)
 
     def score(self, error: float) -> float:
-        return 1.0 - error / self.total if self.total > 0 else 1.0
+        left = error + self.unseen
+        return 1.0 - left / self.total if self.total > 0 else 1.0
 
     def smallest_gain(self, error: float, tol: float) -> float:
         return tol * error

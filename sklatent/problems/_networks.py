@@ -25,15 +25,22 @@ class Networks:
     n_codes : int, default=1
         Numbers that the encoder gives for each latent: 1, or 2 for a mean and a
         log-variance.
+    n_words : int or None, default=None
+        The width of the decoder's output, where it is a linear map to words.
     """
 
-    def __init__(self, plan: Plan, *, zero: bool, n_codes: int = 1) -> None:
+    def __init__(
+        self, plan: Plan, *, zero: bool, n_codes: int = 1, n_words: int | None = None
+    ) -> None:
         self.plan = plan
         self.zero = zero
         self.generator = torch.Generator().manual_seed(plan.seed)
         self.encoder_widths = (plan.n_features, *plan.hidden)
         self.encoder_widths += (n_codes * plan.n_components,)
         self.decoder_widths = (plan.n_components, *plan.hidden[::-1], plan.n_features)
+        if n_words is not None:
+            self.decoder_widths = (plan.n_components, n_words)
+        self.learns_words = n_words is not None and not plan.linear
         #: Of copies of the user's networks, so that what they share stays shared.
         self._copied: dict[int, object] = {}
 
@@ -86,7 +93,8 @@ class Networks:
         if given is not None:
             network = self._users(name, given, widths)
             return Gate(network, widths[-1], gain) if self.zero else network
-        if self.zero and len(widths) == 2:
+        is_trained = name == "decoder" and self.learns_words
+        if self.zero and len(widths) == 2 and not is_trained:
             return None
         return MLP(
             widths,

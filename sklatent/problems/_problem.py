@@ -112,6 +112,8 @@ class Problem:
     in_coordinates : callable or None
         Where only squared distances count: makes the same problem of the same rows in
         another orthogonal basis, and their plan.
+    sees_cells : bool
+        Whether batches are to have sparse rows as they are, besides coordinates.
     previous : LatentModel or None
         A fitted model whose networks go on.
     """
@@ -123,6 +125,7 @@ class Problem:
     inputs: tuple[Inputs, ...] = ()
     held_out_score: Callable[..., HeldOutScore] = ExplainedVariance.of
     in_coordinates: Callable[[Rows, Plan], "Problem"] | None = None
+    sees_cells: bool = False
     previous: LatentModel | None = None
 
     def build(self, rows: Rows) -> LatentModel:

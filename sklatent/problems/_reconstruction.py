@@ -66,12 +66,14 @@ def reconstruction_problem(
 
     own = plan.encoder is None and plan.decoder is None
     turns = own and plan.linear_start and plan.prefixes is None
-    corrupted = () if corruption is None else (CorruptedInputs(corruption(data)),)
+    noise = None if corruption is None else corruption(data)
+    corrupted = () if noise is None else (CorruptedInputs(noise),)
     return Problem(
         start=start,
         module=lambda solved, rows: autoencoder(plan, solved, rows),
         loss=SquaredError() if loss is None else loss,
         inputs=(*corrupted, *nested_dropout(plan)),
+        sees_cells=noise is not None and noise.sees_cells,
         held_out_score=held_out_score,
         reading=reading
         or ReconstructionReading(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
@@ -25,7 +26,7 @@ from ..nn import (
     systematic,
 )
 from ..plan import Plan
-from ..rows import LatentNoise, Rows, is_typical, squared_norms
+from ..rows import LatentNoise, Rows, WordDropout, is_typical, squared_norms
 from ..starts import (
     LatentPrior,
     Noise,
@@ -42,11 +43,16 @@ from ._networks import check_networks
 from ._problem import Problem
 from ._reconstruction import nested_dropout
 from ._variational_model import variational_model
+from ._words import SHARE_HIDDEN, multinomial_of, word_start
 
 #: Above this a count is past where the logarithm of a rate is cut off.
 LARGEST_COUNT = 1e12
+#: Cells that a start of logits or logarithms of rates looks at, at most.
+MAX_CELLS = 2**27
 #: Rows to whose latents a mixture is fitted, about; more take longer than they tell.
 MAX_ROWS_OF_MIXTURE = 2000
+#: Rows at which the steps of latents that tell words are measured.
+MAX_PROBED_FOR_WORDS = 4
 #: Nats above which a latent says something of the rows.
 MIN_ACTIVE_NATS = 0.01
 
@@ -90,7 +96,12 @@ def variational_problem(given: Any, data: Rows, plan: Plan) -> Problem:
         start=start,
         module=module,
         loss=bound,
-        inputs=(LatentNoise(plan.n_components), *nested_dropout(plan)),
+        inputs=(
+            *((WordDropout(SHARE_HIDDEN),) if likelihood.sees_cells else ()),
+            LatentNoise(plan.n_components),
+            *nested_dropout(plan),
+        ),
+        sees_cells=likelihood.sees_cells,
         held_out_score=lambda *_, **__: score,
         reading=VariationalReading(
             ordered=plan.prefixes is not None,
@@ -104,7 +115,7 @@ def variational_problem(given: Any, data: Rows, plan: Plan) -> Problem:
 
 def _noise(given: Any, data: Rows, plan: Plan) -> Noise:
     """Return how to model the noise; a fitted model that goes on has its own."""
-    if given.likelihood != "gaussian":
+    if given.likelihood != "gaussian" or data.scale.basis is not None:
         return Noise(shared=True)
     if plan.previous is not None:
         fitted: Any = plan.previous
@@ -117,6 +128,8 @@ def likelihood_of(name: str, rows: Rows) -> Likelihood:
     """Return the likelihood of scaled rows, in float64."""
     if name == "gaussian":
         return Gaussian()
+    if name == "multinomial":
+        return multinomial_of(rows)
     kind = {"bernoulli": Bernoulli, "poisson": Poisson}[name]
     mean = torch.from_numpy(rows.scale.center.astype(np.float64))
     return kind(mean, torch.tensor(rows.scale.scale, dtype=torch.float64))
@@ -129,7 +142,9 @@ def _start(rows: Rows, likelihood: str, noise: Noise, plan: Plan) -> Probabilist
         if noise.shared:
             return ppca_start(rows, k, seed)
         return factor_analysis_start(rows, k, noise, seed)
-    chosen = rows.subsample(100_000)
+    if likelihood == "multinomial":
+        return word_start(rows, multinomial_of(rows), k, seed)
+    chosen = rows.subsample(min(100_000, MAX_CELLS // rows.shape[1]))
     some = chosen.dense()
     x = torch.from_numpy(some)
     features = likelihood_of(likelihood, rows).features(x).numpy()
@@ -137,7 +152,7 @@ def _start(rows: Rows, likelihood: str, noise: Noise, plan: Plan) -> Probabilist
     return exponential_start(features, data, k, likelihood, seed, chosen.own_weights)
 
 
-def check_range(X: NDArray[Any], likelihood: str) -> None:
+def check_range(X: Any, likelihood: str) -> None:
     """Raise ValueError if rows are not what the likelihood is of."""
     missing = np.isnan(X)
     if missing.any():
@@ -145,13 +160,19 @@ def check_range(X: NDArray[Any], likelihood: str) -> None:
     if not X.size:
         return
     low, high = float(X.min()), float(X.max())
+    values = X.data if issparse(X) else X
     rounding = 8 * float(np.finfo(X.dtype).eps)  # as MinMaxScaler's
+    if likelihood == "multinomial" and low < 0:
+        raise ValueError(
+            f"X has values from {low:.3g} on; likelihood='multinomial' requires counts "
+            "or weights that are not negative."
+        )
     if likelihood == "bernoulli" and (low < -rounding or high > 1 + rounding):
         raise ValueError(
             f"X has values from {low:.3g} to {high:.3g}; likelihood='bernoulli' "
             "requires them in [0, 1]."
         )
-    if likelihood == "poisson" and (low < 0 or (np.floor(X) != X).any()):
+    if likelihood == "poisson" and (low < 0 or (np.floor(values) != values).any()):
         raise ValueError(
             f"X has values from {low:.3g} to {high:.3g}, not all of them counts; "
             "likelihood='poisson' requires non-negative whole numbers."
@@ -208,9 +229,11 @@ class VariationalReading:
 
     def squared_step_lengths(self, model: LatentModel, moments: Moments) -> Tensor:
         """Return them: latents have the prior's scale, so each has its own."""
-        n_used = model.n_components
+        n_used, probe = model.n_components, moments.probe()
+        if model.sees_cells:  # a Jacobian of all words takes long
+            probe = probe[:: -(-len(probe) // MAX_PROBED_FOR_WORDS)]
         gram = decoder_gram(
-            lambda u: model.expected(u, n_used), moments.probe(), model.derivative_step
+            lambda u: model.expected(u, n_used), probe, model.derivative_step
         )
         return gram.diagonal()[self.order(moments)]
 

@@ -19,6 +19,9 @@ from ..rows import Array, Rows
 from ..starts import ProbabilisticStart
 from ._networks import Networks, range_of_typical, share_unused
 
+#: Less than this share of all squares is no variance.
+ROUNDING = 1e-10
+
 
 def variational_model(
     plan: Plan,
@@ -43,7 +46,8 @@ def variational_model(
     rows : Rows
         The rows, for their scale.
     """
-    networks = Networks(plan, zero=plan.linear_start, n_codes=2)
+    words = len(rows.scale.mean) if likelihood.sees_cells else None
+    networks = Networks(plan, zero=plan.linear_start, n_codes=2, n_words=words)
     variances, wider = _by_size(plan, start, likelihood.has_noise)
     ones = torch.ones(plan.n_components, dtype=torch.float64)
     least = torch.from_numpy(floor)
@@ -53,6 +57,7 @@ def variational_model(
         "noise": NoiseVariance(torch.from_numpy(variances), least),
         "likelihood": likelihood,
         "spread": None if wider is None else torch.from_numpy(wider),
+        "unseen": _variance_unseen(rows, start),
     }
     network = networks.encoder()
     if not plan.linear_start:
@@ -67,10 +72,27 @@ def variational_model(
 
     residual = partial(_residual, plan, start, likelihood.has_noise)
     weight, bias = map(torch.from_numpy, (start.decoder_weight, start.decoder_bias))
-    decoder = networks.decoder((weight, bias), lambda *s: (1.0, residual(*s)))
+    has_units = not likelihood.sees_cells
+    decoder = networks.decoder(
+        (weight, bias), lambda *s: (1.0, residual(*s) if has_units else None)
+    )
     low, high = map(likelihood.features, range_of_typical(rows))
     encoder = _encoder(start, network, residual(0, None), (low, high))
     return VariationalModel(encoder, decoder, **parts).double()
+
+
+def _variance_unseen(rows: Rows, start: ProbabilisticStart) -> Tensor | None:
+    """Return the variance along each direction outside of the rows' basis, scaled.
+
+    As many are counted as PCA would find; where these are none it is the noise's.
+    """
+    if rows.scale.basis is None:
+        return None
+    variance, n_directions = rows.unseen(), min(len(rows), len(rows.scale.mean))
+    n_directions -= rows.shape[1]
+    if n_directions <= 0 or variance <= ROUNDING * rows.sum_of_squares():
+        return torch.tensor(start.noise_variance.mean(), dtype=torch.float64)
+    return torch.tensor(variance / (len(rows) * n_directions), dtype=torch.float64)
 
 
 @torch.no_grad()

@@ -11,12 +11,15 @@ from ._batches import (
     Shuffled,
     StackedRows,
     TrainingRows,
+    WordDropout,
     n_batches,
 )
 from ._columns import check_columns
-from ._dense import DenseRows, as_rows, rows_of
+from ._dense import DenseRows, as_rows
 from ._gaps import GappedRows
 from ._rows import Indices, Part, Rows
-from ._scale import Array, Scale, is_typical, row_slices, squared_norms
+from ._scale import Array, Scale, dense, is_typical, row_slices, squared_norms
+from ._sparse import sparse_batch
+from ._storage import rows_of
 from ._targets import Targets, targets_of
 from ._weights import Merged, Weights, mean_of, means_of, merge, quantiles, with_labels

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..nn import Batch, Corruption, Scaling, systematic
-from ._rows import Rows
+from ._rows import Indices, Rows
 
 #: Numbers that are gathered at once, in the new order: some MB.
 GATHERED = 2**18
@@ -19,6 +19,10 @@ GATHERED = 2**18
 
 class Inputs(Protocol):
     """Changes what a network is shown of a batch."""
+
+    @property
+    def only_in_training(self) -> bool:
+        """Whether held-out rows are shown as they are."""
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> None:
         """Change the batch; the generator is the source of all noise."""
@@ -29,13 +33,35 @@ class CorruptedInputs:
     """Shows the encoder a corrupted copy of the rows."""
 
     corruption: Corruption
+    only_in_training: ClassVar[bool] = False
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> None:
         """Corrupt the inputs."""
-        corrupted = self.corruption(batch.inputs, generator)
+        seen: Any = batch.cells if self.corruption.sees_cells else batch.inputs
+        corrupted = self.corruption(seen, generator)
         if batch.mask is not None:  # what was filled is not seen, so it has no noise
             corrupted = torch.where(batch.mask > 0, corrupted, batch.inputs)
         batch.inputs = corrupted
+
+
+@dataclass(frozen=True)
+class WordDropout:
+    """Shows the encoder sparse rows without some of their cells, no shorter than all.
+
+    (Mult-VAE: Liang et al. 2018, arXiv 1802.05814.)
+    """
+
+    share: float
+    only_in_training: ClassVar[bool] = True
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> None:
+        """Hide cells."""
+        assert batch.cells is not None
+        assert batch.scaling is not None
+        left = batch.cells.without(self.share, generator)
+        lengths = left.norms()
+        factors = torch.where(lengths > 0, batch.cells.norms() / lengths, 0.0)
+        batch.inputs = batch.scaling.to_scaled(left.scaled(factors))
 
 
 @dataclass(frozen=True)
@@ -43,6 +69,7 @@ class LatentNoise:
     """Adds standard normal numbers for k latents."""
 
     k: int
+    only_in_training: ClassVar[bool] = False
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> None:
         """Draw the numbers."""
@@ -68,6 +95,7 @@ class NestedDropout:
     """
 
     weights: Tensor
+    only_in_training: ClassVar[bool] = False
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> None:
         """Draw the numbers."""
@@ -89,6 +117,8 @@ class TrainingRows(Dataset[Any]):
         For that, and for the order in which training sees the rows.
     device : torch.device or str, default='cpu'
         Where the network is.
+    with_cells : bool, default=False
+        Whether batches have the rows as they are as well.
     """
 
     def __init__(
@@ -97,7 +127,9 @@ class TrainingRows(Dataset[Any]):
         inputs: Sequence[Inputs] = (),
         seed: int = 0,
         device: torch.device | str = "cpu",
+        with_cells: bool = False,
     ) -> None:
+        self.with_cells = with_cells
         self.rows = rows
         self.inputs = tuple(inputs)
         self.generator = torch.Generator().manual_seed(seed)
@@ -105,9 +137,13 @@ class TrainingRows(Dataset[Any]):
         self.scaling: Scaling = rows.scale.module().to(device)
         #: How much each row counts in sums, 1 on average over all rows of the data.
         self.weight: Tensor | None = None
+        self.mean_weight = 1.0
         if rows.all_weights is not None:
-            mean = rows.all_weights.values.mean()
-            self.weight = torch.from_numpy(rows.weights / mean)
+            self.mean_weight = float(rows.all_weights.values.mean())
+            weights = np.asarray(rows.weights)
+            self.weight = torch.from_numpy(weights / self.mean_weight)
+        if with_cells:
+            self.scaling.for_training()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -126,7 +162,12 @@ class TrainingRows(Dataset[Any]):
         weight = self.weight
         if weight is not None and index is not None:
             weight = weight[index]
-        return Batch(x, x, **others, weight=weight, scaling=self.scaling)
+        cells = self.rows.cells(part).to(self.device) if self.with_cells else None
+        return Batch(x, x, **others, weight=weight, cells=cells, scaling=self.scaling)
+
+    def unseen(self, part: Indices) -> float:
+        """Return the sum of squares, weighted, of what some rows do not show."""
+        return self.rows[part].unseen() / self.mean_weight
 
     def show(self, batch: Batch) -> Batch:
         """Return a batch with what the network is shown of it."""
@@ -175,7 +216,7 @@ class TrainingRows(Dataset[Any]):
             yield from self.take(torch.cat(some)).split(len(some))
 
     def __getitem__(self, i: int) -> tuple[Any, Any]:
-        row = self.rows[np.array([i])].in_units()[0]
+        row = self.rows.values(np.array([i]))[0]
         return row, row
 
     # What skorch's callbacks read of a dataset: rows in units of the data, and these
@@ -197,6 +238,7 @@ class HeldOutRows(TrainingRows):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self.inputs = tuple(i for i in self.inputs if not i.only_in_training)
         self.shown = self.show(self.take())
 
 
@@ -233,7 +275,7 @@ class StackedRows(TrainingRows):
             if getattr(taken[0], name) is not None
         }
         for i in range(n_batches):
-            some = {name: values[i] for name, values in others.items()}
+            some: dict[str, Any] = {n: values[i] for n, values in others.items()}
             yield self.show(Batch(x[i], x[i], **some, scaling=self.scaling))
 
 

@@ -1,5 +1,6 @@
 """Rows of a dense array in memory."""
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -8,7 +9,6 @@ from numpy.typing import NDArray
 
 from ._rows import Indices, Part, Rows
 from ._scale import Array, Scale, row_slices
-from ._targets import Targets
 from ._weights import Weights
 
 #: Data of at most as many numbers are scaled once; others whenever they are read.
@@ -31,15 +31,15 @@ class DenseRows(Rows):
         self.scale = Scale.identity(X) if scale is None else scale
         self._index: Indices | None = None
         self._ready: torch.Tensor | None = None
-        if X.size <= MAX_SCALED_ONCE:
+        if math.prod(self.shape) <= MAX_SCALED_ONCE:
             self._ready = torch.from_numpy(self._scaled_in_float32())
-        else:  # rows are read one by one, in any order
+        elif isinstance(X, np.ndarray):  # rows are read one by one, in any order
             self._X = np.ascontiguousarray(X)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Number of rows and of features."""
-        n_rows = len(self._X) if self._index is None else len(self._index)
+        n_rows = self._X.shape[0] if self._index is None else len(self._index)
         return n_rows, len(self.scale.center)
 
     def __getitem__(self, part: Part) -> Self:
@@ -61,7 +61,12 @@ class DenseRows(Rows):
 
     def dense(self, part: Part = slice(None)) -> Array:
         """Return some rows as one new float64 array, scaled."""
-        return self.scale.apply(self._X[self.where(part)])
+        return self.scale.apply(self._read(self.where(part)))
+
+    def _read(self, where: Part) -> NDArray[Any]:
+        """Return rows of the data."""
+        rows: NDArray[Any] = self._X[where]
+        return rows
 
     def tensor(self, part: Indices | None = None) -> torch.Tensor:
         """Return the rows with these indices, or all, as float32, scaled."""
@@ -82,35 +87,6 @@ class DenseRows(Rows):
         for some in row_slices(*self.shape):
             rows[some] = self.dense(some)
         return rows
-
-
-def rows_of(
-    X: NDArray[Any],
-    *,
-    keeps_constant: bool = False,
-    known: NDArray[np.bool_] | None = None,
-    targets: Targets | None = None,
-    weights: Weights | None = None,
-) -> Rows:
-    """Return the rows of validated data in the storage they have.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        The data.
-    keeps_constant : bool, default=False
-        Whether scaled rows have the constant features as well.
-    known : ndarray of bool of shape (n_features,) or None, default=None
-        Features that are known to vary, if not here.
-    targets : Targets or None, default=None
-        What the rows are to tell besides themselves.
-    weights : Weights or None, default=None
-        How much each row counts; None where all count once.
-    """
-    scale = Scale.of(X, keeps_constant=keeps_constant, known=known, weights=weights)
-    rows = DenseRows(X, scale)
-    rows.targets, rows.all_weights = targets, weights
-    return rows
 
 
 def as_rows(X: Array | Rows, weights: Weights | None = None) -> Rows:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.linalg.blas import dsyrk
 
-from ..nn import Filling
+from ..nn import Filling, SparseBatch
 from ._scale import Array, Scale, is_typical, row_slices, squared_norms
 from ._targets import Targets
 from ._weights import Weights, fingerprints
@@ -76,6 +76,25 @@ class Rows(ABC):
         """Return the same as numbers, of the rows with these indices or of all."""
         known = self.known(slice(None) if part is None else part)
         return None if known is None else torch.from_numpy(known).float()
+
+    def values(self, part: Indices) -> NDArray[Any]:
+        """Return some rows in the units of the data, as an array."""
+        return self[part].in_units()
+
+    def unseen(self) -> float:
+        """Return the sum of squares, scaled and weighted, of what rows do not show."""
+        return 0.0
+
+    def features(self) -> Any:
+        """Look at each feature of such rows."""
+        raise NotImplementedError
+
+    def cells(self, part: Indices | None = None) -> SparseBatch:
+        """Return the rows with these indices, or all, as they are, in float32.
+
+        Of rows that are coordinates of sparse ones.
+        """
+        raise NotImplementedError
 
     def y(self, part: Indices | None = None) -> torch.Tensor | None:
         """Return the targets of the rows with these indices, or of all, as float32."""

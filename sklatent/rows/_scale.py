@@ -1,12 +1,13 @@
 """The inner scale: rows are centred and divided by one number."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
+from scipy.sparse import issparse
 
 from ..nn import Scaling
 from ._weights import Weights
@@ -26,6 +27,8 @@ def squared_norms(x: Array) -> Array:
     return norms
 
 
+#: Sparse rows of more features are seen as coordinates in fewer directions.
+MAX_FEATURES = 1000
 #: How many times farther from the mean than others an extreme row is. Rows of skewed
 #: tables are up to ten times as far.
 EXTREME = 20.0
@@ -62,8 +65,23 @@ def _mean_of_near(squares: Array, weights: Weights | None) -> float:
     return float(near @ squares[order] / left) if left > 0 else 0.0
 
 
-def _mean(X: NDArray[Any], weights: Weights | None) -> Array:
+def dense(X: Any) -> NDArray[Any]:
+    """Return some rows as an array."""
+    rows: NDArray[Any] = X.toarray() if issparse(X) else X
+    return rows
+
+
+def range_of(X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the least and the largest value of each feature."""
+    low, high = (dense(end) for end in (X.min(axis=0), X.max(axis=0)))
+    return low.reshape(-1), high.reshape(-1)
+
+
+def _mean(X: Any, weights: Weights | None) -> Array:
     """Return the mean of rows that need not be scaled."""
+    if weights is None and issparse(X):  # one row after the other, as of dense ones
+        cells = X.data.astype(np.float64)
+        return np.asarray(np.bincount(X.indices, cells, X.shape[1]) / X.shape[0])
     if weights is None:
         mean: Array = X.mean(axis=0, dtype=np.float64)
         return mean
@@ -73,9 +91,10 @@ def _mean(X: NDArray[Any], weights: Weights | None) -> Array:
     return total
 
 
-def is_one_value(X: NDArray[Any]) -> bool:
+def is_one_value(X: Any) -> bool:
     """Return whether all rows are equal."""
-    return bool(np.all(X[:1] == X))
+    low, high = range_of(X)
+    return bool((low == high).all())
 
 
 @dataclass(frozen=True)
@@ -92,17 +111,20 @@ class Scale:
         The features that are not constant, where some are.
     keeps_constant : bool
         Whether scaled rows have the constant features as well.
+    basis : ndarray of shape (n_features, r) or None
+        In place of features, what scaled rows have coordinates in.
     """
 
     mean: NDArray[Any]
     scale: float
     varying: NDArray[np.intp] | None = None
     keeps_constant: bool = False
+    basis: Array | None = None
 
     @classmethod
     def of(
         cls,
-        X: NDArray[Any],
+        X: Any,
         *,
         keeps_constant: bool = False,
         known: NDArray[np.bool_] | None = None,
@@ -122,7 +144,7 @@ class Scale:
         """
         with np.errstate(over="ignore", invalid="ignore"):  # `largest` tells
             mean: NDArray[Any] = _mean(X, weights).astype(X.dtype)
-        low, high = X.min(axis=0), X.max(axis=0)
+        low, high = range_of(X)
         # The mean of equal numbers need not be that number to the last bit, and what
         # it leaves is rounding, not variance.
         constant = low == high
@@ -139,9 +161,7 @@ class Scale:
         if largest == 0:
             return cls(mean, 1.0, None if known is None else varying, keeps_constant)
         # Division first: the squares of very small or large numbers leave the floats.
-        first, squares = cls(mean, largest), np.empty(len(X))
-        for rows in row_slices(*X.shape):
-            squares[rows] = squared_norms(first.apply(X[rows]))
+        squares = cls(mean, largest).squared_distances(X)
         typical = is_typical(squares, weights)
         # Where all others are equal, the extreme ones are all there is to measure.
         if typical.all() or is_one_value(X[typical]):
@@ -164,11 +184,38 @@ class Scale:
         """Return the scale of rows that are scaled already."""
         return cls(np.zeros(X.shape[1], X.dtype), 1.0)
 
+    def widen(self, rows: Array) -> Array:
+        """Return vectors of coordinates over all features; others as they are."""
+        return rows if self.basis is None else np.asarray(rows @ self.basis.T)
+
+    def in_basis(self, basis: Array, scale: float) -> Self:
+        """Return the scale of coordinates in a basis, with another number."""
+        return replace(self, scale=scale, varying=None, basis=basis)
+
     @property
     def center(self) -> NDArray[Any]:
         """The mean of the features that scaled rows have."""
+        if self.basis is not None:
+            return np.asarray(self.mean.astype(np.float64) @ self.basis)
         chosen = None if self.keeps_constant else self.varying
         return self.mean if chosen is None else self.mean[chosen]
+
+    def squared_distances(self, X: Any) -> Array:
+        """Return the squared distance of each row from the mean, scaled.
+
+        Of many features only the cells that are not zero are looked at.
+        """
+        if issparse(X) and (self.basis is not None or X.shape[1] > MAX_FEATURES):
+            m, cells = self.mean.astype(np.float64) / self.scale, X.astype(np.float64)
+            cells.data /= self.scale
+            # A cell adds (x - m)^2 in place of m^2.
+            cells.data *= cells.data - 2 * m[cells.indices]
+            squares = np.asarray(cells.sum(axis=1)).ravel() + np.vdot(m, m)
+            return np.asarray(squares.clip(min=0))
+        squares = np.empty(X.shape[0])
+        for rows in row_slices(*X.shape):
+            squares[rows] = squared_norms(self.apply(dense(X[rows])))
+        return squares
 
     def apply(self, X: NDArray[Any], dtype: DTypeLike = np.float64) -> NDArray[Any]:
         """Return ``(X - mean) / scale`` as a new array in `dtype`, C-ordered."""
@@ -184,4 +231,7 @@ class Scale:
         mean = torch.from_numpy(self.mean.astype(np.float64))
         scale = torch.tensor(self.scale, dtype=torch.float64)
         varying = None if self.varying is None else torch.from_numpy(self.varying)
-        return Scaling(mean, scale, varying, keeps_constant=self.keeps_constant)
+        basis = None if self.basis is None else torch.from_numpy(self.basis)
+        return Scaling(
+            mean, scale, varying, keeps_constant=self.keeps_constant, basis=basis
+        )

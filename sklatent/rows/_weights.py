@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,15 +104,33 @@ def fingerprints(x: Array) -> NDArray[np.uint64]:
     ----------
     x : ndarray of shape (n, p), float64
     """
+    found: NDArray[np.uint64] = _mixed(x, _odd(x.shape[1])).sum(axis=1, dtype=np.uint64)
+    return found
+
+
+def sparse_fingerprints(X: Any) -> NDArray[np.uint64]:
+    """Return the same for the rows of a CSR matrix."""
+    cells = _mixed(X.data.astype(np.float64), _odd(X.shape[1])[X.indices])
+    sums = np.concatenate([[np.uint64(0)], np.cumsum(cells, dtype=np.uint64)])
+    found: NDArray[np.uint64] = sums[X.indptr[1:]] - sums[X.indptr[:-1]]
+    return found
+
+
+def _odd(n: int) -> NDArray[np.uint64]:
+    """Return random odd numbers, always the same."""
     random = np.random.RandomState(0)
-    odd = random.randint(0, 2**63, x.shape[1], dtype=np.uint64) * 2 + 1
+    odd: NDArray[np.uint64] = random.randint(0, 2**63, n, dtype=np.uint64) * 2 + 1
+    return odd
+
+
+def _mixed(x: Array, odd: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the bits of numbers, mixed with others; 0 for 0."""
     # -0.0 is equal to 0.0, and one NaN to another.
     bits = np.where(np.isnan(x), np.nan, x + 0.0).view(np.uint64)
     bits ^= bits >> 32  # numbers with few digits differ in the first bits only
     bits *= odd
     bits ^= bits >> 29
-    found: NDArray[np.uint64] = bits.sum(axis=1, dtype=np.uint64)
-    return found
+    return bits
 
 
 def with_labels(

@@ -1,5 +1,7 @@
 """The best linear denoiser, in closed form."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -64,7 +66,8 @@ def denoiser_start(
         mean = moments.mean.numpy()
         cross = np.diag(moments.keep * variance)
         covariance = np.diag(moments.keep**2 * variance)
-        covariance += (axes * moments.extra.numpy()) @ axes.T
+        extra = moments.extra.numpy()
+        covariance += (axes @ extra if extra.ndim == 2 else axes * extra) @ axes.T
 
     spread, vectors = np.linalg.eigh(covariance)
     known = spread > 1e-12 * max(spread[-1], 1e-300)
@@ -104,8 +107,11 @@ def _sampled_moments(
 ) -> tuple[Array, Array, Array]:
     """Return the mean of corrupted rows and, along the axes, both covariances."""
     generator = torch.Generator().manual_seed(seed)
-    X, rows = some.dense(), some.tensor()
+    X = some.dense()
+    rows: Any = some.cells() if corruption.sees_cells else some.tensor()
     n_copies = max(1, min(20, 100_000 // len(X)))
+    if corruption.sees_cells:  # which takes longer
+        n_copies = min(n_copies, 4)
     weights = np.ones(len(X)) if some.weights is None else some.weights
     root = np.sqrt(weights / weights.mean())[:, None]
     clean = (X - means_of(X, weights)) @ axes.T * root

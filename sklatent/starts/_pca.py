@@ -167,7 +167,7 @@ def axes_of_covariance(rows: Rows, rank: int) -> PrincipalAxes:
     )
     variance = variance[::-1].clip(min=0)
     left_over = max(total - float(variance.sum()), 0.0)
-    return PrincipalAxes(mean, _signed(vectors.T[::-1]), variance, left_over)
+    return PrincipalAxes(mean, _signed(vectors.T[::-1], rows), variance, left_over)
 
 
 def _axes_by_qr(rows: Rows, rank: int) -> PrincipalAxes:
@@ -176,7 +176,7 @@ def _axes_by_qr(rows: Rows, rank: int) -> PrincipalAxes:
     _, singular_values, axes = svd(np.linalg.qr(centred, mode="r"))
     variance = np.square(singular_values) / degrees_of_freedom(rows)
     left_over = float(variance[rank:].sum())
-    return PrincipalAxes(mean, _signed(axes[:rank]), variance[:rank], left_over)
+    return PrincipalAxes(mean, _signed(axes[:rank], rows), variance[:rank], left_over)
 
 
 def centred_rows(rows: Rows) -> tuple[Array, Array]:
@@ -199,7 +199,7 @@ def _axes_by_svd(rows: Rows, rank: int, seed: int) -> PrincipalAxes:
     squares = np.square(singular_values[:rank])
     n = degrees_of_freedom(rows)
     left_over = max(total - float(squares.sum()), 0.0) / n
-    return PrincipalAxes(mean, _signed(axes[:rank]), squares / n, left_over)
+    return PrincipalAxes(mean, _signed(axes[:rank], rows), squares / n, left_over)
 
 
 def _axes_by_pca(rows: Rows, rank: int, seed: int) -> PrincipalAxes:
@@ -209,14 +209,18 @@ def _axes_by_pca(rows: Rows, rank: int, seed: int) -> PrincipalAxes:
     # PCA's noise variance is the mean of the variances that it leaves out.
     left_over = pca.noise_variance_ * (min(rows.shape) - rank)
     return PrincipalAxes(
-        pca.mean_, pca.components_, pca.explained_variance_, max(left_over, 0.0)
+        pca.mean_,
+        _signed(pca.components_, rows),
+        pca.explained_variance_,
+        max(left_over, 0.0),
     )
 
 
-def _signed(components: Array) -> Array:
+def _signed(components: Array, rows: Rows) -> Array:
     """Return components with the largest loading of each positive, as PCA has it."""
-    largest = np.abs(components).argmax(axis=1)
-    signs: Array = np.sign(components[np.arange(len(components)), largest])
+    wide = rows.scale.widen(components)
+    largest = np.abs(wide).argmax(axis=1)
+    signs: Array = np.where(wide[np.arange(len(wide)), largest] < 0, -1.0, 1.0)
     return signs[:, None] * components
 
 

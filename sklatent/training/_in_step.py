@@ -123,7 +123,7 @@ def worth_stacking(runs: Sequence[Run], plan: Plan, n_samples: int) -> bool:
     return (
         len(runs) > 1
         and runs[0].loss.can_stack
-        and not any(run.watched for run in runs)
+        and not any(run.watched or run.rows.with_cells for run in runs)
         and min(sizes) >= MIN_RATIO_TO_STACK * max(sizes)
         and len(sizes) * max(sizes) * plan.n_features <= MAX_STACKED
         and plan.batch_size * largest < MAX_PRODUCT_TO_STACK

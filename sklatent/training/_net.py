@@ -218,10 +218,12 @@ def training_rows(
     rows: Rows, held_out: Rows | None, problem: Problem, plan: Plan
 ) -> tuple[TrainingRows, HeldOutRows | None]:
     """Return rows and held-out rows as datasets."""
-    training = _Training(rows, problem.inputs, plan.seed, plan.device)
+    settings = problem.inputs, plan.seed, plan.device, problem.sees_cells
+    training = _Training(rows, *settings)
     if held_out is None:
         return training, None
-    return training, _HeldOut(held_out, problem.inputs, plan.seed + 1, plan.device)
+    inputs, seed, *rest = settings
+    return training, _HeldOut(held_out, inputs, seed + 1, *rest)
 
 
 def stacked_rows(parts: Sequence[TrainingRows], plan: Plan) -> StackedRows:
@@ -234,6 +236,9 @@ def training_net(
 ) -> TrainingNet:
     """Return a net that trains a model, and judges it on held-out rows."""
     split = None if held_out is None else predefined_split(held_out)
+    judged = max(plan.batch_size, JUDGED)
+    if held_out is not None and held_out.with_cells:
+        judged = plan.batch_size
     net: TrainingNet = TrainingNet(
         model,
         criterion=nn.MSELoss,  # skorch asks for one; the loss is the problem's
@@ -245,7 +250,7 @@ def training_net(
         batch_size=plan.batch_size,
         iterator_train=Shuffled,
         iterator_valid=RowsInOrder,
-        iterator_valid__batch_size=max(plan.batch_size, JUDGED),
+        iterator_valid__batch_size=judged,
         train_split=split,
         device=plan.device,
         callbacks=callbacks,

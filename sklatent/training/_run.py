@@ -282,7 +282,11 @@ class Run:
         """Return numbers that tell states of weights and buffers apart."""
         numbers = []
         fixed = self._exact[0].keys() - {"decoder.weight", "decoder.bias"}
-        changing = [b for n, b in self.model.named_buffers() if n not in fixed]
+        changing = [
+            b
+            for n, b in self.model.named_buffers()
+            if n not in fixed and not n.startswith("scaling.")
+        ]
         for values in (*self.model.parameters(), *changing):
             flat = values.detach().double().flatten()
             numbers += [float(flat.sum()), float(torch.dot(flat, flat))]

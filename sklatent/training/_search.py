@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -237,15 +238,18 @@ def _held_out_score(
     problem: Problem, runs: Sequence[Run], typical: Sequence[NDArray[np.bool_]]
 ) -> HeldOutScore:
     """Return what errors of the held-out rows say, by those that are not extreme."""
-    rows, weights = [], []
+    rows, weights, unseen = [], [], 0.0
     for run, part in zip(runs, typical, strict=True):
         mask = torch.from_numpy(part)
         rows.append(run.held_out_rows[mask])
+        assert run.held_out is not None
+        unseen += run.held_out.unseen(np.flatnonzero(part))
         if run.held_out_weights is not None:
             weights.append(run.held_out_weights[mask])
-    if not weights:
-        return problem.held_out_score(*rows)
-    return problem.held_out_score(*rows, weights=weights)
+    more: dict[str, Any] = {"weights": weights} if weights else {}
+    if unseen:
+        more["unseen"] = unseen
+    return problem.held_out_score(*rows, **more)
 
 
 def _losses(runs: Sequence[Run]) -> Array:
