@@ -154,11 +154,11 @@ def _start(rows: Rows, likelihood: str, noise: Noise, plan: Plan) -> Probabilist
 
 def check_range(X: Any, likelihood: str) -> None:
     """Raise ValueError if rows are not what the likelihood is of."""
-    missing = np.isnan(X)
-    if missing.any():
-        X = X[~missing]
-    if not X.size:
-        return
+    if not issparse(X):
+        missing = np.isnan(X)
+        X = X[~missing] if missing.any() else X
+        if not X.size:
+            return
     low, high = float(X.min()), float(X.max())
     values = X.data if issparse(X) else X
     rounding = 8 * float(np.finfo(X.dtype).eps)  # as MinMaxScaler's
