@@ -30,6 +30,7 @@ from sklatent.nn import (
     NegativeBound,
     Output,
     Poisson,
+    SaltAndPepper,
     SquaredError,
     SupervisedLoss,
     SupervisedOutput,
@@ -445,7 +446,8 @@ def test_noise_is_only_on_observed_cells():
     x = torch.zeros(50, 4)
     mask = (torch.arange(200).reshape(50, 4) % 3 > 0).float()
     batch = Batch(x, x, mask=mask)
-    CorruptedInputs(lambda x, _: x + 1)(batch, torch.Generator())
+    noise = SaltAndPepper(1.0, torch.ones(4), torch.ones(4))
+    CorruptedInputs(noise)(batch, torch.Generator())
     assert torch.equal(batch.inputs, mask)
 
 

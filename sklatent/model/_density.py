@@ -78,19 +78,15 @@ def log_likelihood_bound(
     draws = torch.from_numpy(normal_draws(n_draws, inference.model.n_components))
 
     def bound(model: Any, x: Tensor) -> Tensor:
-        if model.filling is None:
-            scaled = model.scaling.to_scaled(x)
-            words = model.likelihood.words(x) if model.sees_cells else None
-            result: Tensor = model.log_likelihood(scaled, draws.to(scaled), words)
-            return result.add_(model.log_density_unseen(x))
-        filled, missing = model.to_filled(x), x.isnan()
-        if not missing.any():
-            return torch.as_tensor(model.log_likelihood(filled, draws.to(x)))
-        known = ~model.scaling.to_scaled(x).isnan()
-        found = model.log_likelihood(filled, draws.to(x), mask=known.to(x))
-        if model.gives_scaled_rows:
-            found = found - model.scaling.log_volumes(missing).to(found)
-        return torch.as_tensor(found)
+        filled = model.to_filled(x)
+        words = model.likelihood.words(x) if model.sees_cells else None
+        mask = None
+        if model.filling is not None and x.isnan().any():
+            mask = (~model.scaling.to_scaled(x).isnan()).to(x)
+        found = model.log_likelihood(filled, draws.to(filled), words, mask)
+        if mask is not None and model.gives_scaled_rows:
+            found -= model.scaling.log_volumes(x.isnan()).to(found)
+        return torch.as_tensor(found.add_(model.log_density_unseen(x)))
 
     return inference.map_rows(X, bound, width=n_draws)
 

@@ -62,8 +62,9 @@ class Multinomial(Likelihood):
         location: Tensor,
         log_variance: Tensor,  # noqa: ARG002
         x: Tensor,
-        mask: Tensor | None = None,  # noqa: ARG002
+        mask: Tensor | None = None,
     ) -> Tensor:
+        assert mask is None  # the estimator refuses missing cells
         normaliser = torch.logsumexp(location, dim=-1) * x.sum(dim=-1)
         return normaliser - (x * location).sum(dim=-1)
 
@@ -72,8 +73,9 @@ class Multinomial(Likelihood):
         location: Tensor,
         log_variance: Tensor,
         x: Tensor,
-        mask: Tensor | None = None,  # noqa: ARG002
+        mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
+        assert mask is None
         n = x.sum(dim=-1, keepdim=True)
         largest = location.amax(dim=-1, keepdim=True)
         grad = (location - largest).exp_()

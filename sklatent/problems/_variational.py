@@ -157,7 +157,9 @@ def check_range(X: Any, likelihood: str) -> None:
     values = X.data if issparse(X) else X
     values = values[~np.isnan(values)]
     zero = 0.0 if issparse(X) else np.nan  # what is not stored
-    low, high = (float(end(values, initial=zero)) for end in (np.fmin.reduce, np.fmax.reduce))
+    low, high = (
+        float(end(values, initial=zero)) for end in (np.fmin.reduce, np.fmax.reduce)
+    )
     if np.isnan(low):
         return
     rounding = 8 * float(np.finfo(X.dtype).eps)  # as MinMaxScaler's

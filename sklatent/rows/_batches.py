@@ -275,7 +275,7 @@ class StackedRows(TrainingRows):
             if getattr(taken[0], name) is not None
         }
         for i in range(n_batches):
-            some = {name: values[i] for name, values in others.items()}
+            some: dict[str, Any] = {n: values[i] for n, values in others.items()}
             yield self.show(Batch(x[i], x[i], **some, scaling=self.scaling))
 
 
