@@ -2,9 +2,10 @@
 
 Prints held-out explained variance for three latent sizes, the accuracy of a classifier
 behind them and a grid search over the size inside a pipeline, each beside PCA, and the
-size that LatentSizeCV chooses; what DenoisingAutoencoder leaves of noise, and the
-likelihood that VariationalAutoencoder gives to new digits, beside the classics. Draws
-maps of the digits, reconstructions, denoised and new digits to docs/images/demo.png.
+size that LatentSizeCV chooses; what DenoisingAutoencoder leaves of noise, how well
+`impute` fills missing pixels, and the likelihood that VariationalAutoencoder gives to
+new digits, beside the classics. Draws maps of the digits, reconstructions, denoised,
+filled and new digits to docs/images/demo.png.
 
     python examples/demo.py
 """
@@ -19,6 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA, FactorAnalysis
+from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -144,6 +146,23 @@ def denoise(X_train, X_test):
     return images
 
 
+def fill(X_train, X_test):
+    """Compare errors of missing pixels; return digits with gaps and the same filled."""
+    rng = np.random.default_rng(0)
+    gaps_train, gaps = (
+        np.where(rng.uniform(size=X.shape) < 0.2, np.nan, X) for X in (X_train, X_test)
+    )
+    missing = np.isnan(gaps)
+    ae = Autoencoder(n_components=16, missing="ignore", random_state=0)
+    print("\nA fifth of the pixels missing, in training too: root mean squared error")
+    for model in (SimpleImputer(), KNNImputer(), ae):
+        model.fit(gaps_train)
+        filled = model.impute(gaps) if model is ae else model.transform(gaps)
+        error = np.sqrt(np.square(filled - X_test)[missing].mean())
+        print(f"  {type(model).__name__:28}{error:8.2f}", flush=True)
+    return {"missing": gaps, "Autoencoder, imputed": filled}
+
+
 def likelihood(X_train, X_test):
     """Compare held-out log-likelihoods; return new digits."""
     print("\nHeld-out log-likelihood per digit, k=8, in nats")
@@ -159,8 +178,8 @@ def likelihood(X_train, X_test):
 
 def draw(maps, models, rows, X_test, y_test, pairs):
     """Draw the three maps, and a line of ten digits of each kind."""
-    figure = plt.figure(figsize=(12, 11), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.35])
+    figure = plt.figure(figsize=(12, 12.5), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.75])
     for axes, model in zip(top.subplots(1, 3), maps, strict=True):
         Z = model.transform(X_test)
         points = axes.scatter(*Z.T, c=y_test, cmap="tab10", s=9, linewidths=0)
@@ -175,10 +194,11 @@ def draw(maps, models, rows, X_test, y_test, pairs):
         images[f"{type(model).__name__}, k=8"] = model.inverse_transform(Z)
     images |= pairs
     grid = bottom.subplots(len(images), 10)
+    gray = plt.get_cmap("gray_r").with_extremes(bad="tab:orange")  # a missing pixel
     for axes_row, (title, digits) in zip(grid, images.items(), strict=True):
         axes_row[0].set_ylabel(title, rotation=0, ha="right", va="center")
         for axes, digit in zip(axes_row, digits, strict=True):
-            axes.imshow(digit.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
+            axes.imshow(digit.reshape(8, 8), cmap=gray, vmin=0, vmax=16)
             axes.set(xticks=[], yticks=[])
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(PICTURE, dpi=110)
@@ -197,6 +217,7 @@ def main():
     choose(X_train, X_test, y_train, y_test)
     rows = [np.flatnonzero(y_test == digit)[0] for digit in range(10)]
     images = {title: X[rows] for title, X in denoise(X_train, X_test).items()}
+    images |= {title: X[rows] for title, X in fill(X_train, X_test).items()}
     images["Variational, drawn"] = likelihood(X_train, X_test)
     draw((*models[2], supervised), models[8], rows, X_test, y_test, images)
 
