@@ -302,8 +302,11 @@ def test_sparse_rows(container):
     assert_array_equal(sizes["param_n_components"], [1, 2, 4, 8, 16, 32, 63])
     # PCA finds one component less.
     assert exact(PCA(), "auto").fit(sparse[:, 20:30]).score(sparse[:, 20:30]) > 0
-    with pytest.raises(TypeError, match="Sparse data was passed"):
-        LatentSizeCV(Autoencoder(**QUICK), [2]).fit(sparse)
+    scores = [
+        LatentSizeCV(Autoencoder(**QUICK), [2, 4]).fit(rows).cv_results_
+        for rows in (sparse, X)
+    ]
+    assert_allclose(*[found["mean_test_score"] for found in scores], rtol=1e-6)
 
 
 def test_automatic_sizes_of_one_sparse_feature():

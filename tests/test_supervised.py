@@ -984,9 +984,10 @@ def test_targets_known_of_two_among_many_rows(kind):
     assert np.isfinite(model.transform(rows)).all()
 
 
-def test_sparse_rows_are_refused():
-    with pytest.raises(TypeError, match="Sparse data was passed"):
-        quick().fit(csr_matrix(X_SOME), Y_SOME)
+def test_sparse_rows_are_as_dense_ones():
+    model = quick()
+    Z = model.fit(csr_matrix(X_SOME), Y_SOME).transform(csr_matrix(X_SOME))
+    assert_allclose(Z, quick().fit(X_SOME, Y_SOME).transform(X_SOME), rtol=1e-9)
 
 
 @pytest.mark.parametrize("y", [Y_SOME, NUMBERS], ids=["classes", "numbers"])
