@@ -92,7 +92,7 @@ class SparseBatch:
         return squares.sqrt()
 
     def scaled(self, factors: Tensor) -> Self:
-        """Return the rows times one factor each, (n,)."""
+        """Return each row times its factor; `factors` has shape (n,)."""
         values = self.values * factors[self._row_of_each_cell()]
         return replace(self, values=values)
 

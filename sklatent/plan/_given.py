@@ -119,7 +119,7 @@ def _are_empty(X: Any) -> Indices:
 
 
 def _checked(sample_weight: ArrayLike | None, X: Any) -> Array:
-    """Return weights as float64, ones for None, that may be changed.
+    """Return a new float64 array of the weights, ones where there are none.
 
     Raises
     ------

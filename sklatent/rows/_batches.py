@@ -188,12 +188,10 @@ class TrainingRows(Dataset[Any]):
             batch.weight = None  # it has had its say
             yield self.show(batch)
 
-    def each_once(self, n_batches: int, n_times: int = 1) -> Iterator[Batch]:
-        """Yield all rows once, or so many times, with their weights, in a new order."""
-        orders = [
-            torch.randperm(len(self), generator=self.generator) for _ in range(n_times)
-        ]
-        for batch in self._batches(torch.cat(orders), n_batches):
+    def each_once(self, n_batches: int) -> Iterator[Batch]:
+        """Yield all rows once, with their weights, in a new order."""
+        order = torch.randperm(len(self), generator=self.generator)
+        for batch in self._batches(order, n_batches):
             yield self.show(batch)
 
     def drawn(self, n: int, generator: torch.Generator) -> Tensor:
@@ -314,17 +312,10 @@ class Shuffled(RowsInOrder):
 
 
 class EachOnce(RowsInOrder):
-    """Batches of `TrainingRows` with all rows once, for sums over them.
-
-    Or each as many times, where rows are shown with other noise each time.
-    """
-
-    def __init__(self, rows: Any, batch_size: int, n_times: int = 1) -> None:
-        self.rows, self.n_times = rows, n_times
-        self.n_batches = n_batches(n_times * len(rows), batch_size)
+    """Batches of `TrainingRows` with all rows once, for sums over them."""
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self.rows.each_once(self.n_batches, self.n_times))
+        return iter(self.rows.each_once(self.n_batches))
 
 
 def n_batches(n_samples: int, batch_size: int) -> int:

@@ -141,7 +141,7 @@ def rows_in_basis(
 
 
 def canonical(X: Any) -> Any:
-    """Return a CSR matrix in which each cell is there once; the one given stays."""
+    """Return a CSR matrix with duplicate cells summed; the one given is not changed."""
     if X.has_canonical_format:
         return X
     X = X.copy()

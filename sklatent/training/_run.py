@@ -158,8 +158,9 @@ class Run:
         """Return the decoder's end, ready to be solved for the rows."""
         self.limit_decoder()
         layer = LastLayer(self.model)  # type: ignore[arg-type]
-        for batch in EachOnce(self._all_rows, JUDGED, self._n_passes):
-            layer.add(batch)
+        for _ in range(self._n_passes):
+            for batch in EachOnce(self._all_rows, JUDGED):
+                layer.add(batch)
         layer.factorise()
         return layer
 
