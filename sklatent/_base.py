@@ -382,7 +382,7 @@ class BaseLatentEncoder(
                 auto_layers if is_auto else layer_sizes(self.hidden_layer_sizes)
             ),
             "ordered": listed if is_list else bool(self.ordered) or by_share,
-            **{name: getattr(self, name) for name in self._structural},
+            **{name: _kept(getattr(self, name)) for name in self._structural},
         }
 
     # Using the fitted model -----------------------------------------------------
@@ -747,6 +747,12 @@ class VersionWarning(InconsistentVersionWarning):
             f"{self.original_sklearn_version} and is loaded by "
             f"{self.current_sklearn_version}. This may break it or give other results."
         )
+
+
+def _kept(parameter: Any) -> Any:
+    """Return a parameter, or a copy of one that `set_params` changes in place."""
+    is_recipe = hasattr(parameter, "get_params") and not isinstance(parameter, type)
+    return (type(parameter), parameter.get_params()) if is_recipe else parameter
 
 
 @contextmanager

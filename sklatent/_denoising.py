@@ -9,7 +9,17 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from ._base import BaseLatentEncoder
-from .plan import Activation, Auto, AutoRules, Init, Missing, Network, Plan, RandomState
+from .plan import (
+    Activation,
+    Augmentation,
+    Auto,
+    AutoRules,
+    Init,
+    Missing,
+    Network,
+    Plan,
+    RandomState,
+)
 from .problems import (
     NOISES,
     Problem,
@@ -85,6 +95,12 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         in the units of `X` (logits or logarithms of rates where the likelihood is of
         these). They are trained in float32; they then compute in the dtype of the
         rows, or in float32 if one of them can in that only.
+    augmentation : callable or None, default=None
+        A random change that leaves rows typical, such as ``RandomShift((28, 28))`` of
+        `sklatent.nn` for images: it maps a float32 tensor of rows, in the units of `X`,
+        to one of the same shape. Training sees rows changed anew each time, and asks
+        for the changed rows. Held-out rows stay as they are. What it draws from
+        PyTorch's global generator is fixed by `random_state`.
     learning_rate : float or 'auto', default='auto'
         The largest learning rate of AdamW; it rises over 30% of the steps and falls
         to zero over the others (one cycle). 'auto' is 0.003 for batches of 32 rows and
@@ -268,6 +284,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         ordered: bool | ArrayLike = False,
         encoder: Network = None,
         decoder: Network = None,
+        augmentation: Augmentation = None,
         learning_rate: float | Auto = "auto",
         weight_decay: float | Auto = "auto",
         batch_size: int | Auto = "auto",
@@ -292,6 +309,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         self.ordered = ordered
         self.encoder = encoder
         self.decoder = decoder
+        self.augmentation = augmentation
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.batch_size = batch_size

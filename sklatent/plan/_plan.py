@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_consistent_length
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from .. import runtime
@@ -33,6 +33,8 @@ from ._splits import SplitBy, Splits, choose_splits
 
 #: What users give for a network of their own.
 Network = nn.Module | Callable[[int, int], nn.Module] | None
+#: And for random changes of rows.
+Augmentation = Callable[[Tensor], Tensor] | None
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Plan:
         A key of `nn.ACTIVATIONS`.
     encoder, decoder : nn.Module, callable or None
         The user's own networks.
+    augmentation : callable or None
+        The user's own random change of training rows, in the units of the data.
     weight_size : float
         Of the hidden layers' weights before training, as in `nn.MLP`.
     n_decoders : int
@@ -102,6 +106,7 @@ class Plan:
     activation: str
     encoder: Network
     decoder: Network
+    augmentation: Augmentation
     weight_size: float
     n_decoders: int
     learning_rate: float
@@ -255,6 +260,7 @@ _NUMBERS_OF_AUTO = (
 #: Parameters in which there is no 'auto'.
 _AS_GIVEN = (
     "activation",
+    "augmentation",
     "tol",
     "callbacks",
 )
