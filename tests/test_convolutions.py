@@ -209,24 +209,24 @@ def test_the_start_is_the_linear_one(digits, cls):
 
 
 def test_they_gain_on_pca(digits):
-    model = Autoencoder(8, **networks(channels=(8, 16)), max_iter=10, random_state=0)
-    model.set_params(batch_size=32).fit(digits[:1000])
-    left = 1 - model.score(digits[1000:])
-    assert left < 0.8 * (
-        1
-        - Autoencoder(8, hidden_layer_sizes=()).fit(digits[:1000]).score(digits[1000:])
-    )
+    X, X_new = digits[:1000], digits[1000:]
+    model = Autoencoder(8, **networks(channels=(8, 16)), max_iter=20, random_state=0)
+    left = 1 - model.fit(X).score(X_new)
+    pca = Autoencoder(8, hidden_layer_sizes=()).fit(X)
+    assert left < 0.75 * (1 - pca.score(X_new))
 
 
-def test_signals_with_channels(digits):
+def test_signals_with_channels():
+    """A sine of any phase is a circle: two of PCA's latents, and one angle."""
     rng = np.random.default_rng(0)
-    phase = rng.uniform(0, 6.28, (120, 1, 1))
+    phase = rng.uniform(-2, 2, (120, 1, 1))
     t = np.linspace(0, 12, 31)[:, None] + np.array([0, 1])
-    X = np.sin(t + phase).reshape(120, -1)  # a plane, so PCA is exact with two
-    shape = (31, 2)
-    model = Autoencoder(1, **networks(shape, channel_axis=-1), max_iter=30)
-    model.set_params(random_state=0, early_stopping=False, learning_rate=0.01).fit(X)
-    assert model.score(X) > 0.6 > PCA(1).fit(X).explained_variance_ratio_[0]
+    X = np.sin(t + phase).reshape(120, -1)
+    model = Autoencoder(1, **networks((31, 2), channel_axis=-1), max_iter=30)
+    model.set_params(batch_size=10, early_stopping=False, random_state=0).fit(X)
+    assert 1 - model.score(X) < 0.2 * (
+        1 - Autoencoder(1, hidden_layer_sizes=()).fit(X).score(X)
+    )
 
 
 def test_parameters_of_networks_are_searched(digits):
