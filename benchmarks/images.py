@@ -5,7 +5,7 @@ digits (1437 and 360 of 8 x 8), pixels in [0, 1], split at random and stratified
 class. For PCA and Autoencoder with its own networks and with convolutions, each without
 and with shifts of one pixel in training, a table has the mean squared error of a test
 image (summed over pixels), the accuracy of a logistic regression on the latents, the
-seconds of a fit with one thread, and the peak memory of its process in MB, of which
+processor seconds of a fit with one thread, and the peak memory of its process in MB, of which
 about 300 are Python, PyTorch and the data. With several seeds it has medians.
 
 With ``--picture``, test images and what is left of them with 10 latents are drawn to
@@ -79,9 +79,9 @@ def evaluate(data, name, k, epochs, seed):
     torch.set_num_threads(1)
     X_train, X_test, y_train, y_test = halves(data, seed)
     model = model_of(name, k, X_train.shape[1], epochs, seed)
-    start = time.perf_counter()
+    start = time.process_time()
     Z = model.fit(X_train).transform(X_train)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     Z_test = model.transform(X_test)
     left = np.square(X_test - model.inverse_transform(Z_test)).sum(axis=1).mean()

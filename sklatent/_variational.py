@@ -125,14 +125,16 @@ class VariationalAutoencoder(BaseLatentEncoder):
         The largest learning rate of AdamW; it rises over 30% of the steps and falls
         to zero over the others (one cycle). 'auto' is 0.003 for batches of 32 rows and
         grows with their root, to 0.01 (VariationalAutoencoder: from 0.005); also where
-        `max_iter` is less than 'auto' is.
+        `max_iter` is less than 'auto' is. With a network of your own it is 0.01.
     weight_decay : float or 'auto', default='auto'
         Decoupled weight decay of AdamW on the networks. It pulls towards the linear
         start. 'auto' is ``100 * sqrt(n_features) / n_samples``, at most 1
         (DenoisingAutoencoder: 3 in place of 100; VariationalAutoencoder:
-        ``3 * n_features**1.5 / n_samples``).
+        ``3 * n_features**1.5 / n_samples``); of these factors a tenth with
+        `augmentation`.
     batch_size : int or 'auto', default='auto'
-        Rows in a batch. 'auto' is a sixteenth of the rows, but 64 at least
+        Rows in a batch. 'auto' is a sixteenth of the rows (a 64th with a network of
+        your own, whose steps cost by the row), but 64 at least
         (96 if latents are ordered; VariationalAutoencoder: 128)
         and 512 at most.
     max_iter : int or 'auto', default='auto'

@@ -283,8 +283,10 @@ def _schedule(
 ) -> dict[str, Any]:
     """Return what 'auto' means for batches, epochs, rates, decay and first weights."""
     n_samples, rules = shape[0], given._auto_rules()
+    own = given.encoder is not None or given.decoder is not None
+    least, changed = rules.min_batch_size, given.augmentation is not None
     batch_size = rows_of_a_batch(
-        given.batch_size, n_samples, rules.min_batch_size, ordered=ordered
+        given.batch_size, n_samples, least, ordered=ordered, own=own
     )
     sizes = n_samples, batch_size, rules.n_steps
     short = shortfall(given.max_iter, *sizes, ordered=ordered)
@@ -293,9 +295,11 @@ def _schedule(
         "batch_size": batch_size,
         "max_iter": max_iter,
         "n_iter_no_change": patience(given.n_iter_no_change, max_iter, n_samples),
-        "weight_decay": decay_of_weights(given.weight_decay, *shape, rules),
+        "weight_decay": decay_of_weights(
+            given.weight_decay, shape, rules, changed=changed
+        ),
         "learning_rate": largest_learning_rate(
-            given.learning_rate, batch_size, short, rules
+            given.learning_rate, batch_size, short, rules, own=own
         ),
         "weight_size": weight_size(n_samples, short, n_layers),
         "n_decoders": n_decoders(batch_size),
