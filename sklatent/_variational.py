@@ -108,13 +108,15 @@ class VariationalAutoencoder(BaseLatentEncoder):
         may stay a little below the linear start, which a fit without it does not.
     encoder, decoder : nn.Module, callable or None, default=None
         A network in place of ours: a module, of which `fit` trains a copy, or a
-        callable ``(n_features, n_components) -> nn.Module``. The encoder maps
+        callable ``(n_features, n_components) -> nn.Module``, such as ``ConvEncoder`` and
+        ``ConvDecoder`` of `sklatent.nn` for images and signals. The encoder maps
         (n, n_features) to (n, n_components), the decoder back. The encoder sees rows
         that are centred and on one global scale. With ``init='pca'`` a gain that starts
-        at zero is put behind each; with ``init='random'`` the decoder's output is rows
-        in the units of `X` (logits or logarithms of rates where the likelihood is of
-        these). They are trained in float32; they then compute in the dtype of the
-        rows, or in float32 if one of them can in that only.
+        at zero is put behind each, and one that starts at 1 behind its linear map; with
+        ``init='random'`` the decoder's output is rows in the units of `X` (logits or
+        logarithms of rates where the likelihood is of these). They are trained in
+        float32; they then compute in the dtype of the rows, or in float32 if one of
+        them can in that only.
     augmentation : callable or None, default=None
         A random change that leaves rows typical, such as ``RandomShift((28, 28))`` of
         `sklatent.nn` for images: it maps a float32 tensor of rows, in the units of `X`,
