@@ -88,8 +88,8 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         may stay a little below the linear start, which a fit without it does not.
     encoder, decoder : nn.Module, callable or None, default=None
         A network in place of ours: a module, of which `fit` trains a copy, or a
-        callable ``(n_features, n_components) -> nn.Module``, such as ``ConvEncoder`` and
-        ``ConvDecoder`` of `sklatent.nn` for images and signals. The encoder maps
+        callable ``(n_features, n_components) -> nn.Module``: ``ConvEncoder`` and
+        ``ConvDecoder`` of `sklatent.nn` are for images and signals. The encoder maps
         (n, n_features) to (n, n_components), the decoder back. The encoder sees rows
         that are centred and on one global scale. With ``init='pca'`` a gain that starts
         at zero is put behind each, and one that starts at 1 behind its linear map; with
