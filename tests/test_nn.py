@@ -169,6 +169,18 @@ def test_gate_starts_at_zero_and_can_leave_it():
     assert gate.gate.grad.abs().min() > 0
 
 
+def test_a_map_beside_a_network_of_somebody_else_starts_linear_and_can_leave_it():
+    weight, bias, x = torch.randn(3, 2), torch.randn(2), torch.randn(4, 3)
+    net = ResidualMap(weight, bias, Gate(nn.Linear(3, 2)))
+    assert_close(net(x), x @ weight + bias)
+    net(x).square().sum().backward()
+    # The derivative by c of the square of (1 + c) x W + b, at c = 0.
+    known = (2 * (x @ weight + bias) * (x @ weight)).sum()
+    assert_close(net.change.grad[0], known)
+    ours = ResidualMap(weight, bias, nn.Linear(3, 2))
+    assert ours.change is None
+
+
 def test_check_width():
     check_width(nn.Linear(3, 2), 3, 2, "encoder")
     with pytest.raises(
