@@ -33,6 +33,7 @@ from .model import Inference, Summary, summarise
 from .nn import Filling, LatentModel
 from .plan import (
     CONSTRAINTS,
+    Augmentation,
     Auto,
     AutoRules,
     Given,
@@ -116,6 +117,7 @@ class BaseLatentEncoder(
     hidden_layer_sizes: ArrayLike | Auto
     encoder: Network
     decoder: Network
+    augmentation: Augmentation
     init: Init
     ordered: bool | ArrayLike
     #: As long as a subclass has no parameter of this name.
@@ -259,6 +261,7 @@ class BaseLatentEncoder(
         """Return validated data as training reads it, and what fills missing cells."""
         own = self.encoder is not None or self.decoder is not None
         features = own or self._sees_features() or previous is not None
+        features = features or self.augmentation is not None
         known = None
         if previous is not None:
             known = previous.scaling.varying_features().numpy()

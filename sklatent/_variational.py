@@ -420,8 +420,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
         check_range(X, self.likelihood)
         if self.likelihood != "multinomial":
             return
-        required = {"encoder": None, "decoder": None, "ordered": False}
-        for name, needed in {**required, "missing": "error"}.items():
+        required = {"encoder": None, "decoder": None, "augmentation": None}
+        for name, needed in {**required, "ordered": False, "missing": "error"}.items():
             value = getattr(self, name)
             if np.ndim(value) or value != needed:
                 raise ValueError(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
@@ -319,6 +320,20 @@ def test_rows_are_moved_each_by_itself():
 def test_bad_augmentation_is_an_error(digits, shift, message):
     with pytest.raises(ValueError, match=message):
         Autoencoder(2, augmentation=shift, **QUICK).fit(digits[:100])
+
+
+def test_words_have_no_augmentation(digits):
+    model = VariationalAutoencoder(2, likelihood="multinomial", **QUICK)
+    model.set_params(augmentation=RandomShift(SHAPE))
+    with pytest.raises(ValueError, match="augmentation=.* requires augmentation=None"):
+        model.fit(digits[:100])
+
+
+def test_sparse_rows_are_changed_as_dense_ones_are(digits):
+    X = digits[:300]
+    model = make(Autoencoder, augmentation=RandomShift(SHAPE), early_stopping=True)
+    dense = model.fit(X).transform(X)
+    assert_allclose(clone(model).fit(csr_array(X)).transform(X), dense, atol=1e-4)
 
 
 def test_augmentation_must_give_a_tensor(digits):
