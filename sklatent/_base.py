@@ -265,6 +265,11 @@ class BaseLatentEncoder(
         known = None
         if previous is not None:
             known = previous.scaling.varying_features().numpy()
+        if self.missing == "ignore" and self.augmentation is not None:
+            raise ValueError(
+                f"augmentation={self.augmentation!r} with missing='ignore', which "
+                "requires augmentation=None: missing cells would not move with the rows."
+            )
         if self.missing == "ignore":
             with runtime.threads_kept(), runtime.caller_modes_off():
                 runtime.choose_threads(0.0)

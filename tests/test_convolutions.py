@@ -329,6 +329,12 @@ def test_words_have_no_augmentation(digits):
         model.fit(digits[:100])
 
 
+def test_missing_cells_have_no_augmentation(digits):
+    model = Autoencoder(2, missing="ignore", augmentation=RandomShift(SHAPE), **QUICK)
+    with pytest.raises(ValueError, match="requires augmentation=None: missing cells"):
+        model.fit(digits[:100])
+
+
 def test_sparse_rows_are_changed_as_dense_ones_are(digits):
     X = digits[:300]
     model = make(Autoencoder, augmentation=RandomShift(SHAPE), early_stopping=True)
