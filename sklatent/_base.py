@@ -268,7 +268,7 @@ class BaseLatentEncoder(
         if self.missing == "ignore" and self.augmentation is not None:
             raise ValueError(
                 f"augmentation={self.augmentation!r} with missing='ignore', which "
-                "requires augmentation=None: missing cells would not move with the rows."
+                "requires augmentation=None: missing cells would not move with rows."
             )
         if self.missing == "ignore":
             with runtime.threads_kept(), runtime.caller_modes_off():
