@@ -6,7 +6,16 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from ._base import BaseLatentEncoder
-from .plan import Activation, Auto, Init, Missing, Network, Plan, RandomState
+from .plan import (
+    Activation,
+    Augmentation,
+    Auto,
+    Init,
+    Missing,
+    Network,
+    Plan,
+    RandomState,
+)
 from .problems import Problem, reconstruction_problem
 from .rows import Rows
 
@@ -55,25 +64,35 @@ class Autoencoder(BaseLatentEncoder):
         may stay a little below the linear start, which a fit without it does not.
     encoder, decoder : nn.Module, callable or None, default=None
         A network in place of ours: a module, of which `fit` trains a copy, or a
-        callable ``(n_features, n_components) -> nn.Module``. The encoder maps
+        callable ``(n_features, n_components) -> nn.Module``: ``ConvEncoder`` and
+        ``ConvDecoder`` of `sklatent.nn` are for images and signals. The encoder maps
         (n, n_features) to (n, n_components), the decoder back. The encoder sees rows
         that are centred and on one global scale. With ``init='pca'`` a gain that starts
-        at zero is put behind each; with ``init='random'`` the decoder's output is rows
-        in the units of `X` (logits or logarithms of rates where the likelihood is of
-        these). They are trained in float32; they then compute in the dtype of the
-        rows, or in float32 if one of them can in that only.
+        at zero is put behind each, and one that starts at 1 behind its linear map; with
+        ``init='random'`` the decoder's output is rows in the units of `X` (logits or
+        logarithms of rates where the likelihood is of these). They are trained in
+        float32; they then compute in the dtype of the rows, or in float32 if one of
+        them can in that only.
+    augmentation : callable or None, default=None
+        A random change that leaves rows typical, such as ``RandomShift((28, 28))`` of
+        `sklatent.nn` for images: it maps a float32 tensor of rows, in the units of `X`,
+        to one of the same shape. Training sees rows changed anew each time, and asks
+        for the changed rows. Held-out rows stay as they are. What it draws from
+        PyTorch's global generator is fixed by `random_state`.
     learning_rate : float or 'auto', default='auto'
         The largest learning rate of AdamW; it rises over 30% of the steps and falls
         to zero over the others (one cycle). 'auto' is 0.003 for batches of 32 rows and
         grows with their root, to 0.01 (VariationalAutoencoder: from 0.005); also where
-        `max_iter` is less than 'auto' is.
+        `max_iter` is less than 'auto' is. With a network of your own it is 0.01.
     weight_decay : float or 'auto', default='auto'
         Decoupled weight decay of AdamW on the networks. It pulls towards the linear
         start. 'auto' is ``100 * sqrt(n_features) / n_samples``, at most 1
         (DenoisingAutoencoder: 3 in place of 100; VariationalAutoencoder:
-        ``3 * n_features**1.5 / n_samples``).
+        ``3 * n_features**1.5 / n_samples``); of these factors a tenth with
+        `augmentation`.
     batch_size : int or 'auto', default='auto'
-        Rows in a batch. 'auto' is a sixteenth of the rows, but 64 at least
+        Rows in a batch. 'auto' is a sixteenth of the rows (a 64th with a network of
+        your own, whose steps cost by the row), but 64 at least
         (96 if latents are ordered; VariationalAutoencoder: 128)
         and 512 at most.
     max_iter : int or 'auto', default='auto'
@@ -250,6 +269,7 @@ class Autoencoder(BaseLatentEncoder):
         ordered: bool | ArrayLike = False,
         encoder: Network = None,
         decoder: Network = None,
+        augmentation: Augmentation = None,
         learning_rate: float | Auto = "auto",
         weight_decay: float | Auto = "auto",
         batch_size: int | Auto = "auto",
@@ -274,6 +294,7 @@ class Autoencoder(BaseLatentEncoder):
         self.ordered = ordered
         self.encoder = encoder
         self.decoder = decoder
+        self.augmentation = augmentation
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.batch_size = batch_size

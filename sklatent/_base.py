@@ -33,6 +33,7 @@ from .model import Inference, Summary, summarise
 from .nn import Filling, LatentModel
 from .plan import (
     CONSTRAINTS,
+    Augmentation,
     Auto,
     AutoRules,
     Given,
@@ -116,6 +117,7 @@ class BaseLatentEncoder(
     hidden_layer_sizes: ArrayLike | Auto
     encoder: Network
     decoder: Network
+    augmentation: Augmentation
     init: Init
     ordered: bool | ArrayLike
     #: As long as a subclass has no parameter of this name.
@@ -259,9 +261,15 @@ class BaseLatentEncoder(
         """Return validated data as training reads it, and what fills missing cells."""
         own = self.encoder is not None or self.decoder is not None
         features = own or self._sees_features() or previous is not None
+        features = features or self.augmentation is not None
         known = None
         if previous is not None:
             known = previous.scaling.varying_features().numpy()
+        if self.missing == "ignore" and self.augmentation is not None:
+            raise ValueError(
+                f"augmentation={self.augmentation!r} with missing='ignore', which "
+                "requires augmentation=None: missing cells would not move with rows."
+            )
         if self.missing == "ignore":
             with runtime.threads_kept(), runtime.caller_modes_off():
                 runtime.choose_threads(0.0)
@@ -382,7 +390,7 @@ class BaseLatentEncoder(
                 auto_layers if is_auto else layer_sizes(self.hidden_layer_sizes)
             ),
             "ordered": listed if is_list else bool(self.ordered) or by_share,
-            **{name: getattr(self, name) for name in self._structural},
+            **{name: _kept(getattr(self, name)) for name in self._structural},
         }
 
     # Using the fitted model -----------------------------------------------------
@@ -747,6 +755,12 @@ class VersionWarning(InconsistentVersionWarning):
             f"{self.original_sklearn_version} and is loaded by "
             f"{self.current_sklearn_version}. This may break it or give other results."
         )
+
+
+def _kept(parameter: Any) -> Any:
+    """Return a parameter, or a copy of one that `set_params` changes in place."""
+    is_recipe = hasattr(parameter, "get_params") and not isinstance(parameter, type)
+    return (type(parameter), parameter.get_params()) if is_recipe else parameter
 
 
 @contextmanager

@@ -162,11 +162,23 @@ def test_a_network_of_somebody_else_has_no_gradient_written_out():
 
 
 def test_gate_starts_at_zero_and_can_leave_it():
-    gate = Gate(nn.Linear(3, 2), 2)
+    gate = Gate(nn.Linear(3, 2))
     x = torch.ones(4, 3)
     assert_close(gate(x), torch.zeros(4, 2))
     gate(x).sum().backward()
     assert gate.gate.grad.abs().min() > 0
+
+
+def test_a_map_beside_a_network_of_somebody_else_starts_linear_and_can_leave_it():
+    weight, bias, x = torch.randn(3, 2), torch.randn(2), torch.randn(4, 3)
+    net = ResidualMap(weight, bias, Gate(nn.Linear(3, 2)))
+    assert_close(net(x), x @ weight + bias)
+    net(x).square().sum().backward()
+    # The derivative by c of the square of (1 + c) x W + b, at c = 0.
+    known = (2 * (x @ weight + bias) * (x @ weight)).sum()
+    assert_close(net.change.grad[0], known)
+    ours = ResidualMap(weight, bias, nn.Linear(3, 2))
+    assert ours.change is None
 
 
 def test_check_width():

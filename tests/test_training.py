@@ -4,6 +4,7 @@ import copy
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,8 +18,10 @@ from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
 from sklatent.nn import AS_TRAINED, LINEAR, Batch, FlatAdamW, LastLayer, SquaredError
 from sklatent.plan._auto import (
     AutoRules,
+    decay_of_weights,
     largest_learning_rate,
     n_epochs,
+    rows_of_a_batch,
     shortfall,
     weight_size,
 )
@@ -232,12 +235,20 @@ def test_the_last_layer_stays_where_it_is_not_ours(digits):
 
 def test_what_auto_means():
     rules = AutoRules(learning_rate=0.003, max_learning_rate=0.01)
-    assert largest_learning_rate(0.5, 512, 3.0, rules) == 0.5
-    assert largest_learning_rate("auto", 16, 1.0, rules) == 0.003
-    assert largest_learning_rate("auto", 128, 1.0, rules) == pytest.approx(0.006)
-    assert largest_learning_rate("auto", 128, 3.0, rules) == 0.01
+    rate = partial(largest_learning_rate, rules=rules, own=False)
+    assert rate(0.5, 512, 3.0) == 0.5
+    assert rate("auto", 16, 1.0) == 0.003
+    assert rate("auto", 128, 1.0) == pytest.approx(0.006)
+    assert rate("auto", 128, 3.0) == 0.01
     assert [weight_size(n, 1.0, 2) for n in (10, 4000, 10**6)] == [1.0, 2.0, 3.0]
     assert weight_size(10, 2.0, 2) == weight_size(10, 1.0, 3) == 2.0
+    # Of networks of the user's, whose batches grow later.
+    assert largest_learning_rate("auto", 16, 1.0, rules, own=True) == 0.01
+    for own, sizes in ((False, [64, 250, 512]), (True, [64, 64, 312])):
+        batches = partial(rows_of_a_batch, "auto", least=64, ordered=False, own=own)
+        assert [batches(n) for n in (900, 4000, 20_000)] == sizes
+    for changed, decay in ((False, 0.5), (True, 0.05)):
+        assert decay_of_weights("auto", (2000, 100), rules, changed=changed) == decay
     usual = n_epochs("auto", 1000, 62, ordered=False)
     for max_iter, expected in (("auto", 1.0), (2 * usual, 1.0), (usual // 4, 2.0)):
         assert shortfall(max_iter, 1000, 62, ordered=False) == pytest.approx(expected)

@@ -2,6 +2,7 @@
 
 from ._autoencoder_model import AutoencoderModel
 from ._batch import Batch
+from ._convolutions import ConvDecoder, ConvEncoder
 from ._corruption import (
     CellMoments,
     Corruption,
@@ -17,6 +18,7 @@ from ._flat_adamw import AdamW, FlatAdamW
 from ._frame import LatentFrame, ordered_frame, principal_frame, signs
 from ._gaps import Gaps, gaps_of
 from ._gaussian import CellGaussian, FactorGaussian, FullGaussian
+from ._images import RandomShift
 from ._jacobian import decoder_gram, jacobians, mean_jacobian
 from ._last_layer import AS_TRAINED, LINEAR, LastLayer
 from ._latent_model import LatentModel

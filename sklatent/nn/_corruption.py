@@ -173,10 +173,13 @@ class CustomNoise(Corruption):
         generator.
     scaling : Scaling
         Of the rows.
+    name : str, default='noise'
+        What to call it in messages.
     """
 
     function: Callable[[Tensor], Tensor]
     scaling: Scaling
+    name: str = "noise"
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         if x.dim() == 3:  # the function sees rows of one model at a time
@@ -185,15 +188,16 @@ class CustomNoise(Corruption):
         result = self.function(given.clone())
         if not isinstance(result, Tensor):
             raise TypeError(
-                f"noise must return a tensor; it returned a {type(result).__name__}."
+                f"{self.name} must return a tensor; it returned a "
+                f"{type(result).__name__}."
             )
         if result.shape != given.shape:
             raise ValueError(
-                f"noise must map a tensor of shape {tuple(given.shape)} to one of the "
-                f"same shape; it returned {tuple(result.shape)}."
+                f"{self.name} must map a tensor of shape {tuple(given.shape)} to one "
+                f"of the same shape; it returned {tuple(result.shape)}."
             )
         if not torch.isfinite(result).all():
-            raise ValueError("noise returned values that are not finite.")
+            raise ValueError(f"{self.name} returned values that are not finite.")
         # Only the noise goes through the units of the data, whose offset may be large.
         away = result - given + self.scaling.mean.to(given)
         return x + self.scaling.to_scaled(away).to(x)

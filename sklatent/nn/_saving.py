@@ -16,7 +16,11 @@ from ._mlp import ACTIVATIONS, MLP
 from ._nested_dropout import NestedDecoder
 
 _INSIDE = ("_parameters", "_buffers", "_modules")
-_PLAIN = {nn.Linear, nn.Sequential, nn.ModuleList, *ACTIVATIONS.values()}
+_PLAIN = {
+    *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d),
+    *(nn.Flatten, nn.Unflatten, nn.Sequential, nn.ModuleList),
+    *ACTIVATIONS.values(),
+}
 
 
 @dataclass

@@ -14,7 +14,15 @@ from ._parameters import (
     seed_of,
     torch_dtype,
 )
-from ._plan import Network, Plan, is_linear, resolve, share_of, splits_of
+from ._plan import (
+    Augmentation,
+    Network,
+    Plan,
+    is_linear,
+    resolve,
+    share_of,
+    splits_of,
+)
 from ._splits import (
     SplitBy,
     Splits,

@@ -10,6 +10,9 @@ from ._splits import MIN_ROWS_ONE_SPLIT
 MANY_LATENTS = 8
 #: Features from which there are many.
 MANY_FEATURES = 100
+#: Of the weight decay where training changes rows: that keeps networks from fitting
+#: single rows, too.
+SHARE_OF_DECAY = 0.1
 
 
 class AutoRules(NamedTuple):
@@ -65,16 +68,23 @@ def hidden_layers(
 
 
 def decay_of_weights(
-    weight_decay: float | str, n_samples: int, n_features: int, rules: AutoRules
+    weight_decay: float | str,
+    shape: tuple[int, int],
+    rules: AutoRules,
+    *,
+    changed: bool,
 ) -> float:
     r"""Return the decay; ``'auto'`` is a factor times :math:`p^a / n`, 1 at most.
 
-    A decay is a prior of the weights, which counts the less the more rows there are.
+    A decay is a prior of the weights, which counts the less the more rows there are;
+    where training changes rows anew each time, as if they were ten times as many.
     """
     if not isinstance(weight_decay, str):
         return float(weight_decay)
+    n_samples, n_features = shape
+    factor = rules.weight_decay * (SHARE_OF_DECAY if changed else 1.0)
     power = math.pow(n_features, rules.weight_decay_power)
-    return min(1.0, rules.weight_decay * power / n_samples)
+    return min(1.0, factor * power / n_samples)
 
 
 def patience(n_iter_no_change: int | str, max_iter: int, n_samples: int) -> int:
@@ -90,16 +100,18 @@ def patience(n_iter_no_change: int | str, max_iter: int, n_samples: int) -> int:
 
 
 def rows_of_a_batch(
-    batch_size: int | str, n_samples: int, least: int, *, ordered: bool
+    batch_size: int | str, n_samples: int, least: int, *, ordered: bool, own: bool
 ) -> int:
     """Return the rows of a batch; ``'auto'`` grows with the data, from `least` to 512.
 
-    For ordered latents it starts at 96: each size has only some of the rows.
+    For ordered latents it starts at 96: each size has only some of the rows. It grows
+    later for networks of the user's, such as convolutions, whose steps cost by the row:
+    small batches then cost little, and more steps gain much.
     """
     if batch_size != "auto":
         return min(int(batch_size), n_samples)
     least = max(least, 96) if ordered else least
-    return min(max(least, n_samples // 16), 512, n_samples)
+    return min(max(least, n_samples // (64 if own else 16)), 512, n_samples)
 
 
 def n_epochs(
@@ -140,15 +152,24 @@ def shortfall(
 
 
 def largest_learning_rate(
-    learning_rate: float | str, batch_size: int, shortfall: float, rules: AutoRules
+    learning_rate: float | str,
+    batch_size: int,
+    shortfall: float,
+    rules: AutoRules,
+    *,
+    own: bool,
 ) -> float:
     """Return the learning rate; ``'auto'`` is that of the rules for 32 rows in a batch.
 
     It grows with the root of the batch, as the noise of Adam's steps allows (Malladi et
     al. 2022, arXiv 2205.10287), and with the shortfall of epochs, up to the largest.
+    That is the rate for networks of the user's, which start with PyTorch's small
+    weights.
     """
     if not isinstance(learning_rate, str):
         return float(learning_rate)
+    if own:
+        return rules.max_learning_rate
     growth = math.sqrt(max(1.0, batch_size / 32)) * shortfall
     return min(rules.learning_rate * growth, rules.max_learning_rate)
 

@@ -32,6 +32,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "ordered": ["boolean", "array-like"],
     "encoder": [callable, None],
     "decoder": [callable, None],
+    "augmentation": [callable, None],
     "learning_rate": [
         Interval(Real, 0, None, closed="neither"),
         StrOptions({"auto"}),

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_consistent_length
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from .. import runtime
@@ -33,6 +33,8 @@ from ._splits import SplitBy, Splits, choose_splits
 
 #: What users give for a network of their own.
 Network = nn.Module | Callable[[int, int], nn.Module] | None
+#: And for random changes of rows.
+Augmentation = Callable[[Tensor], Tensor] | None
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Plan:
         A key of `nn.ACTIVATIONS`.
     encoder, decoder : nn.Module, callable or None
         The user's own networks.
+    augmentation : callable or None
+        The user's own random change of training rows, in the units of the data.
     weight_size : float
         Of the hidden layers' weights before training, as in `nn.MLP`.
     n_decoders : int
@@ -102,6 +106,7 @@ class Plan:
     activation: str
     encoder: Network
     decoder: Network
+    augmentation: Augmentation
     weight_size: float
     n_decoders: int
     learning_rate: float
@@ -255,6 +260,7 @@ _NUMBERS_OF_AUTO = (
 #: Parameters in which there is no 'auto'.
 _AS_GIVEN = (
     "activation",
+    "augmentation",
     "tol",
     "callbacks",
 )
@@ -277,8 +283,10 @@ def _schedule(
 ) -> dict[str, Any]:
     """Return what 'auto' means for batches, epochs, rates, decay and first weights."""
     n_samples, rules = shape[0], given._auto_rules()
+    own = given.encoder is not None or given.decoder is not None
+    least, changed = rules.min_batch_size, given.augmentation is not None
     batch_size = rows_of_a_batch(
-        given.batch_size, n_samples, rules.min_batch_size, ordered=ordered
+        given.batch_size, n_samples, least, ordered=ordered, own=own
     )
     sizes = n_samples, batch_size, rules.n_steps
     short = shortfall(given.max_iter, *sizes, ordered=ordered)
@@ -287,9 +295,11 @@ def _schedule(
         "batch_size": batch_size,
         "max_iter": max_iter,
         "n_iter_no_change": patience(given.n_iter_no_change, max_iter, n_samples),
-        "weight_decay": decay_of_weights(given.weight_decay, *shape, rules),
+        "weight_decay": decay_of_weights(
+            given.weight_decay, shape, rules, changed=changed
+        ),
         "learning_rate": largest_learning_rate(
-            given.learning_rate, batch_size, short, rules
+            given.learning_rate, batch_size, short, rules, own=own
         ),
         "weight_size": weight_size(n_samples, short, n_layers),
         "n_decoders": n_decoders(batch_size),

@@ -101,7 +101,7 @@ class Networks:
     ) -> nn.Module | None:
         if given is not None:
             network = self._users(name, given, widths)
-            return Gate(network, widths[-1], gain) if self.zero else network
+            return Gate(network, gain) if self.zero else network
         is_trained = name == "decoder" and self.learns_words
         if self.zero and len(widths) == 2 and not is_trained:
             return None

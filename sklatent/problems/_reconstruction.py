@@ -66,6 +66,7 @@ def reconstruction_problem(
 
     own = plan.encoder is None and plan.decoder is None
     turns = own and plan.linear_start and plan.prefixes is None
+    turns = turns and plan.augmentation is None
     noise = None if corruption is None else corruption(data)
     corrupted = () if noise is None else (CorruptedInputs(noise),)
     return Problem(

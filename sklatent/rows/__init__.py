@@ -1,6 +1,7 @@
 """Data as users have it, to batches: one class a storage."""
 
 from ._batches import (
+    AugmentedRows,
     CorruptedInputs,
     EachOnce,
     HeldOutRows,

@@ -65,6 +65,18 @@ class WordDropout:
 
 
 @dataclass(frozen=True)
+class AugmentedRows:
+    """Shows the encoder changed rows, and asks for these."""
+
+    change: Corruption
+    only_in_training: ClassVar[bool] = True
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> None:
+        """Change inputs and target alike."""
+        batch.inputs = batch.target = self.change(batch.target, generator)
+
+
+@dataclass(frozen=True)
 class LatentNoise:
     """Adds standard normal numbers for k latents."""
 

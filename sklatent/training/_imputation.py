@@ -237,7 +237,7 @@ def _passes(
     n, p = views.target.shape
     w = np.ones(int(views.rows.max()) + 1) if weights is None else weights
     weight = torch.from_numpy(w / w.mean()).float()[views.rows, None]
-    decay = decay_of_weights("auto", len(w), p, AutoRules())
+    decay = decay_of_weights("auto", (len(w), p), AutoRules(), changed=False)
     groups = [{"params": list(network.parameters())}]
     optimizer = FlatAdamW(groups, weight_decay=decay, eps=1e-15)
     n_batches = math.ceil(n / BATCH_SIZE)

@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 from ..nn import (
     AdamW,
     Batch,
+    CustomNoise,
     FlatAdamW,
     LatentModel,
     Loss,
@@ -33,7 +34,15 @@ from ..nn import (
 )
 from ..plan import Plan
 from ..problems import Problem
-from ..rows import HeldOutRows, Rows, RowsInOrder, Shuffled, StackedRows, TrainingRows
+from ..rows import (
+    AugmentedRows,
+    HeldOutRows,
+    Rows,
+    RowsInOrder,
+    Shuffled,
+    StackedRows,
+    TrainingRows,
+)
 from ._schedule import OneCycle
 
 #: Rows that are judged at once, at least.
@@ -218,7 +227,12 @@ def training_rows(
     rows: Rows, held_out: Rows | None, problem: Problem, plan: Plan
 ) -> tuple[TrainingRows, HeldOutRows | None]:
     """Return rows and held-out rows as datasets."""
-    settings = problem.inputs, plan.seed, plan.device, problem.sees_cells
+    inputs = problem.inputs
+    if plan.augmentation is not None:
+        scaling = rows.scale.module()
+        change = CustomNoise(plan.augmentation, scaling, "augmentation")
+        inputs = (AugmentedRows(change), *inputs)
+    settings = inputs, plan.seed, plan.device, problem.sees_cells
     training = _Training(rows, *settings)
     if held_out is None:
         return training, None

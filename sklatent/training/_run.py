@@ -79,7 +79,8 @@ class Run:
         self._exact += self.taken_over
         self.n_units = n_units
         #: Rows are shown with other noise each time; so they are shown more often.
-        self._n_passes = -(-MIN_NOISY_ROWS // len(rows)) if problem.inputs else 1
+        varies = problem.inputs or plan.augmentation is not None
+        self._n_passes = -(-MIN_NOISY_ROWS // len(rows)) if varies else 1
         if not any(weight.requires_grad for weight in model.parameters()):
             raise ValueError(
                 "Neither encoder nor decoder has a weight to train (requires_grad)."
