@@ -1,0 +1,136 @@
+"""Rows as points that say how odd they are: latents, and how far off they lie."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .. import runtime
+from ..nn import copy_module
+from ._neighbours import Neighbours
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+#: By how much distances off what the encoder knows count more than those along it.
+RESIDUAL_WEIGHT = 2.0
+#: Added to squared residuals, as a share of their mean and for each feature, so that a
+#: row that is reconstructed exactly is not infinitely far from the others.
+MIN_SHARE, MIN_RESIDUAL = 1e-3, 1e-9
+
+
+class Standardiser:
+    """Features of zero mean and unit variance over some rows.
+
+    A feature that is constant in these keeps its unit, as with ``StandardScaler``.
+    """
+
+    def __init__(self, rows: Array) -> None:
+        self.mean = rows.mean(axis=0)
+        deviation = rows.std(axis=0)
+        rounding = 1e-12 * np.abs(rows).max(axis=0)
+        self.scale = np.where(deviation > rounding, deviation, 1.0)
+
+    def __call__(self, rows: Array) -> Array:
+        """Return rows, standardised."""
+        scaled: Array = (rows - self.mean) / self.scale
+        return scaled
+
+
+class Oddness:
+    r"""Scores of rows by an encoder and the neighbours of training rows.
+
+    A standardised row x with latents z and residual :math:`r = x - \hat x` is the point
+
+    .. math:: \big(z,\; 2 r,\; \log \|r\| / \sigma\big),
+
+    with :math:`\sigma` the standard deviation of the logarithm over the training rows.
+    (z, r) would have the distances of the rows, if the encoder is PCA. What it leaves
+    of a row counts twice, since less varies there, and its length counts by itself.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+        The training rows.
+    encoder : estimator
+        Fitted to the rows, standardised.
+    standardise : Standardiser
+        Which the encoder's rows have passed.
+    n_neighbors : int
+    random : RandomState
+        As in `Neighbours`.
+    """
+
+    def __init__(
+        self,
+        rows: Array,
+        encoder: Any,
+        standardise: Standardiser,
+        n_neighbors: int,
+        random: np.random.RandomState,
+    ) -> None:
+        self.encoder = encoder
+        self.standardise = standardise
+        x = standardise(rows)
+        squares = np.square(x - encoder.reconstruct(x)).sum(axis=1)
+        self.floor = MIN_SHARE * squares.mean() + MIN_RESIDUAL * x.shape[1]
+        deviation = float(np.log(squares + self.floor).std() / 2)
+        self.unit = deviation if deviation > 1e-6 else 1.0
+        self.neighbours = Neighbours(rows, self.points(rows), n_neighbors, random)
+
+    def points(self, rows: Array) -> Array:
+        """Return the point of each row."""
+        x = self.standardise(rows)
+        parts = self.encoder.transform(x), x - self.encoder.reconstruct(x)
+        points: Array = self._joined(*map(torch.from_numpy, parts)).numpy()
+        return points
+
+    def _joined(self, z: Tensor, residual: Tensor) -> Tensor:
+        squares = residual.square().sum(dim=1, keepdim=True)
+        length = (squares + self.floor).log() / (2 * self.unit)
+        return torch.cat([z, RESIDUAL_WEIGHT * residual, length], dim=1)
+
+    def scores(self, rows: Array) -> Array:
+        """Return how odd rows are; about 1 is usual, and higher is odder."""
+        return self.neighbours.scores(rows, self.points(rows))
+
+    def own(self, rows: Array) -> list[Indices]:
+        """Return which neighbours rows are themselves; see `Neighbours`."""
+        return self.neighbours.own(rows, self.points(rows))
+
+    def mean_of_neighbours(self, rows: Array) -> Array:
+        """Return the mean of each row's neighbours, shape (n, p)."""
+        nearest = self.neighbours.nearest(rows, self.points(rows))[0]
+        mean: Array = self.neighbours.rows[nearest].mean(axis=1)
+        return mean
+
+    def scores_and_gradients(
+        self, rows: Array, own: Sequence[Indices]
+    ) -> tuple[Array, Array]:
+        """Return scores, and their derivatives by each feature, shape (n, p).
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, p)
+        own : sequence of ndarray of shape (n,)
+            Which neighbours are left out, at each density.
+        """
+        x = torch.from_numpy(self.standardise(rows)).requires_grad_()
+        with self._differentiable() as model:
+            z = model.encode(x)
+            points = self._joined(z, x - model.decode(z))
+            found = points.detach().numpy()
+            scores, by_point = self.neighbours.scores_and_gradients(found, own)
+            gained = (points * torch.from_numpy(by_point)).sum()
+            (gradient,) = torch.autograd.grad(gained, x)
+        return scores, gradient.numpy() / self.standardise.scale
+
+    @contextmanager
+    def _differentiable(self) -> Iterator[Any]:
+        """Give the model in float64, on the CPU and with gradients."""
+        with runtime.caller_modes_off():
+            yield copy_module(self.encoder.net_.module_).double().eval()
