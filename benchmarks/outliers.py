@@ -3,11 +3,11 @@
 Each set is a file NAME.npz of FOLDER with X and y, 1 for outliers. There are two
 settings: trained on half of the normal rows and asked about the others, and trained on
 all rows and asked about these. Features are standardised by the training rows for all
-detectors. Printed are, for each set and as means over sets, the area under the ROC curve
-and average precision (times 100), the mean rank by the former, and processor seconds to
-fit and score. With --false-alarms, the share of new normal rows that `predict` and a
-false discovery rate call outliers instead; with --contaminated, the area where training
-holds 0, 5 and 20% of outliers.
+detectors. Printed are, for each set and as means over sets, the area under the ROC
+curve and average precision (times 100), the mean rank by the former, and processor
+seconds to fit and score. With --false-alarms, the share of new normal rows that
+`predict` and a false discovery rate call outliers instead; with --contaminated, the area
+where training holds 0, 5 and 20% of outliers.
 
     python benchmarks/outliers.py FOLDER [--sets WDBC yeast] [--rows 10000] [--seeds 3]
         [--methods LatentOutlierDetector kNN] [--false-alarms] [--contaminated]
@@ -18,6 +18,8 @@ ECOD and the autoencoders of PyOD are compared with where PyOD is installed.
 import argparse
 import time
 import warnings
+from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,74 +40,85 @@ MIN_OUTLIERS = 20
 MAX_ELLIPTIC = 100
 
 
-def latent(train, rows, seed, same):
-    detector = LatentOutlierDetector(random_state=seed).fit(train)
-    return -detector.score_samples(rows)
+@dataclass
+class Task:
+    """Training rows, rows to score, a seed, and whether the latter are the former."""
+
+    train: np.ndarray
+    rows: np.ndarray
+    seed: int
+    same: bool
 
 
-def residual(train, rows, seed, same):
-    """Residual of an autoencoder with the latents that the detector has."""
-    k = LatentOutlierDetector(random_state=seed)._new_encoder(train, seed).n_components
-    return -Autoencoder(k, random_state=seed).fit(train).score_samples(rows)
+def latent(task):
+    detector = LatentOutlierDetector(random_state=task.seed).fit(task.train)
+    return -detector.score_samples(task.rows)
 
 
-def pca_residual(train, rows, seed, same):
-    pca = PCA(0.9).fit(train)
-    left = rows - pca.inverse_transform(pca.transform(rows))
+def residual(task):
+    """Residual of an autoencoder with latents for 90% of the variance."""
+    k = PCA(0.9).fit(task.train).n_components_
+    ae = Autoencoder(min(k, 32), random_state=task.seed).fit(task.train)
+    return -ae.score_samples(task.rows)
+
+
+def pca_residual(task):
+    pca = PCA(0.9).fit(task.train)
+    left = task.rows - pca.inverse_transform(pca.transform(task.rows))
     return np.square(left).sum(axis=1)
 
 
-def untrained(train, rows, seed, same):
+def untrained(task):
     """Distance from the centre of a network's outputs, which nobody has trained."""
-    random = np.random.RandomState(seed)
+    random = np.random.RandomState(task.seed)
+    train, rows = task.train, task.rows
     for width in (64, 32):
         weights = random.randn(train.shape[1], width) * np.sqrt(2 / train.shape[1])
         train, rows = (np.maximum(x @ weights, 0) for x in (train, rows))
     return np.square(rows - train.mean(axis=0)).sum(axis=1)
 
 
-def distances(train, rows, same, k=5):
-    found = NearestNeighbors(n_neighbors=k + 1).fit(train).kneighbors(rows)[0]
-    return found[:, 1:] if same else found[:, :-1]
+def distances(task, k=5):
+    found = NearestNeighbors(n_neighbors=k + 1).fit(task.train).kneighbors(task.rows)[0]
+    return found[:, 1:] if task.same else found[:, :-1]
 
 
-def knn(train, rows, seed, same):
-    return distances(train, rows, same)[:, -1]
+def knn(task):
+    return distances(task)[:, -1]
 
 
-def mean_knn(train, rows, seed, same):
-    return distances(train, rows, same).mean(axis=1)
+def mean_knn(task):
+    return distances(task).mean(axis=1)
 
 
-def lof(train, rows, seed, same):
-    detector = LocalOutlierFactor(novelty=not same).fit(train)
-    if same:
+def lof(task):
+    detector = LocalOutlierFactor(novelty=not task.same).fit(task.train)
+    if task.same:
         return -detector.negative_outlier_factor_
-    return -detector.score_samples(rows)
+    return -detector.score_samples(task.rows)
 
 
-def forest(train, rows, seed, same):
-    return -IsolationForest(random_state=seed).fit(train).score_samples(rows)
+def forest(task):
+    detector = IsolationForest(random_state=task.seed).fit(task.train)
+    return -detector.score_samples(task.rows)
 
 
-def elliptic(train, rows, seed, same):
-    if train.shape[1] > MAX_ELLIPTIC:
-        return np.full(len(rows), np.nan)
-    detector = EllipticEnvelope(random_state=seed).fit(train)
-    return -np.nan_to_num(detector.score_samples(rows), neginf=-1e300)
+def elliptic(task):
+    if task.train.shape[1] > MAX_ELLIPTIC:
+        return np.full(len(task.rows), np.nan)
+    detector = EllipticEnvelope(random_state=task.seed).fit(task.train)
+    return -np.nan_to_num(detector.score_samples(task.rows), neginf=-1e300)
 
 
-def svm(train, rows, seed, same):
-    return -OneClassSVM().fit(train).score_samples(rows)
+def svm(task):
+    return -OneClassSVM().fit(task.train).score_samples(task.rows)
 
 
 def from_pyod(module, name):
-    def score(train, rows, seed, same):
-        from importlib import import_module
-
+    def score(task):
         kind = getattr(import_module(f"pyod.models.{module}"), name)
-        detector = kind() if name == "ECOD" else kind(random_state=seed, verbose=0)
-        return detector.fit(train).decision_function(rows)
+        detector = kind() if name == "ECOD" else kind(random_state=task.seed, verbose=0)
+        return detector.fit(task.train).decision_function(task.rows)
 
     return score
 
@@ -172,7 +185,7 @@ def compare(paths, args):
                 train, rows = standardised(train, rows)
                 for m, name in enumerate(args.methods):
                     start = time.process_time()
-                    odd = METHODS[name](train, rows, seed, setting == "all")
+                    odd = METHODS[name](Task(train, rows, seed, setting == "all"))
                     seconds = time.process_time() - start
                     area = precision = np.nan
                     if np.isfinite(odd).all():
@@ -252,7 +265,7 @@ def contaminated(paths, args):
                     .score_samples(rows)
                     for c in given.values()
                 ]
-                found.append(knn(train, rows, seed, same=False))
+                found.append(knn(Task(train, rows, seed, same=False)))
                 areas[i] += [100 * roc_auc_score(y[asked], score) for score in found]
         means.append(areas.ravel() / args.seeds)
         print(f"{path.stem:18}" + "".join(f"{a:24.1f}" for a in means[-1]), flush=True)

@@ -1,4 +1,4 @@
-"""Outliers: rows far from the others, in the latents and off them."""
+"""Outliers: rows far from the others, and off what an encoder knows of them."""
 
 import math
 import warnings
@@ -44,13 +44,14 @@ MAX_ROWS = 10_000
 class LatentOutlierDetector(
     DocLinkMixin, MetaEstimatorMixin, OutlierMixin, BaseEstimator
 ):
-    r"""Outliers by their distance from training rows, in an encoder's latents and off.
+    """Outliers by their distance from training rows, and off what an encoder knows.
 
     An encoder is fitted to the standardised rows. How odd a row is says its distance to
     its neighbours among the training rows, at several densities of these [1]_ [2]_;
-    how far it lies off its reconstruction counts besides. Rows that are held out of all
-    this tell which distances new rows have, so that calling a row an outlier has a
-    known rate of false alarms [3]_. Read more in the :ref:`user guide <outliers>`.
+    what its reconstruction leaves counts twice, and the length of that besides. Rows
+    that are held out of all this tell which distances new rows have, so that calling a
+    row an outlier has a known rate of false alarms [3]_. Read more in the :ref:`user
+    guide <outliers>`.
 
     Parameters
     ----------

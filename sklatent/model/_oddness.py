@@ -1,4 +1,4 @@
-"""Rows as points that say how odd they are: latents, and how far off they lie."""
+"""Rows as points whose distances say how odd they are."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,8 +16,8 @@ from ._neighbours import Neighbours
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-#: By how much distances off what the encoder knows count more than those along it.
-RESIDUAL_WEIGHT = 2.0
+#: The deviation of the logarithm of a residual's length, for that of a row.
+LENGTH_WEIGHT = 0.5
 #: Added to squared residuals, as a share of their mean and for each feature, so that a
 #: row that is reconstructed exactly is not infinitely far from the others.
 MIN_SHARE, MIN_RESIDUAL = 1e-3, 1e-9
@@ -44,13 +44,15 @@ class Standardiser:
 class Oddness:
     r"""Scores of rows by an encoder and the neighbours of training rows.
 
-    A standardised row x with latents z and residual :math:`r = x - \hat x` is the point
+    A standardised row x of p features with the residual :math:`r = x - \hat x` is the
+    point
 
-    .. math:: \big(z,\; 2 r,\; \log \|r\| / \sigma\big),
+    .. math:: \Big(x,\; r,\; \frac{\sqrt p}{2}\, \frac{\log \|r\|}{\sigma}\Big),
 
     with :math:`\sigma` the standard deviation of the logarithm over the training rows.
-    (z, r) would have the distances of the rows, if the encoder is PCA. What it leaves
-    of a row counts twice, since less varies there, and its length counts by itself.
+    So distances are those of the rows, in which what the encoder leaves of a row, of
+    small variance, counts twice; and the length of that counts besides, with a quarter
+    of the variance of the rows.
 
     Parameters
     ----------
@@ -79,20 +81,21 @@ class Oddness:
         squares = np.square(x - encoder.reconstruct(x)).sum(axis=1)
         self.floor = MIN_SHARE * squares.mean() + MIN_RESIDUAL * x.shape[1]
         deviation = float(np.log(squares + self.floor).std() / 2)
-        self.unit = deviation if deviation > 1e-6 else 1.0
+        weight = LENGTH_WEIGHT * np.sqrt(x.shape[1])
+        self.factor = weight / deviation if deviation > 1e-6 else 1.0
         self.neighbours = Neighbours(rows, self.points(rows), n_neighbors, random)
 
     def points(self, rows: Array) -> Array:
         """Return the point of each row."""
         x = self.standardise(rows)
-        parts = self.encoder.transform(x), x - self.encoder.reconstruct(x)
+        parts = x, x - self.encoder.reconstruct(x)
         points: Array = self._joined(*map(torch.from_numpy, parts)).numpy()
         return points
 
-    def _joined(self, z: Tensor, residual: Tensor) -> Tensor:
+    def _joined(self, x: Tensor, residual: Tensor) -> Tensor:
         squares = residual.square().sum(dim=1, keepdim=True)
-        length = (squares + self.floor).log() / (2 * self.unit)
-        return torch.cat([z, RESIDUAL_WEIGHT * residual, length], dim=1)
+        length = 0.5 * (squares + self.floor).log()
+        return torch.cat([x, residual, self.factor * length], dim=1)
 
     def scores(self, rows: Array) -> Array:
         """Return how odd rows are; about 1 is usual, and higher is odder."""
@@ -121,8 +124,7 @@ class Oddness:
         """
         x = torch.from_numpy(self.standardise(rows)).requires_grad_()
         with self._differentiable() as model:
-            z = model.encode(x)
-            points = self._joined(z, x - model.decode(z))
+            points = self._joined(x, x - model(x))
             found = points.detach().numpy()
             scores, by_point = self.neighbours.scores_and_gradients(found, own)
             gained = (points * torch.from_numpy(by_point)).sum()
