@@ -6,8 +6,8 @@ all rows and asked about these. Features are standardised by the training rows f
 detectors. Printed are, for each set and as means over sets, the area under the ROC
 curve and average precision (times 100), the mean rank by the former, and processor
 seconds to fit and score. With --false-alarms, the share of new normal rows that
-`predict` and a false discovery rate call outliers instead; with --contaminated, the area
-where training holds 0, 5 and 20% of outliers.
+`predict` and a false discovery rate call outliers instead; with --contaminated, the
+area where training holds 0, 5 and 20% of outliers.
 
     python benchmarks/outliers.py FOLDER [--sets WDBC yeast] [--rows 10000] [--seeds 3]
         [--methods LatentOutlierDetector kNN] [--false-alarms] [--contaminated]

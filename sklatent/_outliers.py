@@ -8,14 +8,10 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
-from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _get_adapter_from_container
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._autoencoder import Autoencoder
 from ._base import BaseLatentEncoder, all_or_nothing, fit_context
@@ -188,8 +184,7 @@ class LatentOutlierDetector(
             valid = validate_data(
                 self, X, dtype=np.float64, order="C", ensure_min_samples=2
             )
-            if y is not None:
-                check_consistent_length(valid, y)
+            valid, y, groups = indexable(valid, y, groups)
             self._fit(valid, y, groups)
         return self
 
@@ -204,7 +199,8 @@ class LatentOutlierDetector(
             parts.append(part)
             found = part.scores(X[held_out]) if len(held_out) else np.zeros(0)
             scores.append(np.sort(found))
-        self._parts, self._calibration = parts, Calibration(tuple(scores))
+        self._parts = parts
+        self._calibration = Calibration(tuple(scores), self.alpha)
         self.encoders_ = [part.encoder for part in parts]
         self.calibration_scores_ = -np.sort(-np.concatenate(scores))[::-1]
         self.offset_ = self._offset(X)
@@ -249,7 +245,7 @@ class LatentOutlierDetector(
 
     def _offset(self, X: Array) -> float:
         """Return the score below which a row is an outlier; warn if there is none."""
-        enough = self._calibration.rank(self.alpha) > 0
+        enough = self._calibration.rank > 0
         if not isinstance(self.contamination, str):
             scores = self._score(X)
             return float(np.percentile(scores, 100.0 * self.contamination))
@@ -361,7 +357,7 @@ class LatentOutlierDetector(
                 for part, levels in zip(self._parts, own, strict=True)
             ]
             scores = np.column_stack([score for score, _ in found])
-            values, weights = self._calibration.distances(scores, self.alpha)
+            values, weights = self._calibration.distances(scores)
             gradients = [gradient for _, gradient in found]
             return values, np.einsum("nk,knp->np", weights, np.array(gradients))
 
@@ -392,7 +388,7 @@ class LatentOutlierDetector(
         return mean
 
     def _score(self, X: Array) -> Array:
-        return -self._calibration.distances(self._scores_of_parts(X), self.alpha)[0]
+        return -self._calibration.distances(self._scores_of_parts(X))[0]
 
     def _scores_of_parts(self, X: Array) -> Array:
         """Return how odd rows are to each detector, shape (n, n_detectors)."""

@@ -34,6 +34,8 @@ class Calibration:
     ----------
     scores : tuple of ndarray of shape (n_k,)
         Those of each detector, sorted, higher is odder.
+    alpha : float
+        The level at which `distances` is 1.
 
     References
     ----------
@@ -45,6 +47,7 @@ class Calibration:
     """
 
     scores: tuple[Array, ...]
+    alpha: float
 
     def __len__(self) -> int:
         return sum(map(len, self.scores))
@@ -56,27 +59,26 @@ class Calibration:
             as_odd += len(known) - np.searchsorted(known, new, side="left")
         return as_odd / (len(self) + 1)
 
-    def rank(self, alpha: float) -> int:
-        """Return the largest r for which r / (n + 1) is at most `alpha`."""
+    @property
+    def rank(self) -> int:
+        """The largest r for which r / (n + 1) is at most `alpha`."""
         n = len(self)
-        rank = int(alpha * (n + 1))
-        return rank + (rank + 1 <= n and (rank + 1) / (n + 1) <= alpha)
+        rank = int(self.alpha * (n + 1))
+        return rank + (rank + 1 <= n and (rank + 1) / (n + 1) <= self.alpha)
 
-    def distances(self, scores: Array, alpha: float) -> tuple[Array, Array]:
-        r"""Return how far out rows are, in units of where their p-value is `alpha`.
+    def distances(self, scores: Array) -> tuple[Array, Array]:
+        r"""Return how far out rows are, in units of where the p-value is `alpha`.
 
         It is the factor by which all scores of a row would have to be divided for it
         to be on the line: above 1 exactly where the p-value is at most `alpha`. With
         one detector that is the score, divided by a quantile of the held-out ones. With
-        folds it is the r-th smallest of :math:`s_{k(i)} / c_i`, with r from `rank`.
+        folds it is the r-th smallest of :math:`s_{k(i)} / c_i`, with r the `rank`.
+        Where held-out rows are too few for `alpha`, it is the least they allow.
 
         Parameters
         ----------
         scores : ndarray of shape (n, K)
             Of rows by each detector.
-        alpha : float
-            The level. Where held-out rows are too few for it, it is the least that
-            they allow.
 
         Returns
         -------
@@ -87,7 +89,7 @@ class Calibration:
         n, n_parts = scores.shape
         if not len(self):
             return scores.mean(axis=1), np.full(scores.shape, 1 / n_parts)
-        rank = max(1, self.rank(alpha))
+        rank = max(1, self.rank)
         tops = [known[max(0, len(known) - rank) :] + FLOOR for known in self.scores]
         owner = np.repeat(np.arange(n_parts), [len(top) for top in tops])
         units = np.concatenate(tops)

@@ -1,5 +1,6 @@
 """Distances to the nearest rows, at several densities of them."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,11 +13,11 @@ Indices = NDArray[np.intp]
 
 #: Rows to look for neighbours among, at most: more are drawn from at random.
 MAX_ROWS = 10_000
-#: How many times fewer rows the next density has.
+#: How many times fewer rows the next density has, at most.
 FACTOR = 4
 #: The weight of all rows, where that of each of the lower densities is 1.
 WEIGHT_OF_ALL = 2.0
-#: The last density has so many rows for each neighbour, at least.
+#: Rows of the lowest density, for each neighbour.
 MIN_ROWS_PER_NEIGHBOR = 5
 #: Rows of which the usual distances are, at most.
 MAX_TYPICAL = 1000
@@ -30,12 +31,13 @@ class Neighbours:
     r"""How far points are from their neighbours, as a multiple of the usual.
 
     With :math:`d_l(e)` the mean distance of a point to its k nearest among
-    :math:`n / 4^l` of the n points of a sample, the score is the mean over
-    :math:`l = 0, 1, \dots` of :math:`d_l(e) / \tilde d_l`, in which l = 0 counts twice;
-    :math:`\tilde d_l` is the median over the sample itself. All points tell what is odd
-    in a clean sample; a few hold apart what a handful of outliers, near to each other,
-    would hide (Sugiyama & Borgwardt 2013: distances to a small random sample find
-    outliers as well as those to all, and better where these come in groups).
+    :math:`n_l` of the n points of a sample, and :math:`\tilde d_l` the median of that
+    over the sample itself, the score is the mean of :math:`d_l(e) / \tilde d_l`. Here
+    :math:`n_0 = n`, which counts twice, and the others fall by a factor of at most 4
+    each, to 5 k. All points tell what is odd in a clean sample; a few hold apart what a
+    group of outliers, near to each other, would hide (Sugiyama & Borgwardt 2013:
+    distances to a small random sample find outliers as well as those to all, and better
+    where these come in groups).
 
     A point is not its own neighbour: of the rows at each density, one that is equal to
     the row asked about is left out.
@@ -72,14 +74,12 @@ class Neighbours:
         self.n_neighbors = min(n_neighbors, len(order) - 1)
         trees = points.shape[1] <= MAX_TREE_WIDTH
         algorithm = "kd_tree" if trees else "brute"
-        size = len(order)
         self.levels: list[Any] = []
-        while not self.levels or size >= MIN_ROWS_PER_NEIGHBOR * self.n_neighbors:
+        for size in _sizes(len(order), MIN_ROWS_PER_NEIGHBOR * self.n_neighbors):
             level = NearestNeighbors(
                 n_neighbors=self.n_neighbors + 1, algorithm=algorithm
             )
             self.levels.append(level.fit(self.points[:size]))
-            size //= FACTOR
         weights = np.array([WEIGHT_OF_ALL] + [1.0] * (len(self.levels) - 1))
         self.weights = weights / weights.sum()
         self.typical = np.ones(len(self.levels))
@@ -96,33 +96,29 @@ class Neighbours:
 
     def nearest(self, rows: Array, points: Array) -> list[Indices]:
         """Return each row's neighbours at each density, shape (n, n_neighbors)."""
-        return self.without(self.own(rows, points), points)
+        found = self._candidates(points)
+        return [_drop(near, self._equal_row(rows, near)) for near in found]
 
     def own(self, rows: Array, points: Array) -> list[Indices]:
         """Return which row of each density is equal to each of the rows, or -1."""
-        found = []
-        step = max(1, MAX_CELLS // (rows.shape[1] * (self.n_neighbors + 1)))
-        for level in self.levels:
-            candidates = level.kneighbors(points, return_distance=False)
-            own = np.full(len(rows), -1)
-            for first in range(0, len(rows), step):
-                some = slice(first, first + step)
-                near = self.rows[candidates[some]]
-                equal = (near == rows[some, None]).all(axis=2)
-                which = candidates[some][np.arange(len(equal)), equal.argmax(axis=1)]
-                own[some] = np.where(equal.any(axis=1), which, -1)
-            found.append(own)
-        return found
+        return [self._equal_row(rows, near) for near in self._candidates(points)]
 
-    def without(self, own: Sequence[Indices], points: Array) -> list[Indices]:
-        """Return the neighbours of points, but for one row at each density."""
-        found = []
-        for level, left_out in zip(self.levels, own, strict=True):
-            near = level.kneighbors(points, return_distance=False)
-            # What is left out goes to the end, and with it, or else, the farthest.
-            last = np.argsort(near == left_out[:, None], axis=1, kind="stable")
-            found.append(np.take_along_axis(near, last[:, :-1], axis=1))
-        return found
+    def _candidates(self, points: Array) -> list[Indices]:
+        """Return one neighbour more than is needed, at each density."""
+        return [
+            level.kneighbors(points, return_distance=False) for level in self.levels
+        ]
+
+    def _equal_row(self, rows: Array, near: Indices) -> Indices:
+        """Return which of the candidates is equal to each of the rows, or -1."""
+        own = np.full(len(rows), -1)
+        step = max(1, MAX_CELLS // (rows.shape[1] * near.shape[1]))
+        for first in range(0, len(rows), step):
+            some = slice(first, first + step)
+            equal = (self.rows[near[some]] == rows[some, None]).all(axis=2)
+            which = near[some][np.arange(len(equal)), equal.argmax(axis=1)]
+            own[some] = np.where(equal.any(axis=1), which, -1)
+        return own
 
     def _distances(self, points: Array, nearest: Sequence[Indices]) -> Array:
         """Return the mean distances at each density, as multiples of the usual."""
@@ -138,7 +134,8 @@ class Neighbours:
         self, points: Array, own: Sequence[Indices]
     ) -> tuple[Array, Array]:
         """Return the scores of points, and their derivatives by these, (n, d)."""
-        nearest = self.without(own, points)
+        candidates = self._candidates(points)
+        nearest = [_drop(*pair) for pair in zip(candidates, own, strict=True)]
         gradient = np.zeros(points.shape)
         factors = self.weights / self.typical
         for near, factor in zip(nearest, factors, strict=True):
@@ -146,3 +143,18 @@ class Neighbours:
             away /= np.where(lengths > 0, lengths, 1)[:, :, None]
             gradient += factor * away.mean(axis=1)
         return self._distances(points, nearest) @ self.weights, gradient
+
+
+def _drop(near: Indices, own: Indices) -> Indices:
+    """Return candidates without one for each point; without an own, the farthest."""
+    order = np.argsort(near == own[:, None], axis=1, kind="stable")
+    kept: Indices = np.take_along_axis(near, order[:, :-1], axis=1)
+    return kept
+
+
+def _sizes(n: int, least: int) -> list[int]:
+    """Return numbers of rows from n on, each less by the same factor."""
+    if n <= least:
+        return [n]
+    n_steps = math.ceil(math.log(n / least) / math.log(FACTOR) - 1e-9)
+    return [round(float(size)) for size in np.geomspace(n, least, n_steps + 1)]
