@@ -425,3 +425,15 @@ def test_constant_features_and_equal_rows():
     with pytest.warns(UserWarning, match="there are 0"):
         detector.fit(np.ones((30, 3)))
     assert np.isfinite(detector.score_samples(np.ones((2, 3)))).all()
+
+
+def test_rows_of_any_size():
+    X, new = plane(100, 0), odd(20, 1)
+    detector = LatentOutlierDetector(LINEAR, random_state=0).fit(X)
+    scores = detector.score_samples(new)
+    for size in (1e-200, 1e200):
+        scaled = clone(detector).fit(size * X)
+        np.testing.assert_allclose(scaled.score_samples(size * new), scores, rtol=1e-6)
+    far = detector.score_samples(np.array([[1e10], [1e300]]) * X[:1])
+    assert np.isfinite(far).all()
+    assert far[1] < far[0] < scores.min()

@@ -18,6 +18,8 @@ Indices = NDArray[np.intp]
 
 #: The deviation of the logarithm of a residual's length, for that of a row.
 LENGTH_WEIGHT = 0.5
+#: Standardised values end here, so that their squares are finite.
+FAR = 1e100
 #: Added to squared residuals, as a share of their mean and for each feature, so that a
 #: row that is reconstructed exactly is not infinitely far from the others.
 MIN_SHARE, MIN_RESIDUAL = 1e-3, 1e-9
@@ -30,14 +32,17 @@ class Standardiser:
     """
 
     def __init__(self, rows: Array) -> None:
-        self.mean = rows.mean(axis=0)
-        deviation = rows.std(axis=0)
-        rounding = 1e-12 * np.abs(rows).max(axis=0)
-        self.scale = np.where(deviation > rounding, deviation, 1.0)
+        largest = np.abs(rows).max(axis=0)
+        largest[largest == 0] = 1  # whose squares may leave the floats
+        unit = rows / largest
+        deviation = unit.std(axis=0)
+        self.mean = unit.mean(axis=0) * largest
+        self.scale = np.where(deviation > 1e-12, deviation * largest, 1.0)
 
     def __call__(self, rows: Array) -> Array:
         """Return rows, standardised."""
-        scaled: Array = (rows - self.mean) / self.scale
+        with np.errstate(over="ignore"):
+            scaled: Array = ((rows - self.mean) / self.scale).clip(-FAR, FAR)
         return scaled
 
 
