@@ -43,11 +43,10 @@ class LatentOutlierDetector(
     """Outliers by their distance from training rows, and off what an encoder knows.
 
     An encoder is fitted to the standardised rows. How odd a row is says its distance to
-    its neighbours among the training rows, at several densities of these [1]_ [2]_;
-    what its reconstruction leaves counts twice, and the length of that besides. Rows
-    that are held out of all this tell which distances new rows have, so that calling a
-    row an outlier has a known rate of false alarms [3]_. Read more in the :ref:`user
-    guide <outliers>`.
+    its neighbours among the training rows, at several densities of these [1]_ [2]_, in
+    which what the encoder's reconstruction leaves counts twice. Rows that are held out
+    of all this tell which distances new rows have, so that calling a row an outlier has
+    a known rate of false alarms [3]_. Read more in the :ref:`user guide <outliers>`.
 
     Parameters
     ----------

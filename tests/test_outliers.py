@@ -85,18 +85,17 @@ def test_scores_are_mean_distances_at_all_densities(width):
     _, neighbours = sample(width=width)
     new = np.random.RandomState(2).randn(7, width)
 
-    def distances(rows, size, skip=0):
-        among = neighbours.points[:size]
-        all_of_them = np.linalg.norm(rows[:, None] - among, axis=2)
-        return np.sort(all_of_them, axis=1)[:, skip : 5 + skip].mean(axis=1)
+    def distances(rows, size, k, skip=0):
+        all_of_them = np.linalg.norm(rows[:, None] - neighbours.points[:size], axis=2)
+        return np.sort(all_of_them, axis=1)[:, skip : k + skip].mean(axis=1)
 
     expected = np.zeros(7)
-    for size, weight in ((300, 0.5), (87, 0.25), (25, 0.25)):  # 300 / 12 ** (l / 2)
-        own = distances(neighbours.points[:size], size, skip=1)
-        others = distances(neighbours.points[size:], size)
+    for size, k in ((300, 1), (300, 5), (87, 5), (25, 5)):  # 300 / 12 ** (l / 2)
+        own = distances(neighbours.points[:size], size, k, skip=1)
+        others = distances(neighbours.points[size:], size, k)
         usual = np.concatenate([own, others])
-        usual = np.median(usual) + 1e-3 * usual.mean()
-        expected += weight * distances(new, size) / usual
+        expected += distances(new, size, k) / (np.median(usual) + 1e-3 * usual.mean())
+    expected /= 4
     np.testing.assert_allclose(neighbours.scores(new, new), expected, rtol=1e-6)
 
 

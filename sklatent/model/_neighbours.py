@@ -15,8 +15,6 @@ Indices = NDArray[np.intp]
 MAX_ROWS = 10_000
 #: How many times fewer rows the next density has, at most.
 FACTOR = 4
-#: The weight of all rows, where that of each of the lower densities is 1.
-WEIGHT_OF_ALL = 2.0
 #: Rows of the lowest density, for each neighbour.
 MIN_ROWS_PER_NEIGHBOR = 5
 #: Rows of which the usual distances are, at most.
@@ -33,11 +31,12 @@ class Neighbours:
     With :math:`d_l(e)` the mean distance of a point to its k nearest among
     :math:`n_l` of the n points of a sample, and :math:`\tilde d_l` the median of that
     over the sample itself, the score is the mean of :math:`d_l(e) / \tilde d_l`. Here
-    :math:`n_0 = n`, which counts twice, and the others fall by a factor of at most 4
-    each, to 5 k. All points tell what is odd in a clean sample; a few hold apart what a
-    group of outliers, near to each other, would hide (Sugiyama & Borgwardt 2013:
-    distances to a small random sample find outliers as well as those to all, and better
-    where these come in groups).
+    :math:`n_0 = n`, and the others fall by a factor of at most 4 each, to 5 k; the
+    distance to the nearest point of all is one more of these distances. Near points
+    tell what is odd in a clean sample; a few hold apart what a group of outliers, near
+    to each other, would hide (Sugiyama & Borgwardt 2013: distances to a small random
+    sample find outliers as well as those to all, and better where these come in
+    groups).
 
     A point is not its own neighbour: of the rows at each density, one that is equal to
     the row asked about is left out.
@@ -80,19 +79,20 @@ class Neighbours:
                 n_neighbors=self.n_neighbors + 1, algorithm=algorithm
             )
             self.levels.append(level.fit(self.points[:size]))
-        weights = np.array([WEIGHT_OF_ALL] + [1.0] * (len(self.levels) - 1))
-        self.weights = weights / weights.sum()
-        self.typical = np.ones(len(self.levels))
         some = self.rows[:MAX_TYPICAL], self.points[:MAX_TYPICAL]
-        usual = self._distances(some[1], self.nearest(*some))
-        typical = np.median(usual, axis=0) + 1e-3 * usual.mean(axis=0)
-        self.typical = np.where(typical > 0, typical, 1.0)
+        usual = self._lengths(some[1], self.nearest(*some))
+        #: What the distances to neighbours count at each density, nearest first.
+        self.weights = [
+            np.full(self.n_neighbors, 1 / _typical(lengths.mean(axis=1)))
+            / self.n_neighbors
+            for _, lengths in usual
+        ]
+        self.weights[0][0] += 1 / _typical(usual[0][1][:, 0])
+        self.weights = [weight / (len(self.levels) + 1) for weight in self.weights]
 
     def scores(self, rows: Array, points: Array) -> Array:
         """Return how odd each row is, shape (n,); about 1 is usual."""
-        nearest = self.nearest(rows, points)
-        scores: Array = self._distances(points, nearest) @ self.weights
-        return scores
+        return self._scores(self._lengths(points, self.nearest(rows, points)))
 
     def nearest(self, rows: Array, points: Array) -> list[Indices]:
         """Return each row's neighbours at each density, shape (n, n_neighbors)."""
@@ -120,29 +120,41 @@ class Neighbours:
             own[some] = np.where(equal.any(axis=1), which, -1)
         return own
 
-    def _distances(self, points: Array, nearest: Sequence[Indices]) -> Array:
-        """Return the mean distances at each density, as multiples of the usual."""
-        levels = [self._lengths(points, near)[1].mean(axis=1) for near in nearest]
-        return np.column_stack(levels) / self.typical
-
-    def _lengths(self, points: Array, near: Indices) -> tuple[Array, Array]:
-        # Those of a search have been rounded as differences of squares.
-        away = points[:, None] - self.points[near]
-        return away, np.sqrt(np.einsum("nkd,nkd->nk", away, away))
-
     def scores_and_gradients(
         self, points: Array, own: Sequence[Indices]
     ) -> tuple[Array, Array]:
         """Return the scores of points, and their derivatives by these, (n, d)."""
         candidates = self._candidates(points)
         nearest = [_drop(*pair) for pair in zip(candidates, own, strict=True)]
+        found = self._lengths(points, nearest)
         gradient = np.zeros(points.shape)
-        factors = self.weights / self.typical
-        for near, factor in zip(nearest, factors, strict=True):
-            away, lengths = self._lengths(points, near)
-            away /= np.where(lengths > 0, lengths, 1)[:, :, None]
-            gradient += factor * away.mean(axis=1)
-        return self._distances(points, nearest) @ self.weights, gradient
+        for (away, lengths), weight in zip(found, self.weights, strict=True):
+            slopes = weight / np.where(lengths > 0, lengths, 1)
+            gradient += np.einsum("nkd,nk->nd", away, slopes)
+        return self._scores(found), gradient
+
+    def _scores(self, found: Sequence[tuple[Array, Array]]) -> Array:
+        pairs = zip(found, self.weights, strict=True)
+        parts = [lengths @ weight for (_, lengths), weight in pairs]
+        scores: Array = np.sum(parts, axis=0)
+        return scores
+
+    def _lengths(
+        self, points: Array, nearest: Sequence[Indices]
+    ) -> list[tuple[Array, Array]]:
+        """Return differences to neighbours (n, k, d), and their lengths, of each."""
+        # Those of a search have been rounded as differences of squares.
+        found = []
+        for near in nearest:
+            away = points[:, None] - self.points[near]
+            found.append((away, np.sqrt(np.einsum("nkd,nkd->nk", away, away))))
+        return found
+
+
+def _typical(distances: Array) -> float:
+    """Return the median distance, but no less than a share of the mean."""
+    typical = float(np.median(distances) + 1e-3 * distances.mean())
+    return typical if typical > 0 else 1.0
 
 
 def _drop(near: Indices, own: Indices) -> Indices:

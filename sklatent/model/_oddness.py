@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from .. import runtime
 from ..nn import copy_module
@@ -16,13 +15,8 @@ from ._neighbours import Neighbours
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-#: The deviation of the logarithm of a residual's length, for that of a row.
-LENGTH_WEIGHT = 0.5
 #: Standardised values end here, so that their squares are finite.
 FAR = 1e100
-#: Added to squared residuals, as a share of their mean and for each feature, so that a
-#: row that is reconstructed exactly is not infinitely far from the others.
-MIN_SHARE, MIN_RESIDUAL = 1e-3, 1e-9
 
 
 class Standardiser:
@@ -49,15 +43,13 @@ class Standardiser:
 class Oddness:
     r"""Scores of rows by an encoder and the neighbours of training rows.
 
-    A standardised row x of p features with the residual :math:`r = x - \hat x` is the
-    point
+    A standardised row x with the reconstruction :math:`\hat x` is the point
+    :math:`(x, x - \hat x)`: distances are those of the rows, in which what the encoder
+    leaves, where little varies, counts twice. With PCA that is
 
-    .. math:: \Big(x,\; r,\; \frac{\sqrt p}{2}\, \frac{\log \|r\|}{\sigma}\Big),
+    .. math:: \|z - z'\|^2 + 2\, \|r - r'\|^2
 
-    with :math:`\sigma` the standard deviation of the logarithm over the training rows.
-    So distances are those of the rows, in which what the encoder leaves of a row, of
-    small variance, counts twice; and the length of that counts besides, with a quarter
-    of the variance of the rows.
+    for rows with latents z and residuals r.
 
     Parameters
     ----------
@@ -82,25 +74,12 @@ class Oddness:
     ) -> None:
         self.encoder = encoder
         self.standardise = standardise
-        x = standardise(rows)
-        squares = np.square(x - encoder.reconstruct(x)).sum(axis=1)
-        self.floor = MIN_SHARE * squares.mean() + MIN_RESIDUAL * x.shape[1]
-        deviation = float(np.log(squares + self.floor).std() / 2)
-        weight = LENGTH_WEIGHT * np.sqrt(x.shape[1])
-        self.factor = weight / deviation if deviation > 1e-6 else 1.0
         self.neighbours = Neighbours(rows, self.points(rows), n_neighbors, random)
 
     def points(self, rows: Array) -> Array:
         """Return the point of each row."""
         x = self.standardise(rows)
-        parts = x, x - self.encoder.reconstruct(x)
-        points: Array = self._joined(*map(torch.from_numpy, parts)).numpy()
-        return points
-
-    def _joined(self, x: Tensor, residual: Tensor) -> Tensor:
-        squares = residual.square().sum(dim=1, keepdim=True)
-        length = 0.5 * (squares + self.floor).log()
-        return torch.cat([x, residual, self.factor * length], dim=1)
+        return np.hstack([x, x - self.encoder.reconstruct(x)])
 
     def scores(self, rows: Array) -> Array:
         """Return how odd rows are; about 1 is usual, and higher is odder."""
@@ -129,7 +108,7 @@ class Oddness:
         """
         x = torch.from_numpy(self.standardise(rows)).requires_grad_()
         with self._differentiable() as model:
-            points = self._joined(x, x - model(x))
+            points = torch.cat([x, x - model(x)], dim=1)
             found = points.detach().numpy()
             scores, by_point = self.neighbours.scores_and_gradients(found, own)
             gained = (points * torch.from_numpy(by_point)).sum()
