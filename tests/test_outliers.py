@@ -212,10 +212,12 @@ def test_share_of_false_alarms(n):
 @pytest.mark.parametrize("n", [200, 1000])
 def test_share_of_false_alarms_of_a_trained_encoder(n):
     """Held-out rows of the encoder are none of the detector's."""
+    encoder = Autoencoder(2, hidden_layer_sizes=(32,), max_iter=20)
     shares = []
     for seed in range(20):
         X, new = (np.tanh(plane(m, s)) for m, s in ((n, seed), (500, 100 + seed)))
-        detector = LatentOutlierDetector(random_state=seed).fit(X)
+        encoder.set_params(random_state=seed)
+        detector = LatentOutlierDetector(encoder, random_state=seed).fit(X)
         shares.append((detector.predict(new) < 0).mean())
     error = np.std(shares, ddof=1) / np.sqrt(20)
     assert np.mean(shares) <= 0.05 + 2 * error
