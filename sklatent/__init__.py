@@ -3,6 +3,7 @@
 from ._autoencoder import Autoencoder
 from ._denoising import DenoisingAutoencoder
 from ._latent_size import LatentSizeCV
+from ._outliers import LatentOutlierDetector
 from ._supervised import SupervisedAutoencoder
 from ._variational import VariationalAutoencoder
 from .displays import (
@@ -18,6 +19,7 @@ __all__ = [
     "Autoencoder",
     "ComponentsDisplay",
     "DenoisingAutoencoder",
+    "LatentOutlierDetector",
     "LatentSizeCV",
     "LatentSizeDisplay",
     "LatentSpaceDisplay",

@@ -24,7 +24,7 @@ ORDER = [
     {"model"},
     {"_base"},
     {"_autoencoder", "_denoising", "_supervised", "_variational", "_latent_size"},
-    {"displays"},
+    {"displays", "_outliers"},
     {"__init__"},
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}

@@ -1,5 +1,7 @@
 """The fitted model: what it does with rows, and the numbers that describe it."""
 
+from ._attribution import integrated_gradients
+from ._calibration import Calibration
 from ._density import (
     covariance,
     draw_latents,
@@ -10,4 +12,6 @@ from ._density import (
 )
 from ._hidden_cells import HiddenCells
 from ._inference import Inference
+from ._neighbours import Neighbours
+from ._oddness import Oddness, Standardiser
 from ._summary import Summary, summarise

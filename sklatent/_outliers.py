@@ -1,0 +1,416 @@
+"""Outliers: rows far from the others, and off what an encoder knows of them."""
+
+import math
+import warnings
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
+from sklearn.utils import _safe_indexing, get_tags, indexable
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._set_output import _get_adapter_from_container
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._autoencoder import Autoencoder
+from ._base import BaseLatentEncoder, all_or_nothing, fit_context
+from ._doc_link import DocLinkMixin
+from .model import (
+    Calibration,
+    Neighbours,
+    Oddness,
+    Standardiser,
+    integrated_gradients,
+)
+from .plan import RandomState, SplitBy, choose_splits, seed_of
+from .rows import check_columns, rows_of
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+#: Of an encoder without n_components: the share of the variance that its latents have,
+SHARE_OF_VARIANCE = 0.9
+#: and how many they are at most.
+MAX_LATENTS = 32
+#: Rows of which that is found, at most.
+MAX_ROWS = 10_000
+
+
+class LatentOutlierDetector(
+    DocLinkMixin, MetaEstimatorMixin, OutlierMixin, BaseEstimator
+):
+    """Outliers by their distance from training rows, and off what an encoder knows.
+
+    An encoder is fitted to the standardised rows. How odd a row is says its distance to
+    its neighbours among the training rows, at several densities of these [1]_ [2]_, in
+    which what the encoder's reconstruction leaves counts twice. Rows that are held out
+    of all this tell which distances new rows have, so that calling a row an outlier has
+    a known rate of false alarms [3]_. Read more in the :ref:`user guide <outliers>`.
+
+    Parameters
+    ----------
+    encoder : estimator or None, default=None
+        An `Autoencoder`, `DenoisingAutoencoder`, `SupervisedAutoencoder` or
+        `VariationalAutoencoder`. Where its `n_components` is None it gets as many
+        latents as explain 90% of the variance in PCA, but 32 at most. None is
+        ``Autoencoder()`` with the `random_state` given here.
+    contamination : 'auto' or float, default='auto'
+        'auto' calls a row an outlier where its p-value is at most `alpha`. A float in
+        (0, 0.5] is the share of the training rows that are outliers: `offset_` is that
+        quantile of their scores, and this share of them, those that are farthest from
+        the others, are left out when the encoder is trained and among the neighbours.
+    alpha : float, default=0.05
+        The share of normal rows that 'auto' may call outliers.
+    n_neighbors : int, default=5
+        Neighbours at each density, of which the mean distance is taken.
+    cv : int, cross-validation generator or iterable, default=None
+        Which rows are held out to calibrate p-values. None is a tenth of the rows from
+        800 distinct ones on and five folds below; equal rows, rows of one of the
+        `groups` and stretches of a series stay together, as with the encoders. One pair
+        is one detector. With several there is a detector for each.
+    random_state : int, RandomState instance or None, default=None
+        Draws the held-out rows and those of the lower densities.
+
+    Attributes
+    ----------
+    offset_ : float
+        Rows with lower `score_samples` are outliers. With 'auto' it is -1, or -inf
+        where held-out rows are too few for any to be called one.
+    encoders_ : list of estimators
+        The fitted encoder, or that of each fold.
+    calibration_scores_ : ndarray of shape (n_calibration,)
+        What `score_samples` is compared with in `p_values`: the scores of the held-out
+        rows, sorted. With folds each is in the units of its own detector.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features, where `X` has names that are all strings.
+
+    See Also
+    --------
+    sklearn.ensemble.IsolationForest : Random splits in place of distances.
+    sklearn.neighbors.LocalOutlierFactor : Distances relative to those of neighbours.
+
+    Notes
+    -----
+    All of a row is compared with training rows but itself: of those that are equal to
+    it, one is left out, in `predict` as in `fit_predict`.
+
+    References
+    ----------
+    .. [1] F. Angiulli and C. Pizzuti (2002). Fast outlier detection in high dimensional
+       spaces. PKDD.
+    .. [2] M. Sugiyama and K. Borgwardt (2013). Rapid distance-based outlier detection
+       via sampling. NeurIPS.
+    .. [3] S. Bates, E. Candès, L. Lei, Y. Romano and M. Sesia (2023). Testing for
+       outliers with conformal p-values. Annals of Statistics 51.
+    .. [4] Y. Shen and S. Sanghavi (2019). Learning with bad training data via iterative
+       trimmed loss minimization. ICML. (Training without the rows that fit worst.)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklatent import LatentOutlierDetector
+    >>> random = np.random.RandomState(0)
+    >>> X = random.randn(400, 2) @ random.randn(2, 6) + 0.1 * random.randn(400, 6)
+    >>> detector = LatentOutlierDetector(random_state=0).fit(X)
+    >>> far = X[:2] + np.array([[0], [4]]) * np.eye(6)[0]
+    >>> detector.predict(far)
+    array([ 1, -1])
+    >>> detector.explain(far)[1].argmax()
+    np.int64(0)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "encoder": [BaseLatentEncoder, None],
+        "contamination": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, 0.5, closed="right"),
+        ],
+        "alpha": [Interval(Real, 0, 1, closed="neither")],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "cv": ["cv_object"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        encoder: Any = None,
+        *,
+        contamination: float | Literal["auto"] = "auto",
+        alpha: float = 0.05,
+        n_neighbors: int = 5,
+        cv: Any = None,
+        random_state: RandomState = None,
+    ) -> None:
+        self.encoder = encoder
+        self.contamination = contamination
+        self.alpha = alpha
+        self.n_neighbors = n_neighbors
+        self.cv = cv
+        self.random_state = random_state
+
+    # The encoder checks its own parameters.
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: ArrayLike, y: Any = None, *, groups: Any = None) -> Self:
+        """Fit encoder, neighbours and calibration to the rows of `X`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training data: finite numbers, at least two rows. What holds of p-values
+            holds where they are normal rows.
+        y : array-like of shape (n_samples,) or None, default=None
+            For `SupervisedAutoencoder`, and splitters that stratify by it.
+        groups : array-like of shape (n_samples,) or None, default=None
+            Which rows belong together; those of one group are held out together, by
+            the encoder too.
+
+        Returns
+        -------
+        self : object
+            The fitted detector.
+
+        Raises
+        ------
+        ValueError
+            If `X`, `y`, `groups` or a parameter is not as required. The detector is
+            then as it was before the call.
+        """
+        with all_or_nothing(self):
+            check_columns(X)
+            valid = validate_data(
+                self, X, dtype=np.float64, order="C", ensure_min_samples=2
+            )
+            valid, y, groups = indexable(valid, y, groups)
+            self._fit(valid, y, groups)
+        return self
+
+    def _fit(self, X: Array, y: Any, groups: Any) -> None:
+        seed = seed_of(self.random_state)
+        by = SplitBy(cv=self.cv, y=y, groups=groups)
+        pairs = choose_splits(rows_of(X), by, seed, good_start=True).pairs
+        everyone, nobody = np.arange(len(X)), np.arange(0)
+        parts, scores = [], []
+        for train, held_out in pairs or ((everyone, nobody),):
+            part = self._part(X, y, groups, train, seed)
+            parts.append(part)
+            found = part.scores(X[held_out]) if len(held_out) else np.zeros(0)
+            scores.append(np.sort(found))
+        self._parts = parts
+        self._calibration = Calibration(tuple(scores), self.alpha)
+        self.encoders_ = [part.encoder for part in parts]
+        self.calibration_scores_ = -np.sort(-np.concatenate(scores))[::-1]
+        self.offset_ = self._offset(X)
+
+    def _part(
+        self, X: Array, y: Any, groups: Any, train: Indices, seed: int
+    ) -> Oddness:
+        """Return a detector of some rows, without those that are trimmed."""
+        random = np.random.RandomState(seed)
+        if not isinstance(self.contamination, str):
+            train = self._trimmed(X, train, self.contamination, random)
+        standardise = Standardiser(X[train])
+        x = standardise(X[train])
+        encoder = self._new_encoder(x, seed)
+        y, groups = (
+            None if given is None else _safe_indexing(given, train)
+            for given in (y, groups)
+        )
+        encoder.fit(x, y, groups=groups)
+        return Oddness(X[train], encoder, standardise, self.n_neighbors, random)
+
+    def _trimmed(
+        self, X: Array, train: Indices, share: float, random: np.random.RandomState
+    ) -> Indices:
+        """Return the training rows without those farthest from the others."""
+        n_kept = max(2, len(train) - round(share * len(train)))
+        rows = X[train]
+        points = Standardiser(rows)(rows)
+        neighbours = Neighbours(rows, points, self.n_neighbors, random)
+        order = np.argsort(neighbours.scores(rows, points), kind="stable")
+        return np.sort(train[order[:n_kept]])
+
+    def _new_encoder(self, x: Array, seed: int) -> Any:
+        """Return an encoder to fit to rows, with a latent size."""
+        if self.encoder is None:
+            encoder: Any = Autoencoder(random_state=seed)
+        else:
+            encoder = clone(self.encoder)
+        if encoder.n_components is None:
+            encoder.set_params(n_components=_n_latents(x))
+        return encoder
+
+    def _offset(self, X: Array) -> float:
+        """Return the score below which a row is an outlier; warn if there is none."""
+        enough = self._calibration.rank > 0
+        if not isinstance(self.contamination, str):
+            scores = self._score(X)
+            return float(np.percentile(scores, 100.0 * self.contamination))
+        if not enough:
+            warnings.warn(
+                f"alpha={self.alpha} requires {math.ceil(1 / self.alpha) - 1} held-out "
+                f"rows for calibration, but there are {len(self._calibration)}: no row "
+                "is called an outlier.",
+                stacklevel=4,
+            )
+        return -1.0 if enough else -np.inf
+
+    # Using the fitted detector --------------------------------------------------
+
+    def score_samples(self, X: ArrayLike) -> Array:
+        """Return how normal each row is.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the distance from the training rows, as a multiple of the one at which
+            the p-value of a row is `alpha`: -1 is there, and lower is odder.
+        """
+        return self._score(self._validate(X))
+
+    def decision_function(self, X: ArrayLike) -> Array:
+        """Return ``score_samples(X) - offset_``: negative for outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,)
+            Lower is odder.
+        """
+        decision: Array = self.score_samples(X) - self.offset_
+        return decision
+
+    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
+        """Return which rows are outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data. Training rows may be among them.
+
+        Returns
+        -------
+        is_inlier : ndarray of shape (n_samples,)
+            -1 for outliers and 1 for the others.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def p_values(self, X: ArrayLike) -> Array:
+        """Return conformal p-values: how rare rows as odd as these are.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            New rows on the scale of the training data.
+
+        Returns
+        -------
+        p_values : ndarray of shape (n_samples,)
+            The share of held-out training rows, this one among them, that are at least
+            as odd. Where new rows are drawn as the training rows were, a p-value is at
+            most a with a probability of at most a with one held-out part, and of at
+            most about 2a with folds.
+        """
+        valid = self._validate(X)
+        return self._calibration.p_values(self._scores_of_parts(valid))
+
+    def explain(self, X: ArrayLike) -> Any:
+        """Return what each feature adds to the score of each row.
+
+        Integrated gradients [1]_ from the mean of the row's neighbours to the row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+
+        Returns
+        -------
+        shares : ndarray or data frame of shape (n_samples, n_features)
+            A data frame for a data frame. Positive values make the row odder. They add
+            up to ``score_samples(baseline) - score_samples(X)``, with the rows of
+            `explanation_baseline`.
+
+        References
+        ----------
+        .. [1] M. Sundararajan, A. Taly and Q. Yan (2017). Axiomatic attribution for
+           deep networks. ICML.
+        """
+        valid = self._validate(X)
+        own = [part.own(valid) for part in self._parts]
+
+        def distance(points: Array, rows: Indices) -> tuple[Array, Array]:
+            found = [
+                part.scores_and_gradients(points, [level[rows] for level in levels])
+                for part, levels in zip(self._parts, own, strict=True)
+            ]
+            scores = np.column_stack([score for score, _ in found])
+            values, weights = self._calibration.distances(scores)
+            gradients = [gradient for _, gradient in found]
+            return values, np.einsum("nk,knp->np", weights, np.array(gradients))
+
+        shares = integrated_gradients(distance, self._baseline(valid), valid)
+        if not hasattr(X, "columns"):
+            return shares
+        adapter = _get_adapter_from_container(X)
+        return adapter.create_container(shares, X, columns=lambda: list(X.columns))
+
+    def explanation_baseline(self, X: ArrayLike) -> Array:
+        """Return the rows that `explain` compares with.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows on the scale of the training data.
+
+        Returns
+        -------
+        baseline : ndarray of shape (n_samples, n_features)
+            The mean of each row's neighbours in the training rows.
+        """
+        return self._baseline(self._validate(X))
+
+    def _baseline(self, X: Array) -> Array:
+        means = [part.mean_of_neighbours(X) for part in self._parts]
+        mean: Array = np.mean(means, axis=0)
+        return mean
+
+    def _score(self, X: Array) -> Array:
+        return -self._calibration.distances(self._scores_of_parts(X))[0]
+
+    def _scores_of_parts(self, X: Array) -> Array:
+        """Return how odd rows are to each detector, shape (n, n_detectors)."""
+        return np.column_stack([part.scores(X) for part in self._parts])
+
+    def _validate(self, X: ArrayLike) -> Array:
+        check_is_fitted(self)
+        check_columns(X)
+        valid: Array = validate_data(self, X, dtype=np.float64, order="C", reset=False)
+        return valid
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        if self.encoder is not None:
+            tags.target_tags.required = get_tags(self.encoder).target_tags.required
+        return tags
+
+
+def _n_latents(x: Array) -> int:
+    """Return how many components PCA needs for most of the variance of rows."""
+    x = x[:: -(-len(x) // MAX_ROWS)]
+    x = x - x.mean(axis=0)
+    gram = x.T @ x if x.shape[1] <= x.shape[0] else x @ x.T
+    explained = np.cumsum(np.linalg.eigvalsh(gram)[::-1].clip(min=0))
+    n_needed = int(np.searchsorted(explained, SHARE_OF_VARIANCE * explained[-1])) + 1
+    return min(n_needed, MAX_LATENTS, len(explained))
