@@ -1,7 +1,6 @@
 """The contract with scikit-learn, once for all estimators."""
 
 import copy
-import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,12 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.base import (
-    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
 )
-from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
@@ -29,8 +26,9 @@ from sklearn.utils.validation import (
 
 from . import runtime
 from ._doc_link import DocLinkMixin
+from ._state import PlainState
 from .model import Inference, Summary, summarise
-from .nn import Filling, LatentModel
+from .nn import Filling, LatentModel, is_ours
 from .plan import (
     CONSTRAINTS,
     Augmentation,
@@ -56,8 +54,6 @@ from .training import (
     add_correction,
     check_callbacks,
     copied,
-    load_net,
-    save_net,
     skorch_net,
     train,
 )
@@ -88,7 +84,7 @@ class BaseLatentEncoder(
     DocLinkMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    BaseEstimator,
+    PlainState,
     metaclass=ABCMeta,
 ):
     """Validates what it is given and delegates to the fitted model.
@@ -694,36 +690,25 @@ class BaseLatentEncoder(
         tags.input_tags.allow_nan = self.missing == "ignore"
         return tags
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what a pickle holds: the net as plain arrays, and the version."""
-        from . import __version__
-
-        state = {**super().__getstate__(), "_sklatent_version": __version__}
-        if "net_" in state:
-            with runtime.caller_modes_off():
-                state["net_"] = save_net(state["net_"])
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take what a pickle holds, and build the net of it."""
-        from . import __version__
-
-        state = dict(state)
-        version = state.pop("_sklatent_version", "unknown")
-        if version != __version__:
-            name = type(self).__name__
-            warnings.warn(
-                VersionWarning(
-                    estimator_name=name,
-                    current_sklearn_version=__version__,
-                    original_sklearn_version=version,
-                ),
-                stacklevel=2,
-            )
-        if "net_" in state:
-            with runtime.caller_modes_off():
-                state["net_"] = load_net(state["net_"])
-        super().__setstate__(state)
+    def _check_loaded(self) -> None:
+        """Raise ValueError unless module, attributes and summary go with each other."""
+        if not hasattr(self, "net_"):
+            return
+        model, summary = self.net_.module_, self._summary
+        k, p = model.n_components, self.n_features_in_
+        shapes = {
+            "mean_": (np.shape(self.mean_), (p,)),
+            "n_components_": (self.n_components_, k),
+            "latents": (np.shape(summary.codes)[1:], (k,)),
+            "deviations": (np.shape(summary.deviations), (k,)),
+            "whitening": (np.shape(summary.whitened_by), (k,)),
+        }
+        if is_ours(model):  # what is not may draw at random, or take long
+            shapes["reconstructions"] = model.reconstructed_shape(p), (1, p)
+        for name, (found, wanted) in shapes.items():
+            if found != wanted:
+                raise ValueError(f"{name} of shape {found} where {wanted} is right")
+        summary.attributes(model)
 
 
 def check_storage(X: Any, *, ignores: bool) -> None:
@@ -743,17 +728,6 @@ def check_features(estimator: Any, X: NDArray[Any]) -> None:
         raise ValueError(
             f"Feature {names[empty[0]]} of X has no observed value: it is NaN in all "
             "rows. Each feature must have one; drop this one."
-        )
-
-
-class VersionWarning(InconsistentVersionWarning):
-    """A pickle of another version of sklatent is loaded."""
-
-    def __str__(self) -> str:
-        return (
-            f"{self.estimator_name} was pickled by sklatent "
-            f"{self.original_sklearn_version} and is loaded by "
-            f"{self.current_sklearn_version}. This may break it or give other results."
         )
 
 

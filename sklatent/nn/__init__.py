@@ -31,7 +31,7 @@ from ._negative_bound import NegativeBound
 from ._nested_dropout import NestedDecoder, SizeEnds
 from ._own_network import check_width
 from ._residual import Gate, ResidualMap
-from ._saving import SavedModule, copy_module, is_ours, load_module, save_module
+from ._saving import copy_module, from_plain, is_ours, save_module, saved, to_plain
 from ._scaling import Scaling
 from ._size_ends import can_solve_ends, solve_ends
 from ._sparse_batch import SparseBatch

@@ -11,6 +11,7 @@ from torch import nn
 from ._images import ImageShape, ToImages, ToRows, image_shape_of, is_int, is_sizes
 from ._mlp import ACTIVATIONS
 from ._recipe import Recipe
+from ._saving import saved
 
 #: By the number of axes.
 _CONVOLUTIONS: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d}
@@ -88,6 +89,7 @@ class _Convolutions(Recipe):
         return layers
 
 
+@saved
 class ConvEncoder(_Convolutions):
     r"""Convolutions, then dense layers: an encoder of images or signals.
 
@@ -161,6 +163,7 @@ class ConvEncoder(_Convolutions):
         return nn.Sequential(ToImages(image), *layers, nn.Flatten(), *dense[:-1])
 
 
+@saved
 class ConvDecoder(_Convolutions):
     """Dense layers, then transposed convolutions: the mirror image of `ConvEncoder`.
 
