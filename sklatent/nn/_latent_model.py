@@ -228,9 +228,7 @@ class LatentModel(nn.Module):
     @torch.no_grad()
     def reconstructed_shape(self, n_features: int) -> tuple[int, ...]:
         """Return the shape of what one row with so many features becomes."""
-        row = torch.zeros(
-            1, n_features, dtype=self.dtype, device=self.frame.mean.device
-        )
+        row = self.frame.mean.new_zeros(1, n_features)
         return tuple(self(row).shape)
 
     # Changes --------------------------------------------------------------------

@@ -27,7 +27,7 @@ _PLAIN = {
     *(nn.Flatten, nn.Unflatten, nn.Sequential, nn.ModuleList),
     *ACTIVATIONS.values(),
 }
-#: The classes that files may name. Modules of this package come in when one is asked for.
+#: The classes that files may name; modules of this package come in when asked for.
 _kinds: dict[str, type] = {kind.__name__: kind for kind in (*_PLAIN, nn.MSELoss)}
 
 
@@ -117,6 +117,7 @@ def _find(name: Any) -> type | None:
 
 
 def _subclasses(kind: type) -> Iterator[type]:
+    child: type
     for child in kind.__subclasses__():
         yield child
         yield from _subclasses(child)
