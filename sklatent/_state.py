@@ -41,13 +41,13 @@ class PlainState(BaseEstimator):
 
         name = type(self).__name__
         try:
+            if not isinstance(state, dict):
+                raise TypeError(f"a {type(state).__name__} in place of a dict")
             state = dict(state)
             version = state.pop("_sklatent_version", "unknown")
             with runtime.caller_modes_off():
-                net = state.pop("net_", None)
-                loaded = from_plain(state)
-                if net is not None:
-                    loaded["net_"] = load_net(net)
+                nets = {key: load_net(state.pop(key)) for key in {"net_"} & set(state)}
+                loaded = {**from_plain(state), **nets}
                 super().__setstate__({**_defaults(type(self)), **loaded})
                 self._check_loaded()
         except Exception as error:  # whatever the parts of a damaged file raise
