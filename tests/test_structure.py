@@ -26,7 +26,7 @@ ORDER = [
     {"_base"},
     {"_autoencoder", "_denoising", "_supervised", "_variational", "_latent_size"},
     {"displays", "_outliers"},
-    {"__init__"},
+    {"__init__", "onnx"},
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 FILES = {

@@ -18,12 +18,13 @@ from ._flat_adamw import AdamW, FlatAdamW
 from ._frame import LatentFrame, ordered_frame, principal_frame, signs
 from ._gaps import Gaps, gaps_of
 from ._gaussian import CellGaussian, FactorGaussian, FullGaussian
-from ._images import RandomShift
+from ._images import RandomShift, ToImages
 from ._jacobian import decoder_gram, jacobians, mean_jacobian
 from ._last_layer import AS_TRAINED, LINEAR, LastLayer
 from ._latent_model import LatentModel
 from ._likelihoods import Bernoulli, Gaussian, Likelihood, Poisson
 from ._losses import Loss, SquaredError
+from ._manual import has_hooks
 from ._mlp import ACTIVATIONS, MLP
 from ._moments import Moments
 from ._multinomial import Multinomial
