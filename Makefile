@@ -3,15 +3,17 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-slow test-lowest lint docs benchmarks clean
+.PHONY: help demo test test-slow test-lowest coverage lint docs benchmarks dist clean
 
 help:
 	@echo "demo         the main job on real data, and docs/images/demo.png"
 	@echo "test         lint, types, tests and doctests"
 	@echo "test-slow    the tests that take longer"
 	@echo "test-lowest  the tests with the lowest versions that pyproject.toml allows"
+	@echo "coverage     what share of lines and branches the tests run"
 	@echo "docs         the documentation, in docs/_build/html"
 	@echo "benchmarks   the tables that the README quotes"
+	@echo "dist         wheel and sdist, checked, in dist"
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -45,6 +47,11 @@ test-lowest:
 	.venv-lowest/bin/python -m pytest -n 2 -m "not slow" tests \
 		-W ignore::FutureWarning -W ignore::pytest.PytestRemovedIn10Warning
 
+coverage: .venv/installed-test
+	$(BIN)/python -m coverage run -m pytest -m "not slow" tests
+	$(BIN)/python -m coverage combine
+	$(BIN)/python -m coverage report
+
 docs: .venv/installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
@@ -55,5 +62,16 @@ benchmarks: .venv/installed-bench
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/latent_size.py --picture
 
+# The tests of the sdist run against the wheel, so both have all that they need.
+dist: .venv/installed-test
+	$(BIN)/python -m pip install --quiet build twine
+	rm -rf dist .venv-dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+	mkdir .venv-dist && tar -xzf dist/*.tar.gz -C .venv-dist --strip-components=1
+	rm -r .venv-dist/sklatent && $(BIN)/python -m venv --system-site-packages .venv-dist/env
+	.venv-dist/env/bin/python -m pip install --quiet "$$(ls dist/*.whl)[test]"
+	cd .venv-dist && env/bin/python -m pytest -q tests/test_common.py tests/test_saving.py
+
 clean:
-	rm -rf .venv .venv-lowest docs/_build docs/api/generated
+	rm -rf .venv .venv-lowest .venv-dist dist docs/_build docs/api/generated

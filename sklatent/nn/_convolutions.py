@@ -178,15 +178,26 @@ class ConvDecoder(_Convolutions):
     channels : sequence of int, default=(16, 32)
         In the encoder's order: the last is the first here.
     kernel_size : int, default=4
+        The encoder's.
     stride : int, default=2
+        The encoder's.
     hidden_layer_sizes : sequence of int, default=(256,)
         In the encoder's order.
     activation : str, default='silu'
+        The encoder's.
     channel_axis : int or None, default=None
+        The encoder's.
 
     See Also
     --------
-    ConvEncoder : The way there, with an example.
+    ConvEncoder : The way there, with an example of both.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklatent.nn import ConvDecoder
+    >>> ConvDecoder((8, 8))(64, 3)(torch.zeros(5, 3)).shape
+    torch.Size([5, 64])
     """
 
     def __call__(self, n_features: int, n_components: int) -> nn.Module:

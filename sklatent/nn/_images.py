@@ -144,6 +144,10 @@ class RandomShift(Recipe):
         Which axis of `image_shape` has the channels, which are moved alike: 0 for the
         first, -1 for the last, None where there is no such axis.
 
+    See Also
+    --------
+    ConvEncoder : Networks for which it matters most.
+
     Examples
     --------
     >>> import torch
