@@ -4,6 +4,7 @@ import copy
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -25,6 +26,7 @@ from sklearn.utils.validation import (
 )
 
 from . import runtime
+from ._callbacks import ReportsEpochs, with_callbacks
 from ._doc_link import DocLinkMixin
 from ._state import PlainState
 from .model import Inference, Summary, summarise
@@ -82,6 +84,7 @@ def _fills_cells(estimator: Any) -> bool:
 
 class BaseLatentEncoder(
     DocLinkMixin,
+    ReportsEpochs,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     PlainState,
@@ -149,6 +152,7 @@ class BaseLatentEncoder(
 
     # Fitting --------------------------------------------------------------------
 
+    @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -193,6 +197,7 @@ class BaseLatentEncoder(
         TypeError
             If `encoder` or `decoder` does not make an ``nn.Module``.
         """
+        task = self._fit_task(X=X, y=y)
         with all_or_nothing(self):
             check_columns(X)
             ignores = self.missing == "ignore"
@@ -228,6 +233,8 @@ class BaseLatentEncoder(
                 data, filling = self._rows(X, previous, targets, merged.weights, basis)
                 splits = splits.merged(merged, seed)
             plan = resolve(self, data, previous, chosen=(seed, splits))
+            if task is not None:
+                plan = replace(plan, epochs=self._epochs_of(task))
             foreign = plan.uses_global_generator
             with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
                 if filling is not None:
@@ -244,6 +251,11 @@ class BaseLatentEncoder(
                 self.held_out_scores_ = given.back(scores, merged)
             if plan.verbose:
                 print(f"[{type(self).__name__}] {self.verdict_}", flush=True)
+        if task is not None:
+            # Callbacks that use the fitted estimator get a copy as it is.
+            task.call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes=dict
+            )
         return self
 
     def _rows(
@@ -674,7 +686,9 @@ class BaseLatentEncoder(
         for callbacks in (self.callbacks or [], logged):
             for callback, other in zip(callbacks, copied(callbacks), strict=True):
                 if other is callback:
-                    memo[id(callback)] = callback
+                    named = isinstance(callback, tuple | list)
+                    shared = callback[1] if named else callback
+                    memo[id(shared)] = shared
         memo[id(self)] = new = object.__new__(type(self))
         new.__setstate__(copy.deepcopy(self.__getstate__(), memo))
         return new

@@ -22,7 +22,7 @@ ORDER = [
     {"problems"},
     {"training"},
     {"model"},
-    {"_state"},
+    {"_callbacks", "_state"},
     {"_base"},
     {"_autoencoder", "_denoising", "_supervised", "_variational", "_latent_size"},
     {"displays", "_outliers"},
