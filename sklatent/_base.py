@@ -116,11 +116,11 @@ class BaseLatentEncoder(
     hidden_layer_sizes: ArrayLike | Auto
     encoder: Network
     decoder: Network
-    augmentation: Augmentation
     init: Init
     ordered: bool | ArrayLike
-    #: As long as a subclass has no parameter of this name.
+    #: As long as a subclass has no parameter of this name; as is the next.
     missing: Missing = "error"
+    augmentation: Augmentation = None
     warm_start: bool
     device: str
     callbacks: Sequence[Any] | None
