@@ -48,9 +48,8 @@ test-lowest:
 		-W ignore::FutureWarning -W ignore::pytest.PytestRemovedIn10Warning
 
 coverage: .venv/installed-test
-	$(BIN)/python -m coverage run -m pytest -m "not slow" tests
-	$(BIN)/python -m coverage combine
-	$(BIN)/python -m coverage report
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 \
+		-m "not slow" --cov --cov-report=term
 
 docs: .venv/installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
@@ -69,9 +68,11 @@ dist: .venv/installed-test
 	$(BIN)/python -m build --outdir dist
 	$(BIN)/python -m twine check --strict dist/*
 	mkdir .venv-dist && tar -xzf dist/*.tar.gz -C .venv-dist --strip-components=1
-	rm -r .venv-dist/sklatent && $(BIN)/python -m venv --system-site-packages .venv-dist/env
-	.venv-dist/env/bin/python -m pip install --quiet "$$(ls dist/*.whl)[test]"
-	cd .venv-dist && env/bin/python -m pytest -q tests/test_common.py tests/test_saving.py
+	rm -r .venv-dist/sklatent && $(PYTHON) -m venv .venv-dist/env
+	.venv-dist/env/bin/python -m pip install --quiet -c constraints.txt \
+		"$$(ls dist/*.whl)[test]"
+	cd .venv-dist && env/bin/python -m pytest -q -m "not slow" \
+		tests/test_net.py tests/test_onnx.py tests/test_package.py tests/test_saving.py
 
 clean:
 	rm -rf .venv .venv-lowest .venv-dist dist docs/_build docs/api/generated
