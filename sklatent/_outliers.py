@@ -256,6 +256,11 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
             )
         return -1.0 if enough else -np.inf
 
+    def _check_loaded(self) -> None:
+        """Raise an error unless a row can be scored."""
+        if hasattr(self, "n_features_in_"):
+            self._score(np.zeros((1, self.n_features_in_))) - self.offset_
+
     # Using the fitted detector --------------------------------------------------
 
     def score_samples(self, X: ArrayLike) -> Array:

@@ -82,6 +82,6 @@ if __name__ == "__main__":
     expected = {"X": X}
     for name in ESTIMATORS:
         model, _ = fit(name)
-        (DATA / f"{name}.pkl").write_bytes(pickle.dumps(model, protocol=5))
+        (DATA / f"{name}.pkl").write_bytes(pickle.dumps(model, protocol=4))
         expected[name] = says(model, ROWS.get(name, np.asarray)(X))
     np.savez_compressed(DATA / "expected.npz", **expected)
