@@ -96,8 +96,8 @@ def _convolution(graph: Graph, layer: Any, x: str) -> str:
 def _to_images(graph: Graph, module: Any, x: str) -> str:
     shape, axis = module.image.shape, module.image.channel_axis
     if axis is None:
-        return graph.node("Reshape", x, graph.constant([-1, 1, *shape], np.int64))
-    images = graph.node("Reshape", x, graph.constant([-1, *shape], np.int64))
+        return graph.reshape(x, -1, 1, *shape)
+    images = graph.reshape(x, -1, *shape)
     others = [i + 1 for i in range(len(shape)) if i != axis]
     return graph.node("Transpose", images, perm=[0, axis + 1, *others])
 
