@@ -180,15 +180,15 @@ class LatentModel(nn.Module):
         u = self.frame.back(z.to(self.dtype))
         return self.expected(u, z.shape[1])
 
-    def squared_errors(self, x: Tensor | SparseBatch) -> Tensor:
+    def errors(self, x: Tensor | SparseBatch) -> Tensor:
         """Return each row's squared error of reconstruction, scaled, shape (n,)."""
         expected = self.decode_expected(self.encode(x)).to(x.dtype)
         scaled = self.scaling.to_scaled(x)
         left = torch.where(scaled.isnan(), 0.0, self.to_scaled(expected) - scaled)
         return left.square().sum(dim=1) + self.scaling.squares_unseen(x)
 
-    def squared_norms(self, x: Tensor | SparseBatch) -> Tensor:
-        """Return the square of each row's scaled distance from the mean, shape (n,)."""
+    def errors_of_mean(self, x: Tensor | SparseBatch) -> Tensor:
+        """Return the same of the mean in place of reconstructions, shape (n,)."""
         scaled = self.scaling.to_scaled(x)
         squares = torch.where(scaled.isnan(), 0.0, scaled).square().sum(dim=1)
         return squares + self.scaling.squares_unseen(x)
