@@ -5,11 +5,12 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from ._with_loss import HasLoss, Loss
+from ._with_loss import SQUARED_ERROR, HasLoss, Loss
 from .plan import (
     Activation,
     Augmentation,
     Auto,
+    AutoRules,
     Init,
     Missing,
     Network,
@@ -319,6 +320,17 @@ class Autoencoder(HasLoss):
         self.verbose = verbose
         self.device = device
         self.callbacks = callbacks
+
+    # The start knows more of such rows than of others, and less is left to networks.
+    _auto_for_deviance = AutoRules(
+        narrow=((64, 64), (64, 64)),
+        wide=((128, 128), (128, 128)),
+        many_features=None,
+        weight_decay=200.0,
+    )
+
+    def _auto_rules(self) -> AutoRules:
+        return self._auto if self.loss == SQUARED_ERROR else self._auto_for_deviance
 
     def _problem(self, data: Rows, plan: Plan) -> Problem:
         return self._reconstruction(data, plan)

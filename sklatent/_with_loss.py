@@ -36,6 +36,11 @@ class HasLoss(BaseLatentEncoder):
     def _sees_features(self) -> bool:
         return self.loss != SQUARED_ERROR
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = self.loss != SQUARED_ERROR
+        return tags
+
     def _reconstruction(
         self,
         data: Rows,

@@ -84,7 +84,7 @@ class AutoencoderModel(LatentModel):
 
     def expected(self, u: Tensor, size: int) -> Tensor:
         """Map inner latents (n, k), of which the first `size` are used, to rows."""
-        return self.reconstruction(self.decoder(u, size))
+        return AutoencoderModel.reconstruction(self, self.decoder(u, size))
 
     def reconstruction(self, output: Tensor) -> Tensor:
         """Return the rows: the decoder's output, or the means that it stands for."""

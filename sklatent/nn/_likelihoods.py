@@ -209,11 +209,12 @@ class Bernoulli(ExponentialFamily):
         return torch.sigmoid(location)
 
     def natural(self, mean: Tensor) -> Tensor:
-        return mean.logit(_LEAST_MEAN)
+        odds = mean.clamp(_LEAST_MEAN, 1 - _LEAST_MEAN)
+        return torch.log(odds) - torch.log1p(-odds)
 
     def deviance(self, location: Tensor, x: Tensor) -> Tensor:
         rows = self.rows(x)
-        entropy = torch.special.entr(rows) + torch.special.entr(1 - rows)
+        entropy: Tensor = torch.special.entr(rows) + torch.special.entr(1 - rows)
         return 2 * (softplus(location) - rows * location - entropy).clamp(min=0)
 
     def variance(self, location: Tensor, log_variance: Tensor) -> Tensor:  # noqa: ARG002
@@ -243,14 +244,32 @@ class Poisson(ExponentialFamily):
     """Of counts; the output is the logarithm of their mean.
 
     The encoder sees log(1 + count), to which a logarithm of rates is close to linear.
+
+    Parameters
+    ----------
+    mean, scale
+        As for `ExponentialFamily`.
+    largest : Tensor of shape (n_features,) or None
+        What a mean is at most. It rises exponentially with latents, so that a single
+        row that is far out could cost more than all others.
     """
+
+    ceiling: Tensor
+
+    def __init__(
+        self, mean: Tensor, scale: Tensor, largest: Tensor | None = None
+    ) -> None:
+        super().__init__(mean, scale)
+        most = torch.full_like(scale, _LARGEST_LOG_RATE)
+        ceiling = most if largest is None else largest.log().clamp(max=most)
+        self.register_buffer("ceiling", ceiling)
 
     def features(self, x: Tensor) -> Tensor:
         counts = self.rows(x).clamp(min=0)
         return torch.log1p(counts) - torch.log1p(self.shift.clamp(min=0))
 
     def mean(self, location: Tensor) -> Tensor:
-        return torch.exp(location.clamp(max=_LARGEST_LOG_RATE))
+        return torch.exp(torch.minimum(location, self.ceiling))
 
     def variance(self, location: Tensor, log_variance: Tensor) -> Tensor:  # noqa: ARG002
         return self.mean(location)
@@ -260,12 +279,12 @@ class Poisson(ExponentialFamily):
 
     def deviance(self, location: Tensor, x: Tensor) -> Tensor:
         counts = self.rows(x).clamp(min=0)
-        eta = location.clamp(max=_LARGEST_LOG_RATE)
+        eta = torch.minimum(location, self.ceiling)
         ratio = counts * (counts.clamp(min=_TINY).log() - eta)
         return 2 * (ratio - counts + torch.exp(eta)).clamp(min=0)
 
     def slope(self, location: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
-        return super().slope(location, x, mask) * (location <= _LARGEST_LOG_RATE)
+        return super().slope(location, x, mask) * (location <= self.ceiling)
 
     def nll(
         self,
@@ -276,7 +295,7 @@ class Poisson(ExponentialFamily):
     ) -> Tensor:
         # Scaling there and back must not make a count of 0 negative.
         counts = self.rows(x).clamp(min=0)
-        eta = location.clamp(max=_LARGEST_LOG_RATE)
+        eta = torch.minimum(location, self.ceiling)
         terms = torch.exp(eta) - counts * eta + torch.lgamma(counts + 1)
         return (terms if mask is None else terms * mask).sum(dim=-1)
 

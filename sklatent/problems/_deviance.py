@@ -1,5 +1,6 @@
 """The problem of rows that are shares or counts: the least deviance."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,16 +21,15 @@ from ..nn import (
 from ..plan import Plan
 from ..rows import Rows, mean_of
 from ..starts import LinearStart, deviance_start
-from ._held_out import ExplainedVariance
+from ._held_out import ExplainedDeviance
 from ._problem import Problem
 from ._reconstruction import ReconstructionReading, autoencoder, reconstruction_problem
 from ._variational import LARGEST_COUNT, MAX_CELLS, range_of_values
 
-#: Whose deviance each loss is, and its name.
-LIKELIHOODS: dict[str, tuple[type[ExponentialFamily], str]] = {
-    "log_loss": (Bernoulli, "bernoulli"),
-    "poisson": (Poisson, "poisson"),
-}
+#: The likelihood whose deviance each loss is.
+LIKELIHOODS = {"log_loss": "bernoulli", "poisson": "poisson"}
+#: Of the largest value of a feature, how many times it its mean may be.
+LARGEST_MEAN = 2.0
 
 
 def deviance_problem(
@@ -48,16 +48,16 @@ def deviance_problem(
     loss : str
         A key of `LIKELIHOODS`.
     """
-    kind, name = LIKELIHOODS[loss]
+    name = LIKELIHOODS[loss]
+    known = _likelihood(name, data)
 
     def likelihood() -> ExponentialFamily:  # one for each model
-        mean = torch.from_numpy(data.scale.center.astype(np.float64))
-        return kind(mean, torch.tensor(data.scale.scale, dtype=torch.float64))
+        return copy.deepcopy(known)
 
     def start(rows: Rows) -> LinearStart | None:
         if not plan.linear_start:
             return None
-        return _start(rows, likelihood(), name, plan, corruption)
+        return _start(rows, known, name, plan, corruption)
 
     def module(solved: LinearStart | None, rows: Rows) -> AutoencoderModel:
         return autoencoder(plan, solved, rows, likelihood())
@@ -67,7 +67,7 @@ def deviance_problem(
         plan,
         corruption=corruption,
         loss=Deviance(likelihood().float()),
-        held_out_score=partial(explained_deviance, likelihood()),
+        held_out_score=partial(explained_deviance, known),
         reading=ReconstructionReading(
             ordered=plan.prefixes is not None, start_is_in_frame=False
         ),
@@ -77,16 +77,15 @@ def deviance_problem(
 
 def check_loss(X: Any, loss: str) -> None:
     """Raise ValueError if rows are not what the loss is of."""
+    if loss not in LIKELIHOODS:
+        return
     low, high, rounding = range_of_values(X)
-    if loss == "log_loss" and (low < -rounding or high > 1 + rounding):
+    least, most = {"log_loss": (-rounding, 1 + rounding)}.get(loss, (0, LARGEST_COUNT))
+    if low < least or high > most:
+        wanted = "[0, 1]" if loss == "log_loss" else f"[0, {LARGEST_COUNT:.0e}]"
         raise ValueError(
-            f"X has values from {low:.3g} to {high:.3g}; loss='log_loss' requires them "
-            "in [0, 1]."
-        )
-    if loss == "poisson" and (low < 0 or high > LARGEST_COUNT):
-        raise ValueError(
-            f"X has values from {low:.3g} to {high:.3g}; loss='poisson' requires "
-            f"numbers that are not negative, at most {LARGEST_COUNT:.0e}."
+            f"{'Negative values in data: ' if low < 0 else ''}X has values from "
+            f"{low:.3g} to {high:.3g}; loss={loss!r} requires them in {wanted}."
         )
 
 
@@ -94,13 +93,23 @@ def explained_deviance(
     likelihood: ExponentialFamily,
     *parts: Tensor,
     weights: Sequence[Tensor] | None = None,
-) -> ExplainedVariance:
+) -> ExplainedDeviance:
     """Return the score of scaled rows, given in parts: their share of deviance."""
     location = likelihood.without_latents()
     blocks = [x.cpu().double() for part in parts for x in torch.split(part, 2**12)]
     errors = [likelihood.deviance(location, x).sum(dim=1).numpy() for x in blocks]
     w = None if weights is None else torch.cat(list(weights)).numpy()
-    return ExplainedVariance(mean_of(np.concatenate(errors), w))
+    return ExplainedDeviance(mean_of(np.concatenate(errors), w))
+
+
+def _likelihood(name: str, rows: Rows) -> ExponentialFamily:
+    """Return the likelihood of scaled rows, in float64."""
+    center = rows.scale.center.astype(np.float64)
+    mean, scale = map(torch.as_tensor, (center, np.float64(rows.scale.scale)))
+    if name == "bernoulli":
+        return Bernoulli(mean, scale)
+    largest = LARGEST_MEAN * (rows.range()[1] * rows.scale.scale + center)
+    return Poisson(mean, scale, torch.from_numpy(largest))
 
 
 def _start(

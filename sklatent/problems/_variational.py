@@ -130,7 +130,7 @@ def likelihood_of(name: str, rows: Rows) -> Likelihood:
         return Gaussian()
     if name == "multinomial":
         return multinomial_of(rows)
-    kind = {"bernoulli": Bernoulli, "poisson": Poisson}[name]
+    kind = Bernoulli if name == "bernoulli" else Poisson
     mean = torch.from_numpy(rows.scale.center.astype(np.float64))
     return kind(mean, torch.tensor(rows.scale.scale, dtype=torch.float64))
 
