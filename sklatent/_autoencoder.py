@@ -48,8 +48,10 @@ class Autoencoder(HasLoss):
         between them (the binary cross-entropy), and 'poisson' for counts and other
         numbers that are not negative: the deviances of these distributions. The decoder
         gives logits or logarithms of means, and the linear start is one of these on
-        principal components; `inverse_transform` returns the means, and `score` is
-        the share of deviance explained. See the :ref:`user guide <losses>`.
+        principal components; `inverse_transform` returns the means. `score` is the
+        share of deviance explained, as are scores of training and held-out rows. With
+        'auto', networks of `Autoencoder` are then smaller, and their decay twice as
+        large. See the :ref:`user guide <losses>`.
     hidden_layer_sizes : 'auto' or array-like of int, default='auto'
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
         is (128, 128, 128) up to 7 latents and (192, 192) from there on, and (256, 256,

@@ -94,19 +94,20 @@ class AutoencoderModel(LatentModel):
         """Return each row's squared error, scaled, or its deviance, shape (n,)."""
         if self.likelihood is None:
             return super().errors(x)
-        z = self.encode(x)
+        scaled = self.scaling.to_scaled(x)
+        z = self._encode_scaled(scaled)
         u = self.frame.back(z.to(self.dtype))
-        return self._deviances(self.decoder(u, z.shape[1]), x)
+        return self._deviances(self.decoder(u, z.shape[1]), scaled)
 
     def errors_of_mean(self, x: Tensor | SparseBatch) -> Tensor:
         """Return the same of the mean in place of reconstructions, shape (n,)."""
         if self.likelihood is None:
             return super().errors_of_mean(x)
-        return self._deviances(self.likelihood.without_latents(), x)
+        location = self.likelihood.without_latents()
+        return self._deviances(location, self.scaling.to_scaled(x))
 
-    def _deviances(self, location: Tensor, x: Tensor | SparseBatch) -> Tensor:
-        """Return the deviance of each row, of its observed cells."""
+    def _deviances(self, location: Tensor, scaled: Tensor) -> Tensor:
+        """Return the deviance of each scaled row, of its observed cells."""
         assert self.likelihood is not None
-        scaled = self.scaling.to_scaled(x)
-        cells = self.likelihood.deviance(location.to(x.dtype), scaled)
+        cells = self.likelihood.deviance(location.to(scaled.dtype), scaled)
         return torch.where(scaled.isnan(), 0.0, cells).sum(dim=1)
