@@ -150,6 +150,9 @@ class BaseLatentEncoder(
     def _check(self, X: NDArray[Any]) -> None:
         """Raise ValueError where the parameters do not go with each other or `X`."""
 
+    def _check_scored(self, X: Any) -> None:
+        """Raise ValueError where rows to be scored are not what the model is of."""
+
     # Fitting --------------------------------------------------------------------
 
     @with_callbacks
@@ -510,14 +513,17 @@ class BaseLatentEncoder(
         -------
         scores : ndarray of shape (n_samples,)
             Minus the squared distance between the row and its reconstruction, in
-            squared units of `X`. Low scores point to outliers.
+            squared units of `X`; with another `loss` minus its deviance. Low scores
+            point to outliers.
         """
-        return self._score_rows(self._inference, self._validate(X))
+        valid = self._validate(X)
+        self._check_scored(valid)
+        return self._score_rows(self._inference, valid)
 
     def _score_rows(self, inference: Inference, X: NDArray[Any]) -> NDArray[Any]:
         """Return the score of each row by a model; as `score_samples`."""
-        errors = inference.squared_errors(X)
-        unit = errors.dtype.type(float(inference.model.scaling.scale))
+        errors = inference.errors(X)
+        unit = errors.dtype.type(inference.model.unit)
         with np.errstate(over="ignore", under="ignore"):  # -inf and 0 are right
             scores: NDArray[Any] = -(errors * unit) * unit
         return scores
@@ -544,15 +550,18 @@ class BaseLatentEncoder(
         score : float
             :math:`1 - \|X - \hat X\|^2 / \|X - \mathrm{mean\_}\|^2`: 1 is a perfect
             reconstruction and 0 what the mean alone achieves. On the training rows of
-            PCA it is ``explained_variance_ratio_.sum()``.
+            PCA it is ``explained_variance_ratio_.sum()``. With another `loss` it is
+            the share of deviance explained, :math:`1 - D(X, \hat X) / D(X,
+            \mathrm{mean\_})`.
         """
         valid = self._validate(X)
+        self._check_scored(valid)
         valid, weights = with_weights(valid, sample_weight)
-        errors = self._inference.squared_errors(valid)
+        errors = self._inference.errors(valid)
         left = float(
             errors.sum(dtype=np.float64) if weights is None else weights @ errors
         )
-        total = self._inference.sum_of_squares(valid, weights)
+        total = self._inference.error_of_mean(valid, weights)
         if total == 0:
             return 1.0 if left == 0 else 0.0
         if not np.isfinite(left):  # so far away that squares leave the floats

@@ -131,7 +131,7 @@ def likelihood_of(name: str, rows: Rows) -> Likelihood:
         return Gaussian()
     if name == "multinomial":
         return multinomial_of(rows)
-    kind = {"bernoulli": Bernoulli, "poisson": Poisson}[name]
+    kind = Bernoulli if name == "bernoulli" else Poisson
     mean = torch.from_numpy(rows.scale.center.astype(np.float64))
     return kind(mean, torch.tensor(rows.scale.scale, dtype=torch.float64))
 
@@ -153,17 +153,24 @@ def _start(rows: Rows, likelihood: str, noise: Noise, plan: Plan) -> Probabilist
     return exponential_start(features, data, k, likelihood, seed, chosen.own_weights)
 
 
-def check_range(X: Any, likelihood: str) -> None:
-    """Raise ValueError if rows are not what the likelihood is of."""
+def range_of_values(X: Any) -> tuple[float, float, float]:
+    """Return least and largest value, NaN if there is none, and a rounding of 1."""
     values = X.data if issparse(X) else X
-    values = values[~np.isnan(values)]
     zero = 0.0 if issparse(X) else np.nan  # what is not stored
     low, high = (
-        float(end(values, initial=zero)) for end in (np.fmin.reduce, np.fmax.reduce)
+        float(end(values, initial=zero, axis=None))
+        for end in (np.fmin.reduce, np.fmax.reduce)
     )
+    return low, high, 8 * float(np.finfo(X.dtype).eps)  # as MinMaxScaler's
+
+
+def check_range(X: Any, likelihood: str) -> None:
+    """Raise ValueError if rows are not what the likelihood is of."""
+    low, high, rounding = range_of_values(X)
     if np.isnan(low):
         return
-    rounding = 8 * float(np.finfo(X.dtype).eps)  # as MinMaxScaler's
+    values = X.data if issparse(X) else X
+    values = values[~np.isnan(values)]
     if likelihood == "multinomial" and low < 0:
         raise ValueError(
             f"X has values from {low:.3g} on; likelihood='multinomial' requires counts "

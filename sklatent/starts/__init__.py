@@ -2,7 +2,7 @@
 
 from ._covariates import CovariatesStart, covariates_start
 from ._denoiser import denoiser_start
-from ._exponential import exponential_start
+from ._exponential import deviance_start, exponential_start
 from ._gaps import rows_and_filling
 from ._gaussian import (
     Noise,
