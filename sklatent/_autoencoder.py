@@ -311,5 +311,7 @@ class Autoencoder(BaseLatentEncoder):
         self.device = device
         self.callbacks = callbacks
 
+    _is_of_axes_alone = True
+
     def _problem(self, data: Rows, plan: Plan) -> Problem:
         return reconstruction_problem(data, plan)

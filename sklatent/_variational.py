@@ -445,6 +445,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
         feature_noise = self.noise_variance == "feature"
         return feature_noise or self.likelihood in ("bernoulli", "poisson")
 
+    def _follows_a_gaussian(self) -> bool:
+        return self.likelihood == "gaussian"
+
     def _problem(self, data: Rows, plan: Plan) -> Problem:
         return variational_problem(self, data, plan)
 

@@ -1,5 +1,6 @@
 """What a fit is of: start, module, loss, held-out score and reading, composed."""
 
+from ._continued import turn
 from ._denoising import NOISES, check_level, corruption_of
 from ._held_out import ExplainedVariance, HeldOutScore, LogLikelihood, winsorised
 from ._networks import Networks, share_unused

@@ -172,7 +172,8 @@ def _loss(data: Rows, targets: Targets, mixing: float) -> SupervisedLoss:
     """Return the loss, in the unit of the squared error of rows."""
     typical = data.typical()  # one row far out must not make the target count for all
     per_row = typical.observed_sum_of_squares() / typical.total_weight
-    share_labelled = mean_of(targets.labelled().astype(np.float64), data.weights)
+    labelled = targets.labelled()[data.where()].astype(np.float64)
+    share_labelled = mean_of(labelled, data.weights)
     weight = (1 - mixing) * per_row / (targets.total * share_labelled)
     is_classes = targets.kind == "classes"
     return SupervisedLoss(mixing, weight, is_classes=is_classes)

@@ -236,7 +236,7 @@ class VariationalReading:
         gram = decoder_gram(
             lambda u: model.expected(u, n_used), probe, model.derivative_step
         )
-        return gram.diagonal()[self.order(moments)]
+        return gram.diagonal()[model.frame.matrix.abs().argmax(dim=0)]
 
     def attributes(self, model: LatentModel, fitted: Any) -> dict[str, Any]:
         """Return the information of each latent, and the noise."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg.blas import dsyrk
 
 from ..nn import Filling, SparseBatch
+from ._axes import PrincipalAxes
 from ._scale import Array, Scale, is_typical, row_slices, squared_norms
 from ._targets import Targets
 from ._weights import Weights, fingerprints
@@ -32,6 +33,8 @@ class Rows(ABC):
     targets: Targets | None = None
     #: How much each row of the data counts; None where all count once.
     all_weights: Weights | None = None
+    #: Of more rows than these, which stand for them; None where these are all.
+    axes: PrincipalAxes | None = None
 
     @property
     @abstractmethod
