@@ -640,7 +640,8 @@ class BaseLatentEncoder(
     def _validate(self, X: ArrayLike) -> NDArray[Any]:
         check_is_fitted(self)
         ignores = self.net_.module_.filling is not None
-        return validated(self, X, ignores=ignores, reset=False)
+        valid: NDArray[Any] = validated(self, X, ignores=ignores, reset=False)
+        return valid
 
     # For scikit-learn, and for pickles --------------------------------------------
 

@@ -1,7 +1,10 @@
 """Fitting in parts: rows that come one batch after the other."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from functools import update_wrapper
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -12,25 +15,105 @@ from . import runtime
 from ._stream import Call, Stream, Waiting
 from ._validation import all_or_nothing, fit_context, validated
 from .model import EarlierLatents, Inference, Summary, summarise
-from .plan import is_linear, plan_further, share_of
-from .problems import Problem
-from .rows import Rows, TargetKind
+from .plan import Network, Plan, is_linear, plan_further, share_of
+from .problems import Choice, Problem
+from .rows import Rows, TargetKind, Targets
 from .starts import RunningAxes
-from .training import check_callbacks, train_further
+from .training import Trained, check_callbacks, train_further
 
 #: Rows by which latents are turned.
 MAX_TURNED_BY = 1000
 
 
+class NotOfferedError(AttributeError, ValueError):
+    """A method cannot be had with these parameters; `hasattr` says so as well."""
+
+
+class offered_if:  # noqa: N801
+    """A decorator of methods that some parameters rule out.
+
+    As :func:`~sklearn.utils.metaestimators.available_if`, whose error says not why.
+
+    Parameters
+    ----------
+    check : callable
+        Raises `NotOfferedError` for an estimator that has not the method.
+    """
+
+    def __init__(self, check: Callable[[Any], None]) -> None:
+        self.check = check
+
+    def __call__(self, method: Callable[..., Any]) -> Self:
+        """Take the method."""
+        update_wrapper(self, method)
+        self.method = method
+        return self
+
+    def __get__(self, estimator: Any, owner: Any = None) -> Any:
+        """Return the method, bound to an estimator that has it."""
+        if estimator is None:
+            return self.method
+        self.check(estimator)
+        return MethodType(self.method, estimator)
+
+
+def can_be_fitted_in_parts(estimator: Any) -> None:
+    """Raise NotOfferedError where a model follows from all rows at once only."""
+    if share_of(estimator.n_components) is not None:
+        raise NotOfferedError(
+            f"n_components={estimator.n_components!r}, but partial_fit requires an int "
+            "or None: how many latents explain a share of variance changes as rows "
+            "come."
+        )
+    if estimator.missing != "error":
+        raise NotOfferedError(
+            f"missing={estimator.missing!r}, but partial_fit requires missing='error': "
+            "the principal axes of rows with missing cells cannot be updated."
+        )
+    if estimator._sees_cells():
+        raise NotOfferedError(
+            "likelihood='multinomial' is of sparse rows of all words at once; "
+            "partial_fit requires another likelihood."
+        )
+
+
 class PartialFitMixin:
     """Adds `partial_fit` to the estimators."""
 
-    n_components: int | float | None
-    net_: Any
-    best_iteration_: int
-    _summary: Summary
-    _stream: Stream | Waiting | None
+    if TYPE_CHECKING:  # of the class that it is mixed into
+        n_components: int | float | None
+        early_stopping: bool | str
+        validation_fraction: float
+        encoder: Network
+        decoder: Network
+        callbacks: Sequence[Any] | None
+        net_: Any
+        mean_: NDArray[Any]
+        best_iteration_: int
+        held_out_scores_: NDArray[Any]
+        verdict_: str
+        _summary: Summary
+        _seed: int
+        _stream: Stream | Waiting
 
+        @property
+        def _n_features_out(self) -> int: ...
+        @property
+        def _inference(self) -> Inference: ...
+        def _check(self, X: NDArray[Any]) -> None: ...
+        def _fit(self, X: Any, y: Any, *, classes: Any) -> None: ...
+        def _problem(self, data: Rows, plan: Plan) -> Problem | Choice: ...
+        def _check_structure(
+            self, model: Any, targets: Targets | None, what: str
+        ) -> None: ...
+        def _publish(
+            self, trained: Trained, summary: Summary, data: Rows, plan: Plan
+        ) -> None: ...
+        def _score_rows(
+            self, inference: Inference, X: NDArray[Any]
+        ) -> NDArray[Any]: ...
+
+    @offered_if(can_be_fitted_in_parts)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Fit the model to more rows, without those of earlier calls.
@@ -76,7 +159,11 @@ class PartialFitMixin:
         self, X: ArrayLike, y: Any = None, classes: ArrayLike | None = None
     ) -> Self:
         with all_or_nothing(self):
-            self._check_stream(X)
+            if issparse(X):
+                raise ValueError(
+                    "X is sparse; partial_fit requires dense rows, as X.toarray() "
+                    "gives them."
+                )
             fitted, stream = hasattr(self, "net_"), getattr(self, "_stream", None)
             begins = stream is None and not fitted
             valid = validated(self, X, ignores=False, reset=begins, in_order=True)
@@ -89,30 +176,6 @@ class PartialFitMixin:
             else:
                 self._collect(stream, valid, y, classes)
         return self
-
-    def _check_stream(self, X: Any) -> None:
-        """Raise ValueError where a model cannot be fitted in parts."""
-        if share_of(self.n_components) is not None:
-            raise ValueError(
-                f"n_components={self.n_components!r}, but partial_fit requires an int "
-                "or None: how many latents explain a share of variance changes as rows "
-                "come."
-            )
-        if self.missing != "error":
-            raise ValueError(
-                f"missing={self.missing!r}, but partial_fit requires missing='error': "
-                "the principal axes of rows with missing cells cannot be updated."
-            )
-        if self._sees_cells():
-            raise ValueError(
-                "likelihood='multinomial' is of sparse rows of all words at once; "
-                "partial_fit requires another likelihood."
-            )
-        if issparse(X):
-            raise ValueError(
-                "X is sparse; partial_fit requires dense rows, as X.toarray() gives "
-                "them."
-            )
 
     # The first rows -------------------------------------------------------------
 

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import BaseLatentEncoder
+from ._partial_fit import can_be_fitted_in_parts, offered_if
+from ._validation import fit_context
 from .plan import (
     Activation,
     Augmentation,
@@ -372,7 +374,9 @@ class SupervisedAutoencoder(BaseLatentEncoder):
 
     _has_targets = True
 
-    def partial_fit(  # type: ignore[override]
+    @offered_if(can_be_fitted_in_parts)
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
         self, X: ArrayLike, y: Any = None, *, classes: ArrayLike | None = None
     ) -> Self:
         """Fit the model to more rows, without those of earlier calls.

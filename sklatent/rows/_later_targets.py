@@ -38,9 +38,10 @@ class TargetKind:
 
     def check_same(self, classes: ArrayLike | None) -> None:
         """Raise ValueError if the classes are others than those of the first call."""
-        if classes is not None and not np.array_equal(
-            np.unique(np.asarray(classes)), self.classes
-        ):
+        if classes is None:
+            return
+        known: Any = [] if self.classes is None else self.classes
+        if not np.array_equal(np.unique(np.asarray(classes)), known):
             raise ValueError(
                 f"classes={classes!r} is not the same as in the first call of "
                 f"partial_fit, {self.classes!r}."

@@ -169,7 +169,8 @@ def _judge(problem: Problem, plan: Plan, run: Run) -> Judge:
     """Return a judge that has seen the start."""
     assert run.held_out is not None
     held_out = run.held_out.rows
-    typical = np.isin(held_out.where(), held_out.typical().where())
+    places = np.asarray(held_out.where())
+    typical = np.isin(places, np.asarray(held_out.typical().where()))
     score = held_out_score(problem, [run], [typical])
     start = run.errors_now()
     return Judge(start, score, 2, plan.tol, keep_all=True, typical=typical)
