@@ -228,8 +228,8 @@ class PartialFitMixin:
         rows = call.rows(previous, keeps_constant=own)
         data = rows.all_seen
         self._check_structure(previous, data.targets, "partial_fit")
-        n_seen = call.stream.axes.n
-        plan = plan_further(self, rows.training, previous, call.seed, n_seen)
+        sizes = call.stream.axes.n, stream.rate
+        plan = plan_further(self, rows.training, previous, call.seed, *sizes)
         foreign = plan.uses_global_generator
         with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
             problem = self._problem(data, plan)
@@ -245,7 +245,7 @@ class PartialFitMixin:
             if is_held_out.any():
                 scores = self._score_rows(self._inference, X[is_held_out])
                 self.held_out_scores_[is_held_out] = scores
-        self._stream = replace(call.stream, network=further.network)
+        self._stream = call.stream.after(further.network, further.gains)
         if plan.verbose:
             print(f"[{type(self).__name__}] {self.verdict_}", flush=True)
 

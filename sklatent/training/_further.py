@@ -56,10 +56,14 @@ class Further:
         as they were (epoch 1), or these after training (epoch 2).
     network : LatentModel or None
         What to train further, where that is not what is kept.
+    gains : bool or None
+        Whether held-out rows do not find the model clearly worse after training; None
+        where they have not been asked.
     """
 
     trained: Trained
     network: LatentModel | None = None
+    gains: bool | None = None
 
 
 def train_further(
@@ -104,7 +108,8 @@ def train_further(
         run.load(states[epoch - 1])
         network = copy_module(run.model).to("cpu", torch_dtype(_dtype(rows))).eval()
     run.load([start, *states][kept])
-    return Further(_trained(problem, run, plan, kept, judge, losses), network)
+    gains = None if judge is None or too_few else epoch > 1
+    return Further(_trained(problem, run, plan, kept, judge, losses), network, gains)
 
 
 def _states(
