@@ -226,6 +226,8 @@ class PartialFitMixin:
         previous = self.net_.module_ if stream.network is None else stream.network
         own = self.encoder is not None or self.decoder is not None
         rows = call.rows(previous, keeps_constant=own)
+        if not self._share_held_out:
+            rows = replace(rows, held_out=None)
         data = rows.all_seen
         self._check_structure(previous, data.targets, "partial_fit")
         sizes = call.stream.axes.n, stream.rate

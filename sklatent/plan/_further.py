@@ -9,9 +9,6 @@ from ._auto import decay_of_weights
 from ._plan import SHARE_OF_THE_RATE, Plan, resolve
 from ._splits import Splits
 
-#: Of all rows that were seen.
-HOW = "rows of earlier calls, and a share of these, are held out"
-
 
 def plan_further(
     given: Any,
@@ -38,7 +35,7 @@ def plan_further(
     share_of_rate : float
         Of the learning rate 'auto' of a fit.
     """
-    splits = Splits((), refit=True, how=HOW)
+    splits = Splits((), refit=True, how="partial_fit")
     plan = resolve(given, rows, previous, chosen=(seed, splits))
     changed = given.augmentation is not None
     shape = n_seen, rows.shape[1]
