@@ -12,15 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 
 from . import runtime
-from ._stream import Call, Stream, Waiting
+from ._stream import Call, Sketch, Stream, Waiting
 from ._validation import all_or_nothing, fit_context, validated
 from .model import EarlierLatents, Inference, Summary, summarise
 from .plan import Network, Plan, is_linear, plan_further, share_of
 from .problems import Choice, Problem
 from .rows import Rows, TargetKind, Targets
-from .starts import RunningAxes
+from .starts import RunningAxes, SeenRows
 from .training import Trained, check_callbacks, train_further
 
+#: Latents of a fit's rows of which rows are made again, at most.
+MAX_ROWS_OF_SKETCH = 1000
 #: Rows by which latents are turned.
 MAX_TURNED_BY = 1000
 
@@ -202,7 +204,7 @@ class PartialFitMixin:
         held_out, share = np.isfinite(self.held_out_scores_), self._share_held_out
         if not held_out.any() or held_out.all() or not share:  # or in folds
             held_out = stream.held_out_of(len(X), share)
-        return replace(stream.with_rows(X, y, held_out), axes=axes, fitted=None)
+        return replace(stream.with_rows(X, y, held_out), axes=axes)
 
     def _stream_after_fit(self, X: NDArray[Any]) -> Stream:
         """Return a stream of which `fit` has seen the first rows."""
@@ -212,8 +214,22 @@ class PartialFitMixin:
                 "partial_fit cannot go on from this model: it was truncated, or fitted "
                 "to sparse rows of many features or to missing cells."
             )
-        X = X[:0].astype(self.mean_.dtype)
-        return Stream.begun(self._seed, seen.axes(), X, self._target_kind())
+        axes, none = seen.axes(), X[:1].astype(self.mean_.dtype)
+        stream = Stream.begun(self._seed, axes, none, self._target_kind())
+        return replace(stream, fitted=self._sketch(seen, axes))
+
+    def _sketch(self, seen: SeenRows, axes: RunningAxes) -> Sketch | None:
+        """Return rows that stand for those of the fit, if there are any that can."""
+        if not self._follows_a_gaussian():
+            return None
+        if seen.y is None:
+            return Sketch.of_axes(axes)
+        step = -(-len(seen.y) // MAX_ROWS_OF_SKETCH)
+        some, weights = self._summary.codes[::step], self._summary.code_weights
+        rows = Inference(self.net_.module_).decode(some.astype(np.float64))
+        weights = None if weights is None else weights[::step]
+        labelled = replace(seen, y=seen.y[::step])
+        return Sketch.of_latents(labelled, rows, weights, self._seed)
 
     # Later rows -----------------------------------------------------------------
 
@@ -262,8 +278,7 @@ class PartialFitMixin:
         if is_linear(self) and self._is_of_axes_alone:
             return Call.of_axes(stream, X), np.zeros(len(X), bool)
         held_out = stream.held_out_of(len(X), self._share_held_out)
-        sketches = self._follows_a_gaussian()
-        return Call.of(stream, X, given, held_out, sketches=sketches), held_out
+        return Call.of(stream, X, given, held_out), held_out
 
     def _earlier_latents(self, call: Call, data: Rows) -> EarlierLatents:
         """Return what the model before makes of real rows."""

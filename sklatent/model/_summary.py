@@ -274,7 +274,15 @@ def _seen(moments: Moments, data: Rows) -> SeenRows | None:
             moments.variance_of_rows.numpy() * unit * unit,
             moments.covariance.numpy(),
             moments.cross_covariance.numpy() * unit,
+            _targets_kept(data, len(moments.kept)),
         )
+
+
+def _targets_kept(data: Rows, n_kept: int) -> NDArray[Any] | None:
+    """Return the targets of the evenly spaced rows of which latents are kept."""
+    if data.targets is None:
+        return None
+    return data.targets.in_units()[data.where()][:: -(-len(data) // max(n_kept, 1))]
 
 
 def _total(moments: Moments, data: Rows) -> float:

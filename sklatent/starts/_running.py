@@ -117,6 +117,8 @@ class SeenRows:
         Of the latents.
     cross_covariance : ndarray of shape (k, n_features)
         Of latents and features.
+    y : ndarray of shape (n_rows, n_targets) or None
+        Targets of some rows, of which the latents are kept.
     """
 
     n: int
@@ -124,6 +126,7 @@ class SeenRows:
     variance: Array
     covariance: Array
     cross_covariance: Array
+    y: NDArray[Any] | None = None
 
     def axes(self) -> RunningAxes:
         r"""Return the principal axes of what a regression on the latents explains.
