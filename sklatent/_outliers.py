@@ -14,9 +14,10 @@ from sklearn.utils._set_output import _get_adapter_from_container
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._autoencoder import Autoencoder
-from ._base import BaseLatentEncoder, all_or_nothing, fit_context
+from ._base import BaseLatentEncoder
 from ._doc_link import DocLinkMixin
 from ._state import PlainState
+from ._validation import all_or_nothing, fit_context
 from .model import (
     Calibration,
     Neighbours,
