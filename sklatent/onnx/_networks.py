@@ -102,6 +102,14 @@ def _to_images(graph: Graph, module: Any, x: str) -> str:
     return graph.node("Transpose", images, perm=[0, axis + 1, *others])
 
 
+def _unflatten(graph: Graph, layer: Any, x: str) -> str:
+    if layer.dim != 1:
+        raise NotImplementedError(
+            f"{layer} is not converted, but Unflatten(1, ...) is."
+        )
+    return graph.reshape(x, -1, *layer.unflattened_size)
+
+
 def _flatten(graph: Graph, layer: Any, x: str) -> str:
     if (layer.start_dim, layer.end_dim) != (1, -1):
         raise NotImplementedError(f"{layer} is not converted, but Flatten() is.")
@@ -127,5 +135,6 @@ _LAYERS: dict[type[nn.Module], Callable[[Graph, Any, str], str]] = {
     nn.Sequential: _sequence,
     nn.SiLU: _silu,
     nn.Sigmoid: lambda graph, _, x: graph.node("Sigmoid", x),
+    nn.Unflatten: _unflatten,
     nn.Tanh: lambda graph, _, x: graph.node("Tanh", x),
 }
