@@ -123,16 +123,19 @@ class PartialFitMixin:
         Rows are collected until there are `n_components` of them, and two at least;
         with these it is `fit`. Later calls follow the mean and the principal axes of
         all rows, as :class:`~sklearn.decomposition.IncrementalPCA` does, start from
-        these, and train the networks for one epoch, at a fifth of the rate: on the new
-        rows and about as many earlier ones. (Up to 4000 rows, or 32 MB of them, are
-        kept for that, drawn uniformly from all, and a quarter of that of rows held out:
-        the share `validation_fraction` of each call. Pickles have them; `clone` has
-        not.) The model that is kept is the one that held-out rows find best.
+        these, and train the networks for one epoch, on the new rows and as many earlier
+        ones, at least 2000. A learning rate of 'auto' starts with half of that of
+        `fit`, and grows or falls as calls make the model better or not. Kept for this
+        are up to 4000 rows, or 32 MB of them, drawn uniformly from all, and a quarter
+        of that of held-out ones: the share `validation_fraction` of each call. Pickles
+        have them; `clone` has not. The model that is kept is the one that held-out rows
+        find best.
 
         The latents are turned onto those before, so that a model that uses them need
         not be fitted again; `latent_drift_` says what is left. They have then no longer
         the order and the variances that `fit` gives them. A linear model has the
-        components and signs of IncrementalPCA.
+        components and signs of IncrementalPCA. Read more in the :ref:`user guide
+        <streams>`.
 
         After `fit` it goes on from its model. A later `fit` begins anew.
 
