@@ -205,6 +205,7 @@ TRUSTED = {
     ],
     "denoising": ["sklatent._denoising.DenoisingAutoencoder"],
     "variational": ["sklatent._variational.VariationalAutoencoder"],
+    "rates": ["sklatent._variational.VariationalAutoencoder"],
     "words": ["sklatent._variational.VariationalAutoencoder"],
     "supervised": ["sklatent._supervised.SupervisedAutoencoder"],
 }

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..nn import MLP, LatentModel, Poisson, ResidualMap, has_hooks
+from ..nn import MLP, LatentModel, Poisson, ResidualMap, VariationalModel, has_hooks
 from ._gaps import filled
 from ._graph import Graph
 from ._networks import run
@@ -41,13 +41,12 @@ def scaled(graph: Graph, scaling: Any, x: str) -> str:
 
 def encoded(graph: Graph, model: Any, x: str) -> str:
     """Return what `LatentModel.latents` makes of scaled rows."""
-    likelihood = getattr(model, "likelihood", None)
-    if likelihood is None:
-        return residual(graph, model.encoder, x)
-    if isinstance(likelihood, Poisson):
-        x = _log_counts(graph, likelihood, x)
-    k = len(model.frame.mean)
+    if isinstance(model.likelihood, Poisson):
+        x = _log_counts(graph, model.likelihood, x)
     code = residual(graph, model.encoder, x)
+    if not isinstance(model, VariationalModel):
+        return code
+    k = len(model.frame.mean)
     means = graph.node("Gather", code, graph.constant(np.arange(k), np.int64), axis=1)
     if model.spread is None:
         return means
