@@ -45,8 +45,11 @@ test-lowest:
 	.venv-lowest/bin/python -m pytest -n 2 -m "not slow" tests \
 		-W ignore::FutureWarning -W ignore::pytest.PytestRemovedIn10Warning
 
+# The examples of the gallery run, and the code of the guide as a test.
 docs: .venv/installed-docs
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going \
+		-b html docs docs/_build/html
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/test_docs.py
 
 benchmarks: .venv/installed-bench
 	$(BIN)/python benchmarks/quality.py
@@ -56,4 +59,4 @@ benchmarks: .venv/installed-bench
 	$(BIN)/python benchmarks/latent_size.py --picture
 
 clean:
-	rm -rf .venv .venv-lowest docs/_build docs/api/generated
+	rm -rf .venv .venv-lowest docs/_build docs/api docs/auto_examples

@@ -30,9 +30,9 @@ class Autoencoder(BaseLatentEncoder):
     The linear maps are those of PCA, in closed form, and stay; `f` and `g` start at
     zero and are trained to reconstruct `x` with the least squared error. Rows held out
     of the training choose the state that is kept, and PCA is among those to choose
-    from. Features of `X` in different units want a ``StandardScaler`` in front: without
-    it those with large numbers rule, as in PCA. Read more in the :doc:`user guide
-    </user_guide>`.
+    from. If features of `X` have different units, put a ``StandardScaler`` in front:
+    without it those with large numbers rule, as in PCA. Read more in the :doc:`user
+    guide </guide/autoencoder>`.
 
     Parameters
     ----------

@@ -1,8 +1,9 @@
 """Links from names in ``literal`` text to their documentation, without a download.
 
-Intersphinx reads a project's inventory from the network. The names that these pages use
-are few, and the addresses of their pages follow a rule, so small inventories are written
-here. A literal such as ``PCA`` or ``PCA(8)`` that names one of them becomes a link.
+Intersphinx reads a project's inventory from the network. The names that these pages
+use are few, and the addresses of their pages follow a rule, so small inventories are
+written here. A literal such as ``PCA`` or ``PCA(8)`` that names one of them becomes a
+link.
 """
 
 import re

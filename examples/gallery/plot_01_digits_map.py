@@ -13,7 +13,9 @@ from sklearn.model_selection import train_test_split
 from sklatent import Autoencoder, LatentSpaceDisplay
 
 X, y = load_digits(return_X_y=True)
-X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0, test_size=0.33)
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, random_state=0, test_size=0.33
+)
 ae = Autoencoder(n_components=2, random_state=0).fit(X_train)
 print(ae.verdict_)
 
@@ -22,11 +24,13 @@ print(ae.verdict_)
 import matplotlib.pyplot as plt
 
 plt.rcParams["figure.figsize"] = (9, 4.2)
-display = LatentSpaceDisplay.from_estimator(ae, X_test, y_test, y_name="digit", pca=True)
+display = LatentSpaceDisplay.from_estimator(
+    ae, X_test, y_test, y_name="digit", pca=True
+)
 
 # %%
-# What the two numbers tell of an image is what can be drawn from them again. From above:
-# ten images, and what PCA and the autoencoder make of their two numbers.
+# What the two numbers tell of an image is what can be drawn from them again. From
+# above: ten images, and what PCA and the autoencoder make of their two numbers.
 import numpy as np
 from sklearn.decomposition import PCA
 

@@ -2,8 +2,8 @@
 Replace PCA in a grid search
 ============================
 
-An encoder is a step of a pipeline as ``PCA`` is, so a search can choose between them, and
-their size, by what counts: the accuracy of the classifier behind them.
+An encoder is a step of a pipeline as ``PCA`` is, so a search can choose between them,
+and their size, by what counts: the accuracy of the classifier behind them.
 """
 
 import numpy as np

@@ -3,8 +3,8 @@ Latents that know the target
 ============================
 
 What explains most of the variance of the rows need not tell the classes apart.
-``SupervisedAutoencoder`` gives weight to both; its parameter ``mixing`` says how much: 1
-is the rows alone, near 0 the target alone.
+``SupervisedAutoencoder`` gives weight to both; its parameter ``mixing`` says how much:
+1 is the rows alone, near 0 the target alone.
 """
 
 from sklearn.datasets import load_digits
@@ -17,7 +17,9 @@ X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 mixings = [1.0, 0.9, 0.5, 0.1, 0.01]
 models = {
-    mixing: SupervisedAutoencoder(2, mixing=mixing, random_state=0).fit(X_train, y_train)
+    mixing: SupervisedAutoencoder(2, mixing=mixing, random_state=0).fit(
+        X_train, y_train
+    )
     for mixing in mixings
 }
 

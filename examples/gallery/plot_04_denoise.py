@@ -2,8 +2,8 @@
 Remove noise from a photograph
 ==============================
 
-A denoiser is trained on patches of the right half of a photograph, and then removes noise
-from the left half, which it has not seen.
+A denoiser is trained on patches of the right half of a photograph, and then removes
+noise from the left half, which it has not seen.
 """
 
 import numpy as np
@@ -44,8 +44,8 @@ def white_noise(x):
 dae = DenoisingAutoencoder(32, noise=white_noise, max_iter=20, random_state=0).fit(X)
 
 # %%
-# PCA removes noise too: with few components by leaving out most of it. Its best size, on
-# the half that is trained on:
+# PCA removes noise too: with few components by leaving out most of it. Its best size,
+# on the half that is trained on:
 X_noisy = X + 0.15 * rng.normal(size=X.shape)
 models = [PCA(k).fit(X) for k in (2, 4, 6, 8, 12, 16, 24)]
 errors = [
@@ -72,7 +72,7 @@ images = {
     "PCA": whole(pca.inverse_transform(pca.transform(rows))),
     "DenoisingAutoencoder": whole(dae.reconstruct(rows)),
 }
-fig, axes = plt.subplots(1, 4, figsize=(11, 4.2), layout="constrained")
+fig, axes = plt.subplots(1, 4, figsize=(11, 4.5), layout="constrained")
 for ax, (name, image) in zip(axes, images.items(), strict=True):
     ax.imshow(image, cmap="gray", vmin=0, vmax=1)
     error = np.square(image - left).mean()

@@ -2,8 +2,8 @@
 Draw digits, and train on them
 ==============================
 
-``VariationalAutoencoder`` is a model of where rows come from, so it can draw new ones. Here
-one is fitted to each class of digits. If what they draw is like the real thing, a
+``VariationalAutoencoder`` is a model of where rows come from, so it can draw new ones.
+Here one is fitted to each class of digits. If what they draw is like the real thing, a
 classifier that has seen nothing else reads real digits well.
 """
 
@@ -33,13 +33,12 @@ def drawn(make_model):
 sources = {
     "real": (X_train, y_train),
     "VariationalAutoencoder": drawn(lambda: VariationalAutoencoder(8, random_state=0)),
-    "GaussianMixture": drawn(
-        lambda: GaussianMixture(1, reg_covar=0.1, random_state=0)
-    ),
+    "GaussianMixture": drawn(lambda: GaussianMixture(1, reg_covar=0.1, random_state=0)),
 }
 
 # %%
-# Accuracy on real test digits of a forest trained on each:
+# Accuracy on real test digits of a forest trained on each. A single Gaussian for each
+# class, with all its correlations, is a strong rival on 100 images of 64 pixels.
 for name, (rows, labels) in sources.items():
     forest = RandomForestClassifier(random_state=0).fit(rows, labels)
     print(f"{name:24}{forest.score(X_test, y_test):.3f}")

@@ -4,8 +4,8 @@ Anomalies in a stream
 
 Images arrive in batches. A detector is fitted to the first ones, which are known to be
 good, and scores every batch after them. Two things go wrong on the way: for a while a
-column of the camera is dead, and later every fourth image lies on its side. The digits are
-real; the two faults are made.
+column of the camera is dead, and later every fourth image lies on its side. The digits
+are real; the two faults are made.
 """
 
 import numpy as np
@@ -24,15 +24,15 @@ detector = LatentOutlierDetector(random_state=0).fit(good.reshape(-1, 64))
 
 # %%
 # The p-value of an image says how odd it is among good images that the detector has not
-# been fitted to. About 5% of good images have one of 0.05 or less, two of a batch of 40.
-# The bars count them in each batch; the shaded batches are those with a fault.
+# been fitted to. About 5% of good images have one of 0.05 or less, two of a batch of
+# 40. The bars count them in each batch; the shaded batches are those with a fault.
 import matplotlib.pyplot as plt
 from scipy.stats import binom
 
 p_values = detector.p_values(stream.reshape(-1, 64))
 batches = p_values[: len(p_values) // batch * batch].reshape(-1, batch)
 called = (batches <= 0.05).sum(axis=1)
-limit = binom.isf(0.001, batch, 0.05)  # passed by one good batch in a thousand
+limit = binom.isf(0.01, batch, 0.05)  # passed by one good batch in a hundred
 
 fig, ax = plt.subplots(figsize=(8, 3.6), layout="constrained")
 ax.bar(np.arange(len(called)), called, color=np.where(called > limit, "C3", "C0"))

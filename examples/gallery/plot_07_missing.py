@@ -2,9 +2,9 @@
 Fill missing cells
 ==================
 
-A third of the pixels is missing, in the rows to train on as well, so no complete image is
-ever seen. ``Autoencoder(missing='ignore')`` fits to what is there, and ``impute`` fills
-what is not.
+A third of the pixels is missing, in the rows to train on as well, so no complete image
+is ever seen. ``Autoencoder(missing='ignore')`` fits to what is there, and ``impute``
+fills what is not.
 """
 
 import numpy as np

@@ -5,8 +5,8 @@ Texts, beside latent semantic analysis
 The texts are the docstrings of scikit-learn's classes, methods and functions, which
 everybody has who can run this. The task is to find texts of the same subpackage. Latent
 semantic analysis (``TruncatedSVD`` of TF-IDF) is the classic;
-``VariationalAutoencoder(likelihood='multinomial')`` starts from it, and models how often
-words occur.
+``VariationalAutoencoder(likelihood='multinomial')`` starts from it, and models how
+often words occur.
 """
 
 import importlib
@@ -40,7 +40,9 @@ for part in PARTS:
             if text and len(text) > 300:
                 texts.setdefault(text.split("Examples\n")[0], part)
 labels = np.array(list(texts.values()))
-print(f"{len(texts)} texts of {len(PARTS)} subpackages, scikit-learn {sklearn.__version__}")
+print(
+    f"{len(texts)} texts of {len(PARTS)} subpackages of version {sklearn.__version__}"
+)
 
 # %%
 # Both map each text to 16 numbers.
@@ -69,8 +71,8 @@ for name, encoder in encoders.items():
     latents[name] = pipeline.transform(train), pipeline.transform(test)
 
 # %%
-# For each test text, the share of its ten nearest training texts, by cosine, that are of
-# its subpackage, in the mean over each subpackage.
+# For each test text, the share of its ten nearest training texts, by cosine, that are
+# of its subpackage, in the mean over each subpackage.
 import matplotlib.pyplot as plt
 
 fig, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")

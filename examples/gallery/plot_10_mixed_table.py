@@ -58,8 +58,8 @@ ax.set(xlabel="latent 0", ylabel="latent 1")
 ax.legend()
 
 # %%
-# With the consumption as the target, two latents predict it. R² of a ridge regression in
-# five folds:
+# With the consumption as the target, two latents predict it. R² of a ridge regression
+# in five folds:
 from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold, cross_val_score

@@ -3,9 +3,9 @@ How many latents?
 =================
 
 The variance that is explained rises with every latent, so it does not say when to stop.
-``LatentSizeCV`` hides cells of held-out rows and asks how well they are predicted: latents
-that model noise make that worse. With a classifier behind the latents it asks how well
-that does instead. All sizes come from one fit for each fold.
+``LatentSizeCV`` hides cells of held-out rows and asks how well they are predicted:
+latents that model noise make that worse. With a classifier behind the latents it asks
+how well that does instead. All sizes come from one fit for each fold.
 """
 
 from sklearn.datasets import load_digits
@@ -14,9 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from sklatent import Autoencoder, LatentSizeCV
 
 X, y = load_digits(return_X_y=True)
-X, y = X[:1000], y[:1000]
+X, y = X[:900], y[:900]
 sizes = [1, 2, 4, 8, 16, 32]
-ae = Autoencoder(random_state=0, max_iter=60)
+ae = Autoencoder(random_state=0, max_iter=40)
 cells = LatentSizeCV(ae, sizes, cv=3).fit(X)
 classes = LatentSizeCV(
     ae, sizes, cv=3, final_estimator=LogisticRegression(max_iter=2000)

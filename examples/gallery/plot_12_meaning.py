@@ -3,8 +3,8 @@ What a latent means
 ===================
 
 The latents of an autoencoder are read like those of PCA: ``components_`` says which
-features a step along each of them changes. What PCA cannot have is a latent that changes
-different features in different rows; the thin lines show that.
+features a step along each of them changes. What PCA cannot have is a latent that
+changes different features in different rows; the thin lines show that.
 """
 
 from sklearn.datasets import load_wine
@@ -26,8 +26,8 @@ plt.rcParams["figure.figsize"] = (9, 3.8)
 display = ComponentsDisplay.from_estimator(model, X, n_features=7)
 
 # %%
-# Move along the first latent, the other at its mean, and decode: wines from one end of it
-# to the other, in the units of the table.
+# Move along the first latent, the other at its mean, and decode: wines from one end of
+# it to the other, in the units of the table.
 from sklatent import LatentTraversalDisplay
 
 moved = LatentTraversalDisplay.from_estimator(model, component=0, n_features=7)

@@ -2,11 +2,11 @@
 Convolutions for images
 =======================
 
-``ConvEncoder`` and ``ConvDecoder`` know which pixels are neighbours, and ``RandomShift``
-moves the training images by up to a pixel. They are added to PCA as any network is, so the
-fit still starts as PCA. Here 2000 handwritten digits of MNIST are reconstructed from ten
-numbers each. The training is short, so that this page is built in seconds; the guide has
-the figures of longer ones.
+``ConvEncoder`` and ``ConvDecoder`` know which pixels are neighbours, and
+``RandomShift`` moves the training images by up to a pixel. They are added to PCA as any
+network is, so the fit still starts as PCA. Here 2000 handwritten digits of MNIST are
+reconstructed from ten numbers each. The training is short, so that this page is built
+in seconds; the guide has the figures of longer ones.
 """
 
 import time

@@ -2,10 +2,10 @@
 A network of your own
 =====================
 
-``encoder`` and ``decoder`` take any ``torch.nn.Module``, or a function that makes one for
-the numbers of features and latents. PCA stays beside it, so training still starts at PCA,
-and held-out rows still decide. Here the encoder reads the image row by row, as a sequence,
-with a recurrent network.
+``encoder`` and ``decoder`` take any ``torch.nn.Module``, or a function that makes one
+for the numbers of features and latents. PCA stays beside it, so training still starts
+at PCA, and held-out rows still decide. Here the encoder reads the image row by row, as
+a sequence, with a recurrent network.
 """
 
 from sklearn.datasets import load_digits
