@@ -79,6 +79,7 @@ sphinx_gallery_conf = {
     "reference_url": {"sklatent": None},
     "abort_on_example_error": True,
     "show_memory": False,
+    "write_computation_times": False,  # that page takes scripts from the network
     "show_signature": False,
     "remove_config_comments": True,
     "image_scrapers": ("matplotlib",),

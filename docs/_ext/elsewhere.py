@@ -34,6 +34,9 @@ sklearn.utils.multiclass.type_of_target
 LABELS = {  # those that inherited docstrings name
     "metadata_routing": "metadata_routing.html#metadata-routing",
     "df_output_transform": "modules/df_output_transform.html#df-output-transform",
+    "sphx_glr_auto_examples_miscellaneous_plot_set_output.py": (
+        "auto_examples/miscellaneous/plot_set_output.html"
+    ),
 }
 
 
