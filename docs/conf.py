@@ -43,6 +43,7 @@ myst_heading_anchors = 3
 
 autosummary_generate = True
 autodoc_member_order = "groupwise"
+autodoc_typehints = "none"  # the sections of parameters say it
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 # Each public docstring: sections that numpydoc knows, in its order, with every

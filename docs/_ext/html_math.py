@@ -3,21 +3,30 @@
 Browsers draw it themselves: no script, no font and no network is needed to read it.
 """
 
+import re
+
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 
 
+def formula(node: nodes.Element, display: str) -> str:
+    """Return MathML; functions such as log get the space that LaTeX puts after them."""
+    latex = re.sub(r"(\\(?:log|min|max|exp))(?= *[a-z|\\])", r"\1\\,", node.astext())
+    latex = re.sub(r"\} (?=\\log)", r"}\\,", latex)
+    return convert(latex, display=display)
+
+
 def visit_math(translator, node: nodes.math) -> None:
     """Write a formula within a line."""
-    translator.body.append(convert(node.astext()))
+    translator.body.append(formula(node, "inline"))
     raise nodes.SkipNode
 
 
 def visit_math_block(translator, node: nodes.math_block) -> None:
     """Write a formula on a line of its own."""
-    formula = convert(node.astext(), display="block")
-    translator.body.append(f'<div class="math">{formula}</div>\n')
+    block = formula(node, "block")
+    translator.body.append(f'<div class="formula">{block}</div>\n')
     raise nodes.SkipNode
 
 
