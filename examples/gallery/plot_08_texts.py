@@ -2,8 +2,8 @@
 Texts, beside latent semantic analysis
 ======================================
 
-The texts are the docstrings of scikit-learn's classes, methods and functions, which
-everybody has who can run this. The task is to find texts of the same subpackage. Latent
+The texts are the docstrings of scikit-learn's classes, methods and functions, so anyone
+who can run this has them. The task is to find texts of the same subpackage. Latent
 semantic analysis (``TruncatedSVD`` of TF-IDF) is the classic;
 ``VariationalAutoencoder(likelihood='multinomial')`` starts from it, and models how
 often words occur.
