@@ -3,15 +3,17 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-slow test-lowest lint docs benchmarks clean
+.PHONY: help demo test test-slow test-lowest coverage lint docs benchmarks dist clean
 
 help:
 	@echo "demo         the main job on real data, and docs/images/demo.png"
 	@echo "test         lint, types, tests and doctests"
 	@echo "test-slow    the tests that take longer"
 	@echo "test-lowest  the tests with the lowest versions that pyproject.toml allows"
+	@echo "coverage     what share of lines and branches the tests run"
 	@echo "docs         the documentation, in docs/_build/html"
 	@echo "benchmarks   the tables that the README quotes"
+	@echo "dist         wheel and sdist, checked, in dist"
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -45,6 +47,10 @@ test-lowest:
 	.venv-lowest/bin/python -m pytest -n 2 -m "not slow" tests \
 		-W ignore::FutureWarning -W ignore::pytest.PytestRemovedIn10Warning
 
+coverage: .venv/installed-test
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 \
+		-m "not slow" --cov --cov-report=term
+
 # The examples of the gallery run, and the code of the guide as a test.
 docs: .venv/installed-docs
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going \
@@ -58,5 +64,18 @@ benchmarks: .venv/installed-bench
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/latent_size.py --picture
 
+# The tests of the sdist run against the wheel, so both have all that they need.
+dist: .venv/installed-test
+	$(BIN)/python -m pip install --quiet build twine
+	rm -rf dist .venv-dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+	mkdir .venv-dist && tar -xzf dist/*.tar.gz -C .venv-dist --strip-components=1
+	rm -r .venv-dist/sklatent && $(PYTHON) -m venv .venv-dist/env
+	.venv-dist/env/bin/python -m pip install --quiet -c constraints.txt \
+		"$$(ls dist/*.whl)[test]"
+	cd .venv-dist && env/bin/python -m pytest -q -m "not slow" \
+		tests/test_net.py tests/test_onnx.py tests/test_package.py tests/test_saving.py
+
 clean:
-	rm -rf .venv .venv-lowest docs/_build docs/api docs/auto_examples
+	rm -rf .venv .venv-lowest .venv-dist dist docs/_build docs/api docs/auto_examples

@@ -46,12 +46,6 @@ autodoc_member_order = "groupwise"
 autodoc_typehints = "none"  # the sections of parameters say it
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
-# Each public docstring: sections that numpydoc knows, in its order, with every
-# parameter described.
-numpydoc_validation_checks = {
-    "GL01", "GL02", "GL05", "GL06", "GL07", "GL08", "GL10", "SS01", "SS03", "SS04",
-    "PR01", "PR02", "PR03", "PR05", "PR06", "PR10", "RT03", "YD01",
-}  # fmt: skip
 
 # Links to other projects: inventories are written here, none is downloaded ----------
 
@@ -101,7 +95,8 @@ html_css_files = ["sklatent.css"]
 html_show_sourcelink = False
 html_theme_options = {
     "navbar_align": "left",
-    "navbar_end": ["theme-switcher"],
+    "navbar_end": ["theme-switcher", "navbar-icon-links"],
+    "github_url": "https://github.com/sklatent/sklatent",
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "show_prev_next": True,

@@ -6,6 +6,7 @@ from ._latent_size import LatentSizeCV
 from ._outliers import LatentOutlierDetector
 from ._supervised import SupervisedAutoencoder
 from ._variational import VariationalAutoencoder
+from ._versions import show_versions
 from .displays import (
     ComponentsDisplay,
     LatentSizeDisplay,
@@ -28,5 +29,6 @@ __all__ = [
     "SupervisedAutoencoder",
     "TrainingDisplay",
     "VariationalAutoencoder",
+    "show_versions",
 ]
 __version__ = "0.1.0"

@@ -1,10 +1,10 @@
 """The contract with scikit-learn, once for all estimators."""
 
 import copy
-import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.base import (
-    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
 )
-from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
@@ -28,9 +26,11 @@ from sklearn.utils.validation import (
 )
 
 from . import runtime
+from ._callbacks import ReportsEpochs, with_callbacks
 from ._doc_link import DocLinkMixin
+from ._state import PlainState
 from .model import Inference, Summary, summarise
-from .nn import Filling, LatentModel
+from .nn import Filling, LatentModel, is_ours
 from .plan import (
     CONSTRAINTS,
     Augmentation,
@@ -56,8 +56,6 @@ from .training import (
     add_correction,
     check_callbacks,
     copied,
-    load_net,
-    save_net,
     skorch_net,
     train,
 )
@@ -86,9 +84,10 @@ def _fills_cells(estimator: Any) -> bool:
 
 class BaseLatentEncoder(
     DocLinkMixin,
+    ReportsEpochs,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    BaseEstimator,
+    PlainState,
     metaclass=ABCMeta,
 ):
     """Validates what it is given and delegates to the fitted model.
@@ -117,11 +116,11 @@ class BaseLatentEncoder(
     hidden_layer_sizes: ArrayLike | Auto
     encoder: Network
     decoder: Network
-    augmentation: Augmentation
     init: Init
     ordered: bool | ArrayLike
-    #: As long as a subclass has no parameter of this name.
+    #: As long as a subclass has no parameter of this name; as is the next.
     missing: Missing = "error"
+    augmentation: Augmentation = None
     warm_start: bool
     device: str
     callbacks: Sequence[Any] | None
@@ -153,6 +152,7 @@ class BaseLatentEncoder(
 
     # Fitting --------------------------------------------------------------------
 
+    @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -197,6 +197,7 @@ class BaseLatentEncoder(
         TypeError
             If `encoder` or `decoder` does not make an ``nn.Module``.
         """
+        task = self._fit_task(X=X, y=y)
         with all_or_nothing(self):
             check_columns(X)
             ignores = self.missing == "ignore"
@@ -232,6 +233,8 @@ class BaseLatentEncoder(
                 data, filling = self._rows(X, previous, targets, merged.weights, basis)
                 splits = splits.merged(merged, seed)
             plan = resolve(self, data, previous, chosen=(seed, splits))
+            if task is not None:
+                plan = replace(plan, epochs=self._epochs_of(task))
             foreign = plan.uses_global_generator
             with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
                 if filling is not None:
@@ -248,6 +251,11 @@ class BaseLatentEncoder(
                 self.held_out_scores_ = given.back(scores, merged)
             if plan.verbose:
                 print(f"[{type(self).__name__}] {self.verdict_}", flush=True)
+        if task is not None:
+            # Callbacks that use the fitted estimator get a copy as it is.
+            task.call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes=dict
+            )
         return self
 
     def _rows(
@@ -678,7 +686,9 @@ class BaseLatentEncoder(
         for callbacks in (self.callbacks or [], logged):
             for callback, other in zip(callbacks, copied(callbacks), strict=True):
                 if other is callback:
-                    memo[id(callback)] = callback
+                    named = isinstance(callback, tuple | list)
+                    shared = callback[1] if named else callback
+                    memo[id(shared)] = shared
         memo[id(self)] = new = object.__new__(type(self))
         new.__setstate__(copy.deepcopy(self.__getstate__(), memo))
         return new
@@ -694,36 +704,26 @@ class BaseLatentEncoder(
         tags.input_tags.allow_nan = self.missing == "ignore"
         return tags
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what a pickle holds: the net as plain arrays, and the version."""
-        from . import __version__
-
-        state = {**super().__getstate__(), "_sklatent_version": __version__}
-        if "net_" in state:
-            with runtime.caller_modes_off():
-                state["net_"] = save_net(state["net_"])
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take what a pickle holds, and build the net of it."""
-        from . import __version__
-
-        state = dict(state)
-        version = state.pop("_sklatent_version", "unknown")
-        if version != __version__:
-            name = type(self).__name__
-            warnings.warn(
-                VersionWarning(
-                    estimator_name=name,
-                    current_sklearn_version=__version__,
-                    original_sklearn_version=version,
-                ),
-                stacklevel=2,
-            )
-        if "net_" in state:
-            with runtime.caller_modes_off():
-                state["net_"] = load_net(state["net_"])
-        super().__setstate__(state)
+    def _check_loaded(self) -> None:
+        """Raise ValueError unless module, attributes and summary go with each other."""
+        if not hasattr(self, "n_features_in_"):  # it is not fitted
+            return
+        model, summary = self.net_.module_, self._summary
+        k, p = model.n_components, self.n_features_in_
+        shapes = {
+            "mean_": (np.shape(self.mean_), (p,)),
+            "n_components_": (self.n_components_, k),
+            "latents": (np.shape(summary.codes)[1:], (k,)),
+            "deviations": (np.shape(summary.deviations), (k,)),
+            "whitening": (np.shape(summary.whitened_by), (k,)),
+        }
+        for name, (found, wanted) in shapes.items():
+            if found != wanted:
+                raise ValueError(f"{name} of shape {found} where {wanted} is right")
+        # A module of the user's may draw at random, or take long.
+        if is_ours(model) and model.reconstructed_shape(p) != (1, p):
+            raise ValueError(f"no model of {p} features")
+        summary.attributes(model)
 
 
 def check_storage(X: Any, *, ignores: bool) -> None:
@@ -743,17 +743,6 @@ def check_features(estimator: Any, X: NDArray[Any]) -> None:
         raise ValueError(
             f"Feature {names[empty[0]]} of X has no observed value: it is NaN in all "
             "rows. Each feature must have one; drop this one."
-        )
-
-
-class VersionWarning(InconsistentVersionWarning):
-    """A pickle of another version of sklatent is loaded."""
-
-    def __str__(self) -> str:
-        return (
-            f"{self.estimator_name} was pickled by sklatent "
-            f"{self.original_sklearn_version} and is loaded by "
-            f"{self.current_sklearn_version}. This may break it or give other results."
         )
 
 

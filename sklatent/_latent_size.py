@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from scipy.stats import rankdata
 from sklearn.base import (
-    BaseEstimator,
     MetaEstimatorMixin,
     TransformerMixin,
     clone,
@@ -42,6 +41,7 @@ from sklearn.utils.validation import (
 
 from ._base import FLOATS, all_or_nothing, check_features, fit_context
 from ._doc_link import DocLinkMixin
+from ._state import PlainState
 from .model import HiddenCells
 from .starts import rows_and_filling
 
@@ -67,7 +67,7 @@ def _has(method: str) -> Callable[[Any], bool]:
     return check
 
 
-class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, PlainState):
     """Latent size chosen by cross-validation, from one fit for each fold.
 
     In the manner of ``RidgeCV`` and ``GridSearchCV``: `fit` scores all sizes on

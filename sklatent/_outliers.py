@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
+from sklearn.base import MetaEstimatorMixin, OutlierMixin, clone
 from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _get_adapter_from_container
@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._autoencoder import Autoencoder
 from ._base import BaseLatentEncoder, all_or_nothing, fit_context
 from ._doc_link import DocLinkMixin
+from ._state import PlainState
 from .model import (
     Calibration,
     Neighbours,
@@ -37,9 +38,7 @@ MAX_LATENTS = 32
 MAX_ROWS = 10_000
 
 
-class LatentOutlierDetector(
-    DocLinkMixin, MetaEstimatorMixin, OutlierMixin, BaseEstimator
-):
+class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, PlainState):
     """Outliers: rows far from training rows, or from what an encoder can reconstruct.
 
     An encoder is fitted to the standardised rows. A row is odd if it is far from its

@@ -115,6 +115,21 @@ LEFT_OUT = [
 ]
 
 
+def pairs_left_out():
+    """Yield estimators and checks; how output is wrapped is of classes, so once each.
+
+    The other configurations have those checks among the slow tests.
+    """
+    seen = set()
+    for estimator in ESTIMATORS:
+        is_first = type(estimator) not in seen
+        seen.add(type(estimator))
+        for check in LEFT_OUT:
+            slow = "output_transform" in check and not is_first
+            marks = [pytest.mark.slow] if slow else []
+            yield pytest.param(estimator, check, marks=marks, id=f"{estimator}-{check}")
+
+
 # Some checks fit pure noise, in which a latent of the VAE may find nothing.
 @pytest.mark.filterwarnings("ignore:No latent is active")
 @parametrize_with_checks(ESTIMATORS)
@@ -127,7 +142,6 @@ def test_scikit_learn(estimator, check):
 @pytest.mark.filterwarnings(
     "ignore:X (does not have valid|has) feature names:UserWarning"
 )
-@pytest.mark.parametrize("check", LEFT_OUT)
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
+@pytest.mark.parametrize(("estimator", "check"), list(pairs_left_out()))
 def test_left_out(estimator, check):
     getattr(estimator_checks, check)(type(estimator).__name__, estimator)

@@ -1,9 +1,7 @@
 """Manners of scikit-learn's estimators that its checks do not ask for."""
 
-import ast
 import subprocess
 import sys
-import tomllib
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
@@ -120,25 +118,6 @@ def test_the_link_is_that_of_the_metadata(monkeypatch):
 
     monkeypatch.setattr(_doc_link, "metadata", lambda _: Metadata())
     assert _doc_link.documentation_url.__wrapped__() == "https://b.local/en"
-
-
-def test_all_that_is_imported_is_declared():
-    root = Path(sklatent.__file__).parent
-    imported = {
-        (node.module if isinstance(node, ast.ImportFrom) else alias.name).split(".")[0]
-        for path in root.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Import) or getattr(node, "level", None) == 0
-        for alias in node.names
-    }
-    text = (root.parent / "pyproject.toml").read_text()
-    declared = {
-        requirement.split(">=")[0]
-        for requirement in tomllib.loads(text)["project"]["dependencies"]
-    }
-    names = {"sklearn": "scikit-learn"}
-    needed = {names.get(name, name) for name in imported - set(sys.stdlib_module_names)}
-    assert needed - {"matplotlib"} == declared
 
 
 SNIPPET = """

@@ -18,7 +18,7 @@ from torch.testing import assert_close
 
 import sklatent
 from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
-from sklatent._base import VersionWarning
+from sklatent._state import VersionWarning
 from sklatent.nn import LatentModel, Scaling
 
 QUICK = {"hidden_layer_sizes": (32,), "max_iter": 4, "random_state": 0}

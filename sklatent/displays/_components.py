@@ -78,6 +78,10 @@ class ComponentsDisplay:
     images_ : list of matplotlib AxesImage
         Mean changes, and what lies between `low` and `high`.
 
+    See Also
+    --------
+    LatentTraversalDisplay : Rows along a latent, where steps along it change.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt

@@ -76,6 +76,10 @@ class LatentSpaceDisplay:
     colorbar_ : matplotlib Colorbar or None
         Of numbers, or of rows in a cell.
 
+    See Also
+    --------
+    ReconstructionDisplay : What the latents keep of rows.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt

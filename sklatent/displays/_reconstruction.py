@@ -90,6 +90,10 @@ class ReconstructionDisplay:
     legend_ : matplotlib Legend or None
         Of profiles.
 
+    See Also
+    --------
+    LatentSpaceDisplay : The latents as a map.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt

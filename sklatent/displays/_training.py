@@ -61,6 +61,10 @@ class TrainingDisplay:
     legend_ : matplotlib Legend
         Above the Axes.
 
+    See Also
+    --------
+    LatentSizeDisplay : Scores by the number of latents.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt

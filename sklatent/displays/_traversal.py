@@ -85,6 +85,10 @@ class LatentTraversalDisplay:
     colorbar_ : matplotlib Colorbar or None
         Which colour is which value, for profiles.
 
+    See Also
+    --------
+    ComponentsDisplay : The mean change by a step along each latent.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt

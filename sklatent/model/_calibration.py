@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..nn import saved
+
 Array = NDArray[np.float64]
 
 #: Added to scores, which are about 1, so that those of 0 can be divided by.
@@ -14,6 +16,7 @@ FLOOR = 1e-9
 MAX_CELLS = 2**22
 
 
+@saved
 @dataclass(frozen=True)
 class Calibration:
     r"""Scores of rows by detectors that have not seen them.

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from ..nn import saved
+
 #: Groups of features, of which one at a time is hidden.
 N_GROUPS = 8
 #: Steps from the least squares fill on.
@@ -94,6 +96,7 @@ def reconstruct(model: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         return np.asarray(Z), np.asarray(model.inverse_transform(Z))
 
 
+@saved
 @dataclass(frozen=True)
 class HiddenCells:
     r"""What is needed of the training rows to fill hidden cells of others.

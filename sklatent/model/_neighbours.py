@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
+
+from ..nn import saved
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -25,6 +28,7 @@ MAX_TREE_WIDTH = 5
 MAX_CELLS = 2**22
 
 
+@saved
 class Neighbours:
     r"""How far points are from their neighbours, as a multiple of the usual.
 
@@ -71,14 +75,7 @@ class Neighbours:
         order = random.permutation(len(rows))[:MAX_ROWS]
         self.rows, self.points = rows[order], points[order]
         self.n_neighbors = min(n_neighbors, len(order) - 1)
-        trees = points.shape[1] <= MAX_TREE_WIDTH
-        algorithm = "kd_tree" if trees else "brute"
-        self.levels: list[Any] = []
-        for size in _sizes(len(order), MIN_ROWS_PER_NEIGHBOR * self.n_neighbors):
-            level = NearestNeighbors(
-                n_neighbors=self.n_neighbors + 1, algorithm=algorithm
-            )
-            self.levels.append(level.fit(self.points[:size]))
+        self.levels = self._searches()
         some = self.rows[:MAX_TYPICAL], self.points[:MAX_TYPICAL]
         usual = self._lengths(some[1], self.nearest(*some))
         #: What the distances to neighbours count at each density, nearest first.
@@ -89,6 +86,26 @@ class Neighbours:
         ]
         self.weights[0][0] += 1 / _typical(usual[0][1][:, 0])
         self.weights = [weight / (len(self.levels) + 1) for weight in self.weights]
+
+    def _searches(self) -> list[Any]:
+        """Return the search for neighbours at each density."""
+        trees = self.points.shape[1] <= MAX_TREE_WIDTH
+        search = NearestNeighbors(
+            n_neighbors=self.n_neighbors + 1,
+            algorithm="kd_tree" if trees else "brute",
+        )
+        least = MIN_ROWS_PER_NEIGHBOR * self.n_neighbors
+        sizes = _sizes(len(self.points), least)
+        return [clone(search).fit(self.points[:size]) for size in sizes]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the searches, which hold the points once more."""
+        return {name: v for name, v in vars(self).items() if name != "levels"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what `__getstate__` gave."""
+        vars(self).update(state)
+        self.levels = self._searches()
 
     def scores(self, rows: Array, points: Array) -> Array:
         """Return how odd each row is, shape (n,); about 1 is usual."""

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from .. import runtime
-from ..nn import copy_module
+from ..nn import copy_module, saved
 from ._neighbours import Neighbours
 
 Array = NDArray[np.float64]
@@ -19,6 +19,7 @@ Indices = NDArray[np.intp]
 FAR = 1e100
 
 
+@saved
 class Standardiser:
     """Features of zero mean and unit variance over some rows.
 
@@ -40,6 +41,7 @@ class Standardiser:
         return scaled
 
 
+@saved
 class Oddness:
     r"""Scores of rows by an encoder and the neighbours of training rows.
 

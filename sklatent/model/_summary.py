@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..nn import LatentFrame, LatentModel, Moments
+from ..nn import LatentFrame, LatentModel, Moments, saved
 from ..plan import Plan
 from ..problems import Reading
 from ..rows import Rows
@@ -24,6 +24,7 @@ MAX_KEPT = 2**18
 MAX_MULTIPLICATIONS = 2**35
 
 
+@saved
 @dataclass(frozen=True)
 class Summary:
     """The numbers that describe a fitted model over its training rows.

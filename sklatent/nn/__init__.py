@@ -1,7 +1,7 @@
 """Networks, losses and fitted models in PyTorch alone: no scikit-learn, no skorch."""
 
 from ._autoencoder_model import AutoencoderModel
-from ._batch import Batch
+from ._batch import Batch, joined
 from ._convolutions import ConvDecoder, ConvEncoder
 from ._corruption import (
     CellMoments,
@@ -18,12 +18,13 @@ from ._flat_adamw import AdamW, FlatAdamW
 from ._frame import LatentFrame, ordered_frame, principal_frame, signs
 from ._gaps import Gaps, gaps_of
 from ._gaussian import CellGaussian, FactorGaussian, FullGaussian
-from ._images import RandomShift
+from ._images import RandomShift, ToImages
 from ._jacobian import decoder_gram, jacobians, mean_jacobian
 from ._last_layer import AS_TRAINED, LINEAR, LastLayer
 from ._latent_model import LatentModel
 from ._likelihoods import Bernoulli, Gaussian, Likelihood, Poisson
 from ._losses import Loss, SquaredError
+from ._manual import has_hooks
 from ._mlp import ACTIVATIONS, MLP
 from ._moments import Moments
 from ._multinomial import Multinomial
@@ -31,7 +32,7 @@ from ._negative_bound import NegativeBound
 from ._nested_dropout import NestedDecoder, SizeEnds
 from ._own_network import check_width
 from ._residual import Gate, ResidualMap
-from ._saving import SavedModule, copy_module, is_ours, load_module, save_module
+from ._saving import copy_module, from_plain, is_ours, save_module, saved, to_plain
 from ._scaling import Scaling
 from ._size_ends import can_solve_ends, solve_ends
 from ._sparse_batch import SparseBatch

@@ -11,6 +11,7 @@ from torch import nn
 from ._images import ImageShape, ToImages, ToRows, image_shape_of, is_int, is_sizes
 from ._mlp import ACTIVATIONS
 from ._recipe import Recipe
+from ._saving import saved
 
 #: By the number of axes.
 _CONVOLUTIONS: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d}
@@ -88,6 +89,7 @@ class _Convolutions(Recipe):
         return layers
 
 
+@saved
 class ConvEncoder(_Convolutions):
     r"""Convolutions, then dense layers: an encoder of images or signals.
 
@@ -161,6 +163,7 @@ class ConvEncoder(_Convolutions):
         return nn.Sequential(ToImages(image), *layers, nn.Flatten(), *dense[:-1])
 
 
+@saved
 class ConvDecoder(_Convolutions):
     """Dense layers, then transposed convolutions: the mirror image of `ConvEncoder`.
 
@@ -175,15 +178,26 @@ class ConvDecoder(_Convolutions):
     channels : sequence of int, default=(16, 32)
         In the encoder's order: the last is the first here.
     kernel_size : int, default=4
+        The encoder's.
     stride : int, default=2
+        The encoder's.
     hidden_layer_sizes : sequence of int, default=(256,)
         In the encoder's order.
     activation : str, default='silu'
+        The encoder's.
     channel_axis : int or None, default=None
+        The encoder's.
 
     See Also
     --------
-    ConvEncoder : The way there, with an example.
+    ConvEncoder : The way there, with an example of both.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklatent.nn import ConvDecoder
+    >>> ConvDecoder((8, 8))(64, 3)(torch.zeros(5, 3)).shape
+    torch.Size([5, 64])
     """
 
     def __call__(self, n_features: int, n_components: int) -> nn.Module:

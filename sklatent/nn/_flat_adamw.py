@@ -5,7 +5,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from ._saving import saved
 
+
+@saved
 class AdamW(torch.optim.AdamW):
     """PyTorch's AdamW, without an import of its compiler.
 

@@ -3,15 +3,18 @@
 import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ._recipe import Recipe
+from ._saving import saved
 
 
-class ImageShape(NamedTuple):
+@saved
+@dataclass(frozen=True)
+class ImageShape:
     """The shape of images, each of which is a flat row.
 
     Attributes
@@ -46,7 +49,7 @@ class ToImages(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the images."""
-        shape, axis = self.image
+        shape, axis = self.image.shape, self.image.channel_axis
         if axis is None:
             return x.reshape(-1, 1, *shape)
         return x.reshape(-1, *shape).movedim(axis + 1, 1)
@@ -120,6 +123,7 @@ def is_sizes(values: Any, at_least: int = 1) -> bool:
     return len(values) >= at_least and all(is_int(n) and n > 0 for n in values)
 
 
+@saved
 @dataclass
 class RandomShift(Recipe):
     """Moves each image, or signal, by a random number of whole pixels.
@@ -139,6 +143,10 @@ class RandomShift(Recipe):
     channel_axis : int or None, default=None
         Which axis of `image_shape` has the channels, which are moved alike: 0 for the
         first, -1 for the last, None where there is no such axis.
+
+    See Also
+    --------
+    ConvEncoder : Networks for which it matters most.
 
     Examples
     --------
@@ -163,7 +171,8 @@ class RandomShift(Recipe):
         ValueError
             If `image_shape` does not suit the rows, or a parameter is out of range.
         """
-        shape, axis = image_shape_of(self, x.shape[1])
+        image = image_shape_of(self, x.shape[1])
+        shape, axis = image.shape, image.channel_axis
         if not is_int(self.pixels) or self.pixels < 0:
             raise ValueError(f"pixels must be an int from 0 on; got {self.pixels!r}.")
         # Of each value that is wanted, the place in its row.

@@ -225,6 +225,12 @@ class LatentModel(nn.Module):
         assert decoder.weight is not None
         return self.widen(self.frame.inverse.double() @ decoder.weight.double())
 
+    @torch.no_grad()
+    def reconstructed_shape(self, n_features: int) -> tuple[int, ...]:
+        """Return the shape of what one row with so many features becomes."""
+        row = self.frame.mean.new_zeros(1, n_features)
+        return tuple(self(row).shape)
+
     # Changes --------------------------------------------------------------------
 
     def truncate(self, size: int) -> None:

@@ -1,13 +1,15 @@
-"""Modules as plain arrays and a description, for pickles.
+"""Fitted state as dicts of arrays, numbers and strings, and back.
 
-A pickle of an ``nn.Module`` holds PyTorch's own tensors, of which a small one may
-bring a large storage with it. What is ours, and PyTorch's layers in it, are kept as
-arrays instead; modules of the user's own as they are.
+Files then depend neither on where classes are nor on how PyTorch stores tensors, and
+readers that build no objects but plain ones can load them. What is ours is written
+down as its name and its state; only the names known here are built again. Anything
+else, such as a module or a callback of the user's, stays the object that it is.
 """
 
 import copy
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,114 +17,252 @@ from torch import Tensor, nn
 from ._mlp import ACTIVATIONS, MLP
 from ._nested_dropout import NestedDecoder
 
+Kind = TypeVar("Kind", bound=type)
+
+#: The key that marks a dict that stands for something else; its value says for what.
+MARK = "__sklatent__"
 _INSIDE = ("_parameters", "_buffers", "_modules")
 _PLAIN = {
     *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d),
     *(nn.Flatten, nn.Unflatten, nn.Sequential, nn.ModuleList),
     *ACTIVATIONS.values(),
 }
+#: The classes that files may name; modules of this package come in when asked for.
+_kinds: dict[str, type] = {kind.__name__: kind for kind in (*_PLAIN, nn.MSELoss)}
 
 
-@dataclass
-class SavedTensor:
-    """A tensor as an array; tensors that are one have one of these.
-
-    Attributes
-    ----------
-    values : ndarray, or Tensor where NumPy lacks the dtype
-        Contiguous.
-    is_trained : bool
-        Whether a parameter asks for a gradient.
-    """
-
-    values: Any
-    is_trained: bool
-
-    def load(self) -> Tensor:
-        """Return the tensor; it shares the array's memory, unless that is read-only."""
-        if isinstance(self.values, Tensor):
-            return self.values
-        writeable = self.values.flags.writeable  # not so in a memory map
-        return torch.from_numpy(self.values if writeable else self.values.copy())
-
-
-@dataclass
-class SavedModule:
-    """A module without its tensors.
-
-    Attributes
-    ----------
-    kind : type
-        Its class.
-    attributes : dict
-        All that is neither parameter, buffer nor child.
-    parameters : dict of SavedTensor or None
-    buffers : dict of SavedTensor or None
-    children : dict
-        The same of its children, or a user's module.
-    """
-
-    kind: type[nn.Module]
-    attributes: dict[str, Any]
-    parameters: dict[str, Any] = field(default_factory=dict)
-    buffers: dict[str, Any] = field(default_factory=dict)
-    children: dict[str, Any] = field(default_factory=dict)
-
-
-def save_module(
-    module: nn.Module | None,
-    memo: dict[int, SavedTensor] | None = None,
-    *,
-    in_ours: bool = False,
-) -> Any:
-    """Return a `SavedModule`, or a module of the user's own itself.
+def saved(kind: Kind) -> Kind:
+    """Have objects of a class, which are no modules, saved as their state.
 
     Parameters
     ----------
-    module : nn.Module or None
-        What to save.
-    memo : dict or None
-        The tensors saved so far, by the identity of the tensor.
-    in_ours : bool, default=False
-        Whether PyTorch's own layers are layers of a network of ours. Others are the
-        user's, who may share them between encoder and decoder.
+    kind : type
+        Its ``__getstate__``, or the attributes, must be what `to_plain` knows. Its
+        name, by which files know it, stays as it is for good.
     """
-    if module is None or not (_is_ours(module) or (in_ours and _is_plain(module))):
-        return module
-    state, in_ours = vars(module), isinstance(module, MLP | NestedDecoder)
-    memo = {} if memo is None else memo
-    return SavedModule(
-        kind=type(module),
-        attributes={
-            name: value.detach() if isinstance(value, Tensor) else value
-            for name, value in state.items()
-            if name not in _INSIDE
-        },
-        parameters={n: _save(value, memo) for n, value in module._parameters.items()},
-        buffers={n: _save(value, memo) for n, value in module._buffers.items()},
-        children={
-            name: save_module(child, memo, in_ours=in_ours)
-            for name, child in module._modules.items()
-        },
-    )
+    _kinds[kind.__name__] = kind
+    return kind
 
 
-def load_module(saved: Any, memo: dict[int, nn.Parameter] | None = None) -> Any:
+def to_plain(value: Any) -> Any:
+    """Return what stands for a value in a file."""
+    kind = type(value)
+    if kind is dict:
+        return {key: to_plain(part) for key, part in value.items()}
+    if kind in (list, tuple):
+        return kind(map(to_plain, value))
+    if isinstance(value, type):
+        known = _find(value.__name__) is value
+        return {MARK: "type", "name": value.__name__} if known else value
+    if _kinds.get(kind.__name__) is not kind or isinstance(value, nn.Module):
+        return value
+    return {MARK: kind.__name__, "state": to_plain(value.__getstate__() or {})}
+
+
+def from_plain(value: Any) -> Any:
+    """Return what `to_plain` or `save_module` was given.
+
+    Raises
+    ------
+    ValueError
+        If the value does not stand for anything.
+    """
+    kind = type(value)
+    if kind in (list, tuple):
+        return kind(map(from_plain, value))
+    if kind is not dict:
+        return value
+    if MARK not in value:
+        return {key: from_plain(part) for key, part in value.items()}
+    name = value[MARK]
+    if name == "type":
+        return _known(value["name"])
+    if name == "module":
+        return _load_module(value)
+    return _built(_known(name), from_plain(value["state"]))
+
+
+def _built(kind: type, state: dict[str, Any]) -> Any:
+    """Return an object with such a state."""
+    if not isinstance(state, dict) or issubclass(kind, nn.Module):
+        raise ValueError(f"{kind.__name__} with the state {state!r:.80}")
+    new = kind.__new__(kind)
+    if hasattr(new, "__setstate__"):
+        new.__setstate__(state)
+        return new
+    if is_dataclass(kind):
+        every = {f.name: f.default is MISSING for f in fields(kind)}
+        missing = {name for name, required in every.items() if required} - set(state)
+        if missing or set(state) - set(every):
+            raise ValueError(f"{kind.__name__} with the fields {', '.join(state)}")
+    vars(new).update(state)
+    return new
+
+
+def _known(name: Any) -> type:
+    kind = _find(name)
+    if kind is None:
+        raise ValueError(f"{name!r} is no class of a saved model")
+    return kind
+
+
+def _find(name: Any) -> type | None:
+    """Return the class of a name that a file may have, or None."""
+    if not isinstance(name, str):
+        return None
+    if name not in _kinds:
+        ours = filter(_is_of_ours, _subclasses(nn.Module))
+        _kinds.update((kind.__name__, kind) for kind in ours)
+    return _kinds.get(name)
+
+
+def _subclasses(kind: type) -> Iterator[type]:
+    child: type
+    for child in kind.__subclasses__():
+        yield child
+        yield from _subclasses(child)
+
+
+# Modules ----------------------------------------------------------------------------
+
+
+def save_module(module: nn.Module) -> dict[str, Any]:
+    """Return what stands for a module of ours in a file.
+
+    Returns
+    -------
+    saved : dict
+        ``arrays``, each tensor once; ``modules``, each module once, the first of which
+        is the one given. A module is a dict of its ``kind``, its ``attributes``, its
+        ``parameters`` (where each array is, and whether it is trained), its ``buffers``
+        and its ``children`` (where each module is), by name; or one of the user's own.
+    """
+    return _Writer(everything=is_ours(module)).write(module)
+
+
+class _Writer:
+    """Writes down a module.
+
+    Parameters
+    ----------
+    everything : bool
+        Whether PyTorch's own layers are written down wherever they are. Where a module
+        of the user's is, that one may share them: then only those of our networks are.
+    """
+
+    def __init__(self, *, everything: bool) -> None:
+        self.everything = everything
+        self.arrays: list[Any] = []
+        self.modules: list[Any] = []
+        #: Where what is written is, by its identity.
+        self.places: dict[int, int] = {}
+
+    def write(self, module: nn.Module) -> dict[str, Any]:
+        self.add_module(module, in_ours=True)
+        return {MARK: "module", "arrays": self.arrays, "modules": self.modules}
+
+    def add_module(self, module: nn.Module | None, *, in_ours: bool) -> int | None:
+        if module is None or id(module) in self.places:
+            return None if module is None else self.places[id(module)]
+        place = self.places[id(module)] = len(self.modules)
+        self.modules.append(module)
+        if not (_is_ours(module) or (in_ours and _is_plain(module))):
+            return place
+        in_ours = self.everything or isinstance(module, MLP | NestedDecoder)
+        self.modules[place] = {
+            "kind": type(module).__name__,
+            "attributes": to_plain(_attributes(module)),
+            "parameters": {
+                name: None if p is None else [self.add_tensor(p), p.requires_grad]
+                for name, p in module._parameters.items()
+            },
+            "buffers": {
+                name: None if b is None else self.add_tensor(b)
+                for name, b in module._buffers.items()
+            },
+            "children": {
+                name: self.add_module(child, in_ours=in_ours)
+                for name, child in module._modules.items()
+            },
+        }
+        return place
+
+    def add_tensor(self, tensor: Tensor) -> int:
+        if id(tensor) not in self.places:
+            self.places[id(tensor)] = len(self.arrays)
+            self.arrays.append(_array(tensor))
+        return self.places[id(tensor)]
+
+
+def _attributes(module: nn.Module) -> dict[str, Any]:
+    """Return what a module has besides tensors and children, unless all modules do."""
+    usual = vars(nn.Module())
+    return {
+        name: value.detach() if isinstance(value, Tensor) else value
+        for name, value in vars(module).items()
+        if name not in _INSIDE and not (name in usual and _is_same(value, usual[name]))
+    }
+
+
+def _is_same(value: Any, usual: Any) -> bool:
+    return type(value) is type(usual) and bool(value == usual)
+
+
+def _array(tensor: Tensor) -> Any:
+    """Return an array of its own, copied by NumPy, which starts no threads."""
+    plain = tensor.detach().cpu()
+    if plain.dtype == torch.bfloat16:  # which NumPy lacks
+        return {"bfloat16": plain.contiguous().view(torch.int16).numpy().copy()}
+    return plain.numpy().copy(order="C")
+
+
+def _tensor(array: Any) -> Tensor:
+    """Return a tensor that shares an array's memory, unless that is read-only."""
+    if isinstance(array, dict):
+        return _tensor(array["bfloat16"]).view(torch.bfloat16)
+    writeable = array.flags.writeable  # not so in a memory map
+    return torch.from_numpy(array if writeable else array.copy())
+
+
+def _load_module(saved: dict[str, Any]) -> nn.Module:
     """Return the module that `save_module` was given."""
-    if not isinstance(saved, SavedModule):
-        return saved
-    memo = {} if memo is None else memo
-    module = saved.kind.__new__(saved.kind)
+    tensors = [_tensor(array) for array in saved["arrays"]]
+    parts = saved["modules"]
+    # All modules first, then what is in them.
+    modules = [_empty(part) if isinstance(part, dict) else part for part in parts]
+    shared: dict[int, nn.Parameter] = {}
+
+    def parameter(place: int, is_trained: bool) -> nn.Parameter:
+        if place not in shared:
+            shared[place] = nn.Parameter(tensors[place], is_trained)
+        return shared[place]
+
+    for part, module in zip(parts, modules, strict=True):
+        if module is part:
+            continue
+        for name, found in part["parameters"].items():
+            module._parameters[name] = None if found is None else parameter(*found)
+        for name, place in part["buffers"].items():
+            module._buffers[name] = None if place is None else tensors[place]
+        for name, place in part["children"].items():
+            module._modules[name] = None if place is None else modules[place]
+    first = modules[0]
+    if not isinstance(first, nn.Module):
+        raise ValueError(f"a {type(first).__name__} in place of a module")
+    return first
+
+
+def _empty(part: dict[str, Any]) -> nn.Module:
+    """Return a module without tensors and children."""
+    kind = _known(part["kind"])
+    if not issubclass(kind, nn.Module):
+        raise ValueError(f"{kind.__name__} in place of a module")
+    module: nn.Module = kind.__new__(kind)
     nn.Module.__init__(module)
-    vars(module).update(saved.attributes)
-    for name, tensor in saved.parameters.items():
-        if tensor is not None and id(tensor) not in memo:
-            memo[id(tensor)] = nn.Parameter(tensor.load(), tensor.is_trained)
-        module._parameters[name] = None if tensor is None else memo[id(tensor)]
-    for name, tensor in saved.buffers.items():
-        module._buffers[name] = None if tensor is None else tensor.load()
-    for name, child in saved.children.items():
-        module._modules[name] = load_module(child, memo)
+    attributes = from_plain(part["attributes"])
+    if set(attributes) & set(_INSIDE):
+        raise ValueError(f"{kind.__name__} with the attributes {', '.join(attributes)}")
+    vars(module).update(attributes)
     return module
 
 
@@ -140,7 +280,11 @@ def is_ours(module: nn.Module) -> bool:
 
 
 def _is_ours(module: nn.Module) -> bool:
-    return type(module).__module__.startswith(__package__ + ".")
+    return _is_of_ours(type(module))
+
+
+def _is_of_ours(kind: type) -> bool:
+    return kind.__module__.startswith(__package__ + ".")
 
 
 def _is_plain(module: nn.Module) -> bool:
@@ -149,19 +293,3 @@ def _is_plain(module: nn.Module) -> bool:
 
 def _is_result(value: Any) -> bool:
     return isinstance(value, Tensor) and value.grad_fn is not None
-
-
-def _save(value: Tensor | None, memo: dict[int, SavedTensor]) -> SavedTensor | None:
-    if value is None:
-        return None
-    if id(value) not in memo:
-        memo[id(value)] = SavedTensor(_values(value), value.requires_grad)
-    return memo[id(value)]
-
-
-def _values(value: Tensor) -> Any:
-    """Return an array of its own, copied by NumPy, which starts no threads."""
-    plain = value.detach().cpu()
-    if plain.dtype == torch.bfloat16:
-        return plain.contiguous().clone()
-    return plain.numpy().copy(order="C")

@@ -1,6 +1,6 @@
 """The plan of a fit: every parameter as a number, before anything is computed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from numbers import Integral
@@ -35,6 +35,15 @@ from ._splits import SplitBy, Splits, choose_splits
 Network = nn.Module | Callable[[int, int], nn.Module] | None
 #: And for random changes of rows.
 Augmentation = Callable[[Tensor], Tensor] | None
+
+
+#: See `Plan.epochs`.
+Epochs = Callable[[str, range], Generator[int]]
+
+
+def each(_: str, numbers: range) -> Generator[int]:
+    """Yield all epochs, and tell nobody."""
+    yield from numbers
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,9 @@ class Plan:
         Whether to show a bar.
     previous : LatentModel or None
         The fitted model to go on from.
+    epochs : callable
+        Runs through the numbers of the epochs of a training, whose name comes first. It
+        may end before the last.
     """
 
     n_features: int
@@ -123,6 +135,7 @@ class Plan:
     callbacks: Sequence[Any] | None = None
     verbose: int = 0
     previous: LatentModel | None = field(default=None, repr=False)
+    epochs: Epochs = field(default=each, repr=False)
 
     @property
     def trains(self) -> bool:

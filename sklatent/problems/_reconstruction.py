@@ -20,6 +20,7 @@ from ..nn import (
     decoder_gram,
     ordered_frame,
     principal_frame,
+    saved,
 )
 from ..plan import Plan
 from ..rows import CorruptedInputs, NestedDropout, Rows
@@ -152,6 +153,7 @@ def _residual(plan: Plan, start: LinearStart) -> Callable[..., float]:
     return residual
 
 
+@saved
 @dataclass(frozen=True)
 class ReconstructionReading:
     """Latents that read like PCA's.

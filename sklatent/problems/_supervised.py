@@ -20,6 +20,7 @@ from ..nn import (
     SupervisedLoss,
     SupervisedModel,
     decoder_gram,
+    saved,
 )
 from ..plan import Plan
 from ..rows import Array, Rows, Targets, mean_of, means_of
@@ -209,6 +210,7 @@ def with_head(model: AutoencoderModel, head: ResidualMap) -> SupervisedModel:
     return SupervisedModel(*parts).double()
 
 
+@saved
 @dataclass(frozen=True)
 class SupervisedReading(ReconstructionReading):
     r"""Latents that read like PCA's, and tell a target.

@@ -22,6 +22,7 @@ from ..nn import (
     Poisson,
     VariationalModel,
     decoder_gram,
+    saved,
     signs,
     systematic,
 )
@@ -185,6 +186,7 @@ def check_range(X: Any, likelihood: str) -> None:
         )
 
 
+@saved
 @dataclass(frozen=True)
 class VariationalReading:
     """Latents as they are, most informative first, with signs like PCA's.

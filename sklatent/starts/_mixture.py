@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from ..nn import saved
+
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
 
 
+@saved
 @dataclass(frozen=True)
 class LatentPrior:
     """What latents are drawn from, and what the rows drawn are to be like.

@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import numpy as np
 import torch
@@ -118,8 +118,9 @@ class EpochLoop:
         trains: InStep = InTurn(self.runs)
         if self.stacked:
             trains = Stacked(self.runs, self.plan, self.n_epochs - len(self.loss_curve))
-        with _progress(self.label, self.n_epochs, self.plan) as show:
-            for epoch in range(first, self.n_epochs + 1):
+        numbers = self.plan.epochs(self.label, range(first, self.n_epochs + 1))
+        with closing(numbers), _progress(self.label, self.n_epochs, self.plan) as show:
+            for epoch in numbers:
                 go_on = trains.epoch()
                 if not trains.finished:
                     break  # a part of an epoch: the states kept are those before it

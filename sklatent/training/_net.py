@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.dataset import Dataset as SkorchDataset
 from skorch.exceptions import SkorchException
 from skorch.helper import predefined_split
@@ -29,8 +29,10 @@ from ..nn import (
     FlatAdamW,
     LatentModel,
     Loss,
-    load_module,
+    from_plain,
     save_module,
+    saved,
+    to_plain,
 )
 from ..plan import Plan
 from ..problems import Problem
@@ -298,29 +300,39 @@ def skorch_net(model: LatentModel, log: Log, settings: dict[str, Any]) -> Neural
 _SETTINGS = ("batch_size", "criterion", "lr", "max_epochs", "optimizer")
 
 
+# Of the fitted net; they are no more than its history.
+for _callback in (EpochTimer, PassthroughScoring):
+    saved(_callback)
+
+
 def save_net(net: NeuralNet) -> dict[str, Any]:
-    """Return a net as plain arrays and what describes it."""
+    """Return what stands for a net in a file."""
+    settings = {
+        name: value
+        for name, value in vars(net).items()
+        if name in _SETTINGS or name.split("__")[0] in ("optimizer", "criterion")
+    }
+    # Where set_params leaves what it sets of an optimiser.
+    groups = [
+        {name: value for name, value in group.items() if name != "params"}
+        for group in net.optimizer_.param_groups
+    ]
     return {
         "model": save_module(net.module_),
-        "log": Log(net.history.to_list(), net.callbacks_),
-        "settings": {
-            name: value
-            for name, value in vars(net).items()
-            if name in _SETTINGS or name.split("__")[0] in ("optimizer", "criterion")
-        },
-        # Where set_params leaves what it sets of an optimiser.
-        "groups": [
-            {name: value for name, value in group.items() if name != "params"}
-            for group in net.optimizer_.param_groups
-        ],
+        "history": to_plain(net.history.to_list()),
+        "callbacks": to_plain(net.callbacks_),
+        "settings": to_plain(settings),
+        "groups": to_plain(groups),
     }
 
 
-def load_net(saved: dict[str, Any]) -> NeuralNet:
+def load_net(state: dict[str, Any]) -> NeuralNet:
     """Return the net that `save_net` was given."""
-    net = skorch_net(load_module(saved["model"]), saved["log"], saved["settings"])
+    parts = from_plain(state)
+    log = Log(parts["history"], parts["callbacks"])
+    net = skorch_net(parts["model"], log, parts["settings"])
     for group, settings in zip(
-        net.optimizer_.param_groups, saved["groups"], strict=False
+        net.optimizer_.param_groups, parts["groups"], strict=False
     ):
         group.update(settings)
     return net

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..nn import (
     LatentModel,
     Tails,
     can_solve_ends,
+    joined,
     solve_ends,
 )
 from ..plan import Plan
@@ -159,9 +161,9 @@ class Run:
         """Return the decoder's end, ready to be solved for the rows."""
         self.limit_decoder()
         layer = LastLayer(self.model)  # type: ignore[arg-type]
-        for _ in range(self._n_passes):
-            for batch in EachOnce(self._all_rows, JUDGED):
-                layer.add(batch)
+        passes = (EachOnce(self._all_rows, JUDGED) for _ in range(self._n_passes))
+        for batch in joined(chain.from_iterable(passes), JUDGED):
+            layer.add(batch)
         layer.factorise()
         return layer
 

@@ -1,0 +1,196 @@
+"""Fitted estimators as ONNX graphs."""
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+from numpy.testing import assert_allclose
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from small_models import ESTIMATORS, SMALL, counts, fit, wine
+from torch import nn
+from torch.nn.utils import prune
+
+from sklatent import (
+    Autoencoder,
+    LatentSizeCV,
+    SupervisedAutoencoder,
+    VariationalAutoencoder,
+)
+from sklatent.nn import ConvDecoder, ConvEncoder
+
+skl2onnx = pytest.importorskip("skl2onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("sklatent.onnx")
+
+DTYPES = [np.float32, np.float64]
+
+
+def run(model, X, given=None):
+    """What the graph of a model makes of rows."""
+    graph = skl2onnx.to_onnx(model, X[:1], options={"zipmap": False} if given else None)
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    return session.run(None, {"X": X})
+
+
+def assert_same(model, X):
+    """The graph of a model gives what it gives, in each dtype, for one row and all."""
+    for dtype in DTYPES:
+        rows = X.astype(dtype)
+        for some in (rows[:1], rows):
+            (found,) = run(model, some)
+            assert found.dtype == dtype
+            wanted = model.transform(some)
+            assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max(), rtol=0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_pipeline(dtype):
+    X, y = wine()
+    model = make_pipeline(
+        StandardScaler(), Autoencoder(2, **SMALL), LogisticRegression()
+    )
+    model.set_params(autoencoder__max_iter=20).fit(X, y)
+    for rows in (X[:1], np.resize(X, (10_000, X.shape[1]))):
+        labels, probabilities = run(model, rows.astype(dtype), given="a classifier")
+        assert_allclose(probabilities, model.predict_proba(rows), atol=1e-5)
+        assert (labels == model.predict(rows.astype(dtype))).all()
+
+
+@pytest.mark.parametrize("name", sorted(ESTIMATORS.keys() - {"gaps", "outliers"}))
+def test_every_estimator(name):
+    model, X = fit(name)
+    assert_same(model, X)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "identity", "logistic", "relu", "tanh"])
+def test_every_activation(activation):
+    X, _ = wine()
+    model = Autoencoder(
+        2, hidden_layer_sizes=(8, 8), activation=activation, early_stopping=False
+    )
+    model.set_params(max_iter=20, random_state=0).fit(X)
+    assert_same(model, 3 * X)  # also beyond the range of the training rows
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Autoencoder(2, whiten=True, **SMALL),
+        Autoencoder(2, hidden_layer_sizes=()),
+        VariationalAutoencoder(2, ordered=True, **SMALL),
+        VariationalAutoencoder(2, whiten=True, **SMALL),
+        SupervisedAutoencoder(1, mixing=0.1, **SMALL),
+        LatentSizeCV(PCA(), method="exact", cv=2),
+    ],
+    ids=str,
+)
+def test_variants(model):
+    X, y = wine()
+    X = np.column_stack([X, np.full(len(X), 3.0)])  # one feature does not vary
+    assert_same(model.fit(X, y), X + 1)
+
+
+def test_counts():
+    X = counts(wine()[0])
+    model = VariationalAutoencoder(2, likelihood="poisson", **SMALL).fit(X)
+    assert_same(model, X)
+    assert_same(VariationalAutoencoder(1, ordered=True, **SMALL).fit(X).truncate(1), X)
+
+
+def test_rows_seen_in_a_basis():
+    random = np.random.RandomState(0)
+    X = scipy.sparse.random(60, 1200, 0.02, format="csr", random_state=random)
+    model = Autoencoder(3, **SMALL).fit(X)
+    assert model.net_.module_.scaling.basis is not None
+    assert_same(model, X.toarray())
+
+
+def convolutions(shape, axis):
+    parameters = {"channels": (2, 3), "hidden_layer_sizes": (4,), "kernel_size": 3}
+    return {
+        "encoder": ConvEncoder(shape, channel_axis=axis, **parameters),
+        "decoder": ConvDecoder(shape, channel_axis=axis, **parameters),
+    }
+
+
+@pytest.mark.parametrize(
+    "networks",
+    [
+        convolutions((8, 8), None),
+        convolutions((32,), None) | {"init": "random"},
+        convolutions((4, 8, 2), -1),
+        {"encoder": lambda p, k: nn.Sequential(nn.Linear(p, k, bias=False))},
+        {"encoder": lambda p, k: nn.Linear(p, k), "init": "random"},
+    ],
+    ids=["images", "signals", "channels", "sequence", "layer"],
+)
+def test_networks_of_ones_own(networks, digits):
+    n_features = 32 if networks.get("init") == "random" else 64
+    X = digits[:200, :n_features]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert_same(Autoencoder(3, max_iter=3, **networks).fit(X), X)
+
+
+def test_a_data_frame_has_an_input_for_each_column():
+    X, _ = wine()
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    model = Autoencoder(2, **SMALL).fit(frame)
+    graph = skl2onnx.to_onnx(model, frame[:1])
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    (found,) = session.run(None, {name: frame[[name]].to_numpy() for name in frame})
+    assert_allclose(found, model.transform(frame), atol=1e-5)
+
+
+class Own(nn.Module):
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.layer = nn.Linear(n_in, n_out)
+
+    def forward(self, x):
+        return self.layer(x).sinh()
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (Own, "Own has no counterpart here"),
+        (lambda p, k: nn.Sequential(nn.Linear(p, k), nn.BatchNorm1d(k)), "BatchNorm1d"),
+        (
+            lambda p, k: nn.Sequential(
+                nn.Unflatten(1, (1, p)),
+                nn.Conv1d(1, 1, 3, padding="same"),
+                nn.Flatten(),
+            ),
+            "Unflatten",
+        ),
+    ],
+)
+def test_a_network_that_cannot_be_converted(network, message):
+    X, _ = wine()
+    model = Autoencoder(6, encoder=network, **SMALL)
+    model.set_params(hidden_layer_sizes="auto").fit(X)
+    with pytest.raises(NotImplementedError, match=message) as caught:
+        run(model, X)
+    assert "torch.onnx.export" in str(caught.value)
+
+
+def test_what_is_not_converted_says_so():
+    for name, message in [("gaps", "Impute in front"), ("outliers", "training rows")]:
+        model, X = fit(name)
+        with pytest.raises(NotImplementedError, match=re.escape(message)):
+            run(model, X)
+
+
+def test_a_pruned_layer_is_refused():
+    model, X = fit("plain")
+    layer = model.net_.module_.encoder.network[0]
+    prune.l1_unstructured(layer, "weight", 0.5)
+    with pytest.raises(NotImplementedError, match="Linear has hooks"):
+        run(model, X)
