@@ -291,7 +291,7 @@ def test_denoiser_fills_what_was_masked(loss):
 
 
 def test_the_code_of_the_guide():
-    guide = Path(__file__).parents[1] / "docs" / "user_guide.rst"
+    guide = Path(__file__).parents[1] / "docs" / "guide" / "losses.rst"
     text = guide.read_text().split(".. _losses:")[1].split("\n.. _")[0]
     test = doctest.DocTestParser().get_doctest(text, {}, "guide", str(guide), 0)
     failed, tried = doctest.DocTestRunner().run(test)
