@@ -51,8 +51,11 @@ coverage: .venv/installed-test
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 \
 		-m "not slow" --cov --cov-report=term
 
+# The examples of the gallery run, and the code of the guide as a test.
 docs: .venv/installed-docs
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going \
+		-b html docs docs/_build/html
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/test_docs.py
 
 benchmarks: .venv/installed-bench
 	$(BIN)/python benchmarks/quality.py
@@ -75,4 +78,4 @@ dist: .venv/installed-test
 		tests/test_net.py tests/test_onnx.py tests/test_package.py tests/test_saving.py
 
 clean:
-	rm -rf .venv .venv-lowest .venv-dist dist docs/_build docs/api/generated
+	rm -rf .venv .venv-lowest .venv-dist dist docs/_build docs/api docs/auto_examples

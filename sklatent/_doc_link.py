@@ -19,7 +19,7 @@ def documentation_url() -> str:
 
 
 class DocLinkMixin:
-    """Has scikit-learn link an estimator to its entry in the API reference."""
+    """Has scikit-learn link an estimator to its page of the API reference."""
 
     @property
     def _doc_link_module(self) -> str:
@@ -27,5 +27,5 @@ class DocLinkMixin:
 
     @property
     def _doc_link_template(self) -> str:
-        anchor = "{estimator_module}.{estimator_name}"
-        return f"{documentation_url()}/api.html#{anchor}"
+        page = "{estimator_module}.{estimator_name}.html"
+        return f"{documentation_url()}/api/{page}"

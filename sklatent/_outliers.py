@@ -14,9 +14,10 @@ from sklearn.utils._set_output import _get_adapter_from_container
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._autoencoder import Autoencoder
-from ._base import BaseLatentEncoder, all_or_nothing, fit_context
+from ._base import BaseLatentEncoder
 from ._doc_link import DocLinkMixin
 from ._state import PlainState
+from ._validation import all_or_nothing, fit_context
 from .model import (
     Calibration,
     Neighbours,
@@ -39,13 +40,13 @@ MAX_ROWS = 10_000
 
 
 class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, PlainState):
-    """Outliers by their distance from training rows, and off what an encoder knows.
+    """Outliers: rows far from training rows, or from what an encoder can reconstruct.
 
-    An encoder is fitted to the standardised rows. How odd a row is says its distance to
-    its neighbours among the training rows, at several densities of these [1]_ [2]_, in
-    which what the encoder's reconstruction leaves counts twice. Rows that are held out
-    of all this tell which distances new rows have, so that calling a row an outlier has
-    a known rate of false alarms [3]_. Read more in the :ref:`user guide <outliers>`.
+    An encoder is fitted to the standardised rows. A row is odd if it is far from its
+    nearest training rows, among all of these and among smaller and smaller samples of
+    them [1]_ [2]_; what the encoder's reconstruction leaves counts twice in the
+    distance. Held-out rows tell which distances normal new rows have, so that the rate
+    of false alarms is known [3]_. Read more in the :ref:`user guide <outliers>`.
 
     Parameters
     ----------
@@ -93,8 +94,8 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
 
     Notes
     -----
-    All of a row is compared with training rows but itself: of those that are equal to
-    it, one is left out, in `predict` as in `fit_predict`.
+    A row is not compared with itself: of the training rows that are equal to it, one is
+    left out, in `predict` as in `fit_predict`.
 
     References
     ----------

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import BaseLatentEncoder
+from ._partial_fit import can_be_fitted_in_parts, offered_if
+from ._validation import fit_context
 from .plan import (
     Activation,
     Augmentation,
@@ -20,7 +22,7 @@ from .plan import (
     RandomState,
 )
 from .problems import Choice, Problem, choice_of_mixing, supervised_problem
-from .rows import Rows, Targets, targets_of
+from .rows import Rows, TargetKind, Targets, differ, targets_of
 
 
 class SupervisedAutoencoder(BaseLatentEncoder):
@@ -89,8 +91,8 @@ class SupervisedAutoencoder(BaseLatentEncoder):
     ordered : bool or array-like of int, default=False
         Whether the first j latents are to be good latents of size j, for all j, or for
         the sizes given and `n_components` (larger ones are ignored): one fit then
-        serves all sizes (see `truncate`). With nearly as many latents as features they
-        may stay a little below the linear start, which a fit without it does not.
+        serves all sizes (see `truncate`). With nearly as many latents as features, an
+        ordered fit may stay a little below the linear start.
     encoder, decoder : nn.Module, callable or None, default=None
         A network in place of ours: a module, of which `fit` trains a copy, or a
         callable ``(n_features, n_components) -> nn.Module``: ``ConvEncoder`` and
@@ -101,7 +103,7 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         ``init='random'`` the decoder's output is rows in the units of `X` (logits or
         logarithms of rates where the likelihood is of these). They are trained in
         float32; they then compute in the dtype of the rows, or in float32 if one of
-        them can in that only.
+        them supports only that.
     augmentation : callable or None, default=None
         A random change that leaves rows typical, such as ``RandomShift((28, 28))`` of
         `sklatent.nn` for images: it maps a float32 tensor of rows, in the units of `X`,
@@ -116,24 +118,23 @@ class SupervisedAutoencoder(BaseLatentEncoder):
     weight_decay : float or 'auto', default='auto'
         Decoupled weight decay of AdamW on the networks. It pulls towards the linear
         start. 'auto' is ``100 * sqrt(n_features) / n_samples``, at most 1
-        (DenoisingAutoencoder: 3 in place of 100; VariationalAutoencoder:
-        ``3 * n_features**1.5 / n_samples``); of these factors a tenth with
-        `augmentation`.
+        (DenoisingAutoencoder: 3 in place of 100; VariationalAutoencoder: ``3 *
+        n_features**1.5 / n_samples``); a tenth of all these with `augmentation`.
     batch_size : int or 'auto', default='auto'
         Rows in a batch. 'auto' is a sixteenth of the rows (a 64th with a network of
         your own, whose steps cost by the row), but 64 at least
         (96 if latents are ordered; VariationalAutoencoder: 128)
         and 512 at most.
     max_iter : int or 'auto', default='auto'
-        Epochs of the learning rate's cycle. 'auto' makes about 4000 steps, but 20
-        epochs at least and 100 at most (90 if latents are ordered).
+        Epochs of the learning rate's cycle. 'auto' makes about 4000 steps, in at least
+        20 and at most 100 epochs (90 if latents are ordered).
     early_stopping : bool or 'auto', default='auto'
         True holds `validation_fraction` of the rows out, stops when they gain no more,
         and keeps their best state. 'auto' does the same from 800 rows on; below,
-        cross-validation over five folds chooses the number of epochs (none, perhaps)
-        of a model of all rows. Either way the linear start stays
-        unless the gain passes a t-test (0.1% level; VariationalAutoencoder: 5%). False
-        trains on all rows for `max_iter` epochs, and keeps the last state.
+        cross-validation over five folds chooses the number of epochs, possibly none, of
+        a model of all rows. Either way the linear start stays unless the gain passes a
+        t-test (0.1% level; VariationalAutoencoder: 5%). False trains on all rows for
+        `max_iter` epochs, and keeps the last state.
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
     cv : int, cross-validation generator or iterable, default=None
@@ -154,8 +155,9 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         What NaN in `X` is: an error, or a missing cell. Missing cells are left out of
         loss and scores; the encoder sees what `impute` fills them with. The start is
         that of the observed cells' mean and covariance by the EM algorithm. Rows that
-        are NaN throughout are left out of `fit`, and a feature that is so is an error,
-        as infinite numbers always are. See the :ref:`user guide <missing_cells>`.
+        are NaN throughout are left out of `fit`, and a feature that is NaN throughout
+        is an error, as infinite numbers always are. See the :ref:`user guide
+        <missing_cells>`.
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted model. Mean, scale and linear maps are
         those of the new rows; the networks are the fitted ones, trained further at a
@@ -194,6 +196,11 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         Mean of the training rows; that of the EM algorithm where cells are missing.
     n_samples_ : int
         Number of training rows, each counted as often as a whole `sample_weight` says.
+    n_samples_seen_ : int
+        The same, of all calls of `partial_fit`.
+    latent_drift_ : float
+        After `partial_fit`: the share of the variance of the latents before the call
+        that those after it miss, of the same rows. 0 after `fit` and the first call.
     explained_variance_ : ndarray of shape (n_components,)
         Variance of each latent over the training rows, before whitening.
     explained_variance_ratio_ : ndarray of shape (n_components,)
@@ -253,9 +260,9 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         reconstruction, so ``net_.predict(X)`` of an array is ``reconstruct(X)`` up to
         rounding (skorch takes a frame's columns for arguments); `torch.export`, hooks
         and pruning work on it, and `transform` follows an edit in place. Its history
-        has the epochs, and their batches where there are `callbacks`. To train it
-        further, for which its loss is the mean squared error, leaves the latents' frame
-        and the other attributes as they were.
+        has the epochs, and their batches where there are `callbacks`. Training it
+        further (its loss is then the mean squared error) leaves the coordinates of the
+        latents and the other attributes as they were.
 
     See Also
     --------
@@ -370,12 +377,60 @@ class SupervisedAutoencoder(BaseLatentEncoder):
     }
     _structural = (*BaseLatentEncoder._structural, "mixing")
 
-    def _targets(self, y: Any) -> Targets:
+    _has_targets = True
+
+    @offered_if(can_be_fitted_in_parts)
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: ArrayLike, y: Any = None, *, classes: ArrayLike | None = None
+    ) -> Self:
+        """Fit the model to more rows, without those of earlier calls.
+
+        As in `Autoencoder`. Rows are collected until there are two classes, or two
+        numbers, among them as well.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            More rows, one at least. In the dtype of the first ones.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Their targets.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that there are, in the first call. Later ones need not give
+            them. None is those of the first rows.
+
+        Returns
+        -------
+        self : object
+            The estimator. It is not fitted as long as there are too few rows.
+
+        Raises
+        ------
+        ValueError
+            If `X` or `y` is not as required, `y` has another class, `n_components` is a
+            share of variance, `missing` is 'ignore', `X` is sparse, or a parameter has
+            changed that `warm_start` could not change. The estimator is then as it was.
+        """
+        return self._partial_fit(X, y, classes)
+
+    def _suffice(self, y: Any) -> bool:
+        return differ(y, semi_supervised=self.semi_supervised)
+
+    def _target_kind(self) -> TargetKind:
+        classes = self._fitted_with["classes_"]
+        return TargetKind(
+            None if classes is None else np.array(classes),
+            self._fitted_with["y.shape[1]"],
+            self.semi_supervised,
+        )
+
+    def _targets(self, y: Any, classes: NDArray[Any] | None = None) -> Targets:
         return targets_of(
             y,
             self.target_type,
             semi_supervised=self.semi_supervised,
             estimator_name=type(self).__name__,
+            all_classes=classes,
         )
 
     def _strata(self, targets: Targets | None) -> NDArray[np.intp] | None:

@@ -48,7 +48,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
     which for :math:`\beta = 1` is a lower bound of the log-likelihood. So it has a
     `score` in nats, as ``PCA``, ``FactorAnalysis`` and ``GaussianMixture`` have, and
     rows can be drawn from it with `sample`. At the start the bound is exactly the
-    log-likelihood of the linear model. Features in different units want a
+    log-likelihood of the linear model. If features have different units, put a
     ``StandardScaler`` in front: without it those with large numbers rule what networks
     learn, and with one noise variance for all, as in PCA, the start too. Read more in
     the :ref:`user guide <variational>`.
@@ -80,12 +80,12 @@ class VariationalAutoencoder(BaseLatentEncoder):
         Nats for each latent, in the mean of a batch, that cost nothing.
     latent_prior : {'gaussian_mixture', 'standard'}, default='gaussian_mixture'
         What `sample` draws latents from: a ``GaussianMixture`` fitted to draws from the
-        posteriors of the training rows, its size chosen by BIC; or N(0, I), as which
-        these need not be distributed. Nothing else depends on it.
+        posteriors of the training rows, its size chosen by BIC; or N(0, I), which these
+        need not follow. Nothing else depends on it.
     n_importance_samples : int, default=64
         Draws from the posterior in `score_samples`. They are fixed quasi-random
-        numbers, the same for all rows. Of words they are ``2**17 / n_features`` at
-        most.
+        numbers, the same for all rows. For words there are at most ``2**17 /
+        n_features``.
     hidden_layer_sizes : 'auto' or array-like of int, default='auto'
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
         is (128, 128, 128) up to 7 latents and (192, 192) from there on, and (256, 256,
@@ -104,8 +104,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
     ordered : bool or array-like of int, default=False
         Whether the first j latents are to be good latents of size j, for all j, or for
         the sizes given and `n_components` (larger ones are ignored): one fit then
-        serves all sizes (see `truncate`). With nearly as many latents as features they
-        may stay a little below the linear start, which a fit without it does not.
+        serves all sizes (see `truncate`). With nearly as many latents as features, an
+        ordered fit may stay a little below the linear start.
     encoder, decoder : nn.Module, callable or None, default=None
         A network in place of ours: a module, of which `fit` trains a copy, or a
         callable ``(n_features, n_components) -> nn.Module``: ``ConvEncoder`` and
@@ -116,7 +116,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
         ``init='random'`` the decoder's output is rows in the units of `X` (logits or
         logarithms of rates where the likelihood is of these). They are trained in
         float32; they then compute in the dtype of the rows, or in float32 if one of
-        them can in that only.
+        them supports only that.
     augmentation : callable or None, default=None
         A random change that leaves rows typical, such as ``RandomShift((28, 28))`` of
         `sklatent.nn` for images: it maps a float32 tensor of rows, in the units of `X`,
@@ -131,24 +131,23 @@ class VariationalAutoencoder(BaseLatentEncoder):
     weight_decay : float or 'auto', default='auto'
         Decoupled weight decay of AdamW on the networks. It pulls towards the linear
         start. 'auto' is ``100 * sqrt(n_features) / n_samples``, at most 1
-        (DenoisingAutoencoder: 3 in place of 100; VariationalAutoencoder:
-        ``3 * n_features**1.5 / n_samples``); of these factors a tenth with
-        `augmentation`.
+        (DenoisingAutoencoder: 3 in place of 100; VariationalAutoencoder: ``3 *
+        n_features**1.5 / n_samples``); a tenth of all these with `augmentation`.
     batch_size : int or 'auto', default='auto'
         Rows in a batch. 'auto' is a sixteenth of the rows (a 64th with a network of
         your own, whose steps cost by the row), but 64 at least
         (96 if latents are ordered; VariationalAutoencoder: 128)
         and 512 at most.
     max_iter : int or 'auto', default='auto'
-        Epochs of the learning rate's cycle. 'auto' makes about 4000 steps, but 20
-        epochs at least and 100 at most (90 if latents are ordered).
+        Epochs of the learning rate's cycle. 'auto' makes about 4000 steps, in at least
+        20 and at most 100 epochs (90 if latents are ordered).
     early_stopping : bool or 'auto', default='auto'
         True holds `validation_fraction` of the rows out, stops when they gain no more,
         and keeps their best state. 'auto' does the same from 800 rows on; below,
-        cross-validation over five folds chooses the number of epochs (none, perhaps)
-        of a model of all rows. Either way the linear start stays
-        unless the gain passes a t-test (0.1% level; VariationalAutoencoder: 5%). False
-        trains on all rows for `max_iter` epochs, and keeps the last state.
+        cross-validation over five folds chooses the number of epochs, possibly none, of
+        a model of all rows. Either way the linear start stays unless the gain passes a
+        t-test (0.1% level; VariationalAutoencoder: 5%). False trains on all rows for
+        `max_iter` epochs, and keeps the last state.
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
     cv : int, cross-validation generator or iterable, default=None
@@ -169,8 +168,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
         What NaN in `X` is: an error, or a missing cell. Missing cells are left out of
         loss and scores; the encoder sees what `impute` fills them with. The start is
         that of the observed cells' mean and covariance by the EM algorithm. Rows that
-        are NaN throughout are left out of `fit`, and a feature that is so is an error,
-        as infinite numbers always are. See the :ref:`user guide <missing_cells>`.
+        are NaN throughout are left out of `fit`, and a feature that is NaN throughout
+        is an error, as infinite numbers always are. See the :ref:`user guide
+        <missing_cells>`.
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted model. Mean, scale and linear maps are
         those of the new rows; the networks are the fitted ones, trained further at a
@@ -215,6 +215,11 @@ class VariationalAutoencoder(BaseLatentEncoder):
         Mean of the training rows; that of the EM algorithm where cells are missing.
     n_samples_ : int
         Number of training rows, each counted as often as a whole `sample_weight` says.
+    n_samples_seen_ : int
+        The same, of all calls of `partial_fit`.
+    latent_drift_ : float
+        After `partial_fit`: the share of the variance of the latents before the call
+        that those after it miss, of the same rows. 0 after `fit` and the first call.
     explained_variance_ : ndarray of shape (n_components,)
         Variance of each latent over the training rows, before whitening.
     explained_variance_ratio_ : ndarray of shape (n_components,)
@@ -271,9 +276,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
         reconstruction, so ``net_.predict(X)`` of an array is ``reconstruct(X)`` up to
         rounding (skorch takes a frame's columns for arguments); `torch.export`, hooks
         and pruning work on it, and `transform` follows an edit in place. Its history
-        has the epochs, and their batches where there are `callbacks`. To train it
-        further, for which its loss is the mean squared error, leaves the latents' frame
-        and the other attributes as they were.
+        has the epochs, and their batches where there are `callbacks`. Training it
+        further (its loss is then the mean squared error) leaves the coordinates of the
+        latents and the other attributes as they were.
 
     See Also
     --------
@@ -444,6 +449,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
     def _sees_features(self) -> bool:
         feature_noise = self.noise_variance == "feature"
         return feature_noise or self.likelihood in ("bernoulli", "poisson")
+
+    def _follows_a_gaussian(self) -> bool:
+        return self.likelihood == "gaussian"
 
     def _problem(self, data: Rows, plan: Plan) -> Problem:
         return variational_problem(self, data, plan)

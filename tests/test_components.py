@@ -16,7 +16,7 @@ from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
 
 QUICK = {"hidden_layer_sizes": (32,), "max_iter": 8, "random_state": 0}
 ALL = [Autoencoder, DenoisingAutoencoder, VariationalAutoencoder]
-GUIDE = Path(__file__).parents[1] / "docs" / "user_guide.rst"
+GUIDE = Path(__file__).parents[1] / "docs" / "guide" / "in_place_of_pca.rst"
 READ = (
     "components_",
     "explained_variance_",

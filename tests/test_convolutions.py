@@ -1,8 +1,6 @@
 """Images and signals: convolutional networks, and changes of training rows."""
 
-import doctest
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -405,16 +403,3 @@ def test_augmentation_teaches_what_training_rows_do_not_show():
             model.set_params(random_state=0).fit(X).score(bumps[4::8])
         )
     assert 1 - scores[False] < 0.3 * (1 - scores[True])
-
-
-# The guide -------------------------------------------------------------------------
-
-
-def test_the_code_of_the_guide():
-    guide = Path(__file__).parents[1] / "docs" / "user_guide.rst"
-    title = "Images, spectra and series\n--------------------------\n"
-    text = guide.read_text().split(title)[1].split("\n.. _")[0]
-    test = doctest.DocTestParser().get_doctest(text, {}, "guide", str(guide), 0)
-    failed, tried = doctest.DocTestRunner().run(test)
-    assert tried > 20
-    assert not failed

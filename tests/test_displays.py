@@ -1,8 +1,5 @@
 """Displays: what is drawn is what the model says."""
 
-import doctest
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -562,15 +559,6 @@ def test_a_legend_makes_room_in_a_figure_without_layout(search, model, X):
 
 
 # All ------------------------------------------------------------------------------
-
-
-def test_the_code_of_the_guide():
-    guide = Path(__file__).parents[1] / "docs" / "user_guide.rst"
-    text = guide.read_text().split("Pictures\n--------\n")[1].split("\n.. _")[0]
-    test = doctest.DocTestParser().get_doctest(text, {}, "guide", str(guide), 0)
-    failed, tried = doctest.DocTestRunner().run(test)
-    assert tried > 10
-    assert not failed
 
 
 def test_long_names_are_told_apart():

@@ -1,8 +1,6 @@
 """Losses of shares and counts: the deviance in place of the squared error."""
 
-import doctest
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -288,15 +286,6 @@ def test_denoiser_fills_what_was_masked(loss):
         for m in (model, linear, plain)
     ]
     assert left[0] < left[1] < left[2]
-
-
-def test_the_code_of_the_guide():
-    guide = Path(__file__).parents[1] / "docs" / "user_guide.rst"
-    text = guide.read_text().split(".. _losses:")[1].split("\n.. _")[0]
-    test = doctest.DocTestParser().get_doctest(text, {}, "guide", str(guide), 0)
-    failed, tried = doctest.DocTestRunner().run(test)
-    assert tried == 7
-    assert not failed
 
 
 class Clamped(Autoencoder):

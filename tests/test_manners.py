@@ -98,17 +98,17 @@ ESTIMATORS = [*(cls() for cls in ALL), search()]
 def test_html_links_to_the_documentation(monkeypatch, estimator):
     name = type(estimator).__name__
     monkeypatch.setattr(_doc_link, "documentation_url", lambda: "https://docs.local")
-    link = f"https://docs.local/api.html#sklatent.{name}"
+    link = f"https://docs.local/api/sklatent.{name}.html"
     assert link in estimator._repr_html_()
     entries = Path(__file__).parents[1] / "docs" / "api.rst"
-    assert f"autoclass:: {name}\n" in entries.read_text()
+    assert f"\n   {name}\n" in entries.read_text()
 
 
 def test_html_has_no_link_that_leads_nowhere(monkeypatch):
     monkeypatch.setattr(_doc_link, "documentation_url", lambda: "")
-    assert "api.html" not in Autoencoder()._repr_html_()
+    assert "sklatent.Autoencoder.html" not in Autoencoder()._repr_html_()
     monkeypatch.setattr(_doc_link, "documentation_url", lambda: "https://docs.local")
-    assert "api.html" not in MyAutoencoder()._repr_html_()  # it has no page
+    assert "/api/" not in MyAutoencoder()._repr_html_()  # it has no page
 
 
 def test_the_link_is_that_of_the_metadata(monkeypatch):

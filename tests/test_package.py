@@ -22,6 +22,7 @@ EXTRAS = {
     "tests": ["test"],
     "benchmarks": ["bench"],
     "examples": ["plot"],
+    "examples/gallery": ["docs"],
 }
 
 

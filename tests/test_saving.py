@@ -1,12 +1,10 @@
 """Fitted estimators in files: pickles, skops, safetensors."""
 
 import copy
-import doctest
 import pickle
 import warnings
 import zipfile
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -285,17 +283,3 @@ def test_safetensors(fitted, name, tmp_path):
             tensor.fill_(1)
     other.net_.module_.load_state_dict(safetensors.load_file(tmp_path / "weights"))
     assert_array_equal(other.transform(X), model.transform(X))
-
-
-# The guide ----------------------------------------------------------------------------
-
-
-def test_the_code_of_the_guide():
-    for name in ("skops", "skl2onnx", "onnxruntime", "safetensors"):
-        pytest.importorskip(name)
-    guide = Path(__file__).parents[1] / "docs" / "user_guide.rst"
-    text = guide.read_text().split(".. _elsewhere:")[1].split("**MLflow**")[0]
-    test = doctest.DocTestParser().get_doctest(text, {}, "guide", str(guide), 0)
-    failed, tried = doctest.DocTestRunner().run(test)
-    assert tried > 20
-    assert not failed

@@ -9,8 +9,8 @@ from ._moments import Moments
 class LatentFrame(nn.Module):
     r"""An invertible affine change of coordinates, :math:`z = (u - m) A`.
 
-    Training leaves the latents `u` in any frame it likes; this one makes them read
-    like PCA's: zero mean, uncorrelated, sorted by variance.
+    The reconstruction does not depend on the coordinates of the latents `u`; these
+    coordinates make them read like PCA's: zero mean, uncorrelated, sorted by variance.
 
     Parameters
     ----------

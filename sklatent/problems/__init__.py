@@ -1,5 +1,6 @@
 """What a fit is of: start, module, loss, held-out score and reading, composed."""
 
+from ._continued import turn
 from ._denoising import NOISES, check_level, corruption_of
 from ._deviance import LIKELIHOODS, check_loss, deviance_problem
 from ._held_out import ExplainedVariance, HeldOutScore, LogLikelihood, winsorised

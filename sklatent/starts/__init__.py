@@ -18,3 +18,4 @@ from ._head import logistic_head
 from ._mixture import LatentPrior, draw, fit_mixture
 from ._multinomial import multinomial_start
 from ._pca import LinearStart, pca_errors, pca_start
+from ._running import RunningAxes, SeenRows
