@@ -449,9 +449,9 @@ class BaseLatentEncoder(
         batch_size : int, default=10_000
             Rows whose latents are made together.
 
-        Yields
-        ------
-        Z : ndarray of shape (n_rows, n_components)
+        Returns
+        -------
+        blocks : iterator of ndarray of shape (n_rows, n_components)
             What `transform` makes of the next rows, as an array whatever `set_output`
             says.
 
