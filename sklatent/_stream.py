@@ -93,8 +93,8 @@ class Sketch:
         """
         w = np.ones(len(rows)) if weights is None else weights
         w = w / w.sum()
-        variance = w @ np.square(rows - w @ rows)
-        left = np.sqrt((seen.variance - variance).clip(min=0))
+        variance = w @ np.square((rows - w @ rows) / seen.unit)
+        left = seen.unit * np.sqrt((seen.variance - variance).clip(min=0))
         noise = np.random.default_rng(seed).normal(size=rows.shape)
         return cls(rows + noise * left, seen.y, seen.n * w)
 
@@ -297,10 +297,10 @@ class Call:
             seen, keeps_constant=keeps_constant, known=known, weights=weights
         )
         axes = self.stream.axes
-        mean = axes.mean.astype(self.X.dtype)
+        mean = axes.mean_in_units.astype(self.X.dtype)
         if scale.varying is not None:  # a constant is its own mean, to the last bit
             mean[:] = scale.mean
-            mean[scale.varying] = axes.mean[scale.varying]
+            mean[scale.varying] = axes.mean_in_units[scale.varying]
         number = scale.scale
         if (seen == seen[0]).all():
             number = float(previous.scaling.scale)

@@ -275,7 +275,8 @@ def check_stream(X, model, sizes):
         return
     assert model.n_samples_seen_ == n_taken
     rows = np.random.default_rng(0).normal(size=(3, model.n_features_in_))
-    rows = rows * np.sqrt(model.explained_variance_.sum()) + model.mean_
+    deviation = np.sqrt(model.explained_variance_.astype(float).sum())
+    rows = rows * min(deviation, 1e30) + model.mean_
     assert np.isfinite(model.reconstruct(rows.astype(model.mean_.dtype))).all()
     with pytest.raises(ValueError, match="features"):
         model.partial_fit(np.ones((2, model.n_features_in_ + 1)), [0, 1])
