@@ -5,22 +5,23 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from ._base import BaseLatentEncoder
+from ._with_loss import SQUARED_ERROR, HasLoss, Loss
 from .plan import (
     Activation,
     Augmentation,
     Auto,
+    AutoRules,
     Init,
     Missing,
     Network,
     Plan,
     RandomState,
 )
-from .problems import Problem, reconstruction_problem
+from .problems import Problem
 from .rows import Rows
 
 
-class Autoencoder(BaseLatentEncoder):
+class Autoencoder(HasLoss):
     r"""Autoencoder that starts as PCA; held-out rows decide what training may add.
 
     Encoder and decoder are each a linear map plus a network,
@@ -42,6 +43,15 @@ class Autoencoder(BaseLatentEncoder):
         1) is the smallest number that explains more than this share of the variance of
         held-out rows (of the training rows where none are held out); the latents are
         then ordered.
+    loss : {'squared_error', 'log_loss', 'poisson'}, default='squared_error'
+        What training makes small. 'log_loss' is for rows of 0 and 1, or of shares
+        between them (the binary cross-entropy), and 'poisson' for counts and other
+        numbers that are not negative: the deviances of these distributions. The decoder
+        gives logits or logarithms of means, and the linear start is one of these on
+        principal components; `inverse_transform` returns the means. `score` is the
+        share of deviance explained, as are scores of training and held-out rows. With
+        'auto', networks of `Autoencoder` are then smaller, and their decay twice as
+        large. See the :ref:`user guide <losses>`.
     hidden_layer_sizes : 'auto' or array-like of int, default='auto'
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
         is (128, 128, 128) up to 7 latents and (192, 192) from there on, and (256, 256,
@@ -161,6 +171,11 @@ class Autoencoder(BaseLatentEncoder):
         Mean of the training rows; that of the EM algorithm where cells are missing.
     n_samples_ : int
         Number of training rows, each counted as often as a whole `sample_weight` says.
+    n_samples_seen_ : int
+        The same, of all calls of `partial_fit`.
+    latent_drift_ : float
+        After `partial_fit`: the share of the variance of the latents before the call
+        that those after it miss, of the same rows. 0 after `fit` and the first call.
     explained_variance_ : ndarray of shape (n_components,)
         Variance of each latent over the training rows, before whitening.
     explained_variance_ratio_ : ndarray of shape (n_components,)
@@ -262,6 +277,7 @@ class Autoencoder(BaseLatentEncoder):
         self,
         n_components: int | float | None = None,
         *,
+        loss: Loss = "squared_error",
         hidden_layer_sizes: ArrayLike | Auto = "auto",
         activation: Activation = "silu",
         init: Init = "pca",
@@ -287,6 +303,7 @@ class Autoencoder(BaseLatentEncoder):
         callbacks: Sequence[Any] | None = None,
     ) -> None:
         self.n_components = n_components
+        self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.init = init
@@ -311,5 +328,17 @@ class Autoencoder(BaseLatentEncoder):
         self.device = device
         self.callbacks = callbacks
 
+    _is_of_axes_alone = True
+    # The start knows more of such rows than of others, and less is left to networks.
+    _auto_for_deviance = AutoRules(
+        narrow=((64, 64), (64, 64)),
+        wide=((128, 128), (128, 128)),
+        many_features=None,
+        weight_decay=200.0,
+    )
+
+    def _auto_rules(self) -> AutoRules:
+        return self._auto if self.loss == SQUARED_ERROR else self._auto_for_deviance
+
     def _problem(self, data: Rows, plan: Plan) -> Problem:
-        return reconstruction_problem(data, plan)
+        return self._reconstruction(data, plan)

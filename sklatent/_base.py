@@ -2,19 +2,16 @@
 
 import copy
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
 from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    _fit_context,
 )
 from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
@@ -22,13 +19,14 @@ from sklearn.utils.validation import (
     check_array,
     check_consistent_length,
     check_is_fitted,
-    validate_data,
 )
 
 from . import runtime
 from ._callbacks import ReportsEpochs, with_callbacks
 from ._doc_link import DocLinkMixin
+from ._partial_fit import PartialFitMixin
 from ._state import PlainState
+from ._validation import FLOATS, all_or_nothing, fit_context, validated
 from .model import Inference, Summary, summarise
 from .nn import Filling, LatentModel, is_ours
 from .plan import (
@@ -49,7 +47,7 @@ from .plan import (
     with_weights,
 )
 from .problems import Choice, Problem
-from .rows import Array, Rows, Targets, Weights, check_columns, rows_of
+from .rows import Array, Rows, Targets, Weights, rows_of
 from .starts import rows_and_filling
 from .training import (
     Trained,
@@ -59,17 +57,6 @@ from .training import (
     skorch_net,
     train,
 )
-
-FLOATS = [np.float64, np.float32]
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
-    """Return scikit-learn's decorator of `fit`, which keeps the type of the method."""
-    decorator: Callable[[Method], Method] = _fit_context(
-        prefer_skip_nested_validation=prefer_skip_nested_validation
-    )
-    return decorator
 
 
 def _fills_cells(estimator: Any) -> bool:
@@ -83,6 +70,7 @@ def _fills_cells(estimator: Any) -> bool:
 
 
 class BaseLatentEncoder(
+    PartialFitMixin,
     DocLinkMixin,
     ReportsEpochs,
     ClassNamePrefixFeaturesOutMixin,
@@ -139,8 +127,11 @@ class BaseLatentEncoder(
             What the parameters mean for them.
         """
 
-    def _targets(self, y: Any) -> Targets | None:  # noqa: ARG002
-        """Return what the rows are to tell besides themselves, checked."""
+    def _targets(self, y: Any, classes: Any = None) -> Targets | None:  # noqa: ARG002
+        """Return what the rows are to tell besides themselves, checked.
+
+        Of these `classes`, where some may not be in `y`.
+        """
         return None
 
     def _strata(self, targets: Targets | None) -> NDArray[np.intp] | None:  # noqa: ARG002
@@ -149,6 +140,9 @@ class BaseLatentEncoder(
 
     def _check(self, X: NDArray[Any]) -> None:
         """Raise ValueError where the parameters do not go with each other or `X`."""
+
+    def _check_scored(self, X: Any) -> None:
+        """Raise ValueError where rows to be scored are not what the model is of."""
 
     # Fitting --------------------------------------------------------------------
 
@@ -199,64 +193,69 @@ class BaseLatentEncoder(
         """
         task = self._fit_task(X=X, y=y)
         with all_or_nothing(self):
-            check_columns(X)
             ignores = self.missing == "ignore"
-            check_storage(X, ignores=ignores)
-            # In one order, since sums in another differ in their last bits.
-            valid = validate_data(
-                self,
-                X,
-                accept_sparse="csr",
-                dtype=FLOATS,
-                order="C",
-                ensure_min_samples=2,
-                ensure_all_finite="allow-nan" if ignores else True,
-            )
-            check_callbacks(self.callbacks)
-            if ignores:
-                check_features(self, valid)
-            self._check(valid)
-            given = Given.of(valid, y, groups, sample_weight)
-            targets = self._targets(given.y)
-            if targets is not None:
-                check_consistent_length(given.X, targets.values)
-            previous = self._previous(valid.shape[1], targets)
-            data, filling = self._rows(given.X, previous, targets, given.weights)
-            seed, splits = splits_of(
-                self, data, previous, y=given.y, groups=given.groups, place=given.place
-            )
-            merged = given.distinct(data, splits)
-            if merged is not None:
-                if targets is not None:
-                    targets = targets.merged(merged)
-                X, basis = given.X[merged.rows], data.scale.basis
-                data, filling = self._rows(X, previous, targets, merged.weights, basis)
-                splits = splits.merged(merged, seed)
-            plan = resolve(self, data, previous, chosen=(seed, splits))
-            if task is not None:
-                plan = replace(plan, epochs=self._epochs_of(task))
-            foreign = plan.uses_global_generator
-            with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
-                if filling is not None:
-                    with runtime.threads_kept():
-                        data = add_correction(filling, data, plan)
-                problem = self._problem(data, plan)
-                if previous is not None and isinstance(problem, Problem):
-                    problem = problem.continued_from(previous)
-                trained = train(problem, plan, data)
-                trained.model.filling = filling
-                summary = summarise(trained, data, plan)
-                self._publish(trained, summary, data, plan)
-                scores = self._held_out_scores(trained, data.in_units())
-                self.held_out_scores_ = given.back(scores, merged)
-            if plan.verbose:
-                print(f"[{type(self).__name__}] {self.verdict_}", flush=True)
+            valid = validated(self, X, ignores=ignores, in_order=True, min_samples=2)
+            self._fit(valid, y, groups, sample_weight, task=task)
         if task is not None:
             # Callbacks that use the fitted estimator get a copy as it is.
             task.call_on_fit_task_end(
                 estimator=self, X=X, y=y, reconstruction_attributes=dict
             )
         return self
+
+    def _fit(
+        self,
+        valid: Any,
+        y: Any,
+        groups: Any = None,
+        sample_weight: ArrayLike | None = None,
+        classes: NDArray[Any] | None = None,
+        task: Any = None,
+    ) -> None:
+        """Fit the model to validated rows; `classes` are all there are, if not here.
+
+        Callbacks of scikit-learn's follow a `task`.
+        """
+        self.__dict__.pop("_stream", None)
+        check_callbacks(self.callbacks)
+        if self.missing == "ignore":
+            check_features(self, valid)
+        self._check(valid)
+        given = Given.of(valid, y, groups, sample_weight)
+        targets = self._targets(given.y, classes)
+        if targets is not None:
+            check_consistent_length(given.X, targets.values)
+        previous = self._previous(valid.shape[1], targets)
+        data, filling = self._rows(given.X, previous, targets, given.weights)
+        seed, splits = splits_of(
+            self, data, previous, y=given.y, groups=given.groups, place=given.place
+        )
+        merged = given.distinct(data, splits)
+        if merged is not None:
+            if targets is not None:
+                targets = targets.merged(merged)
+            X, basis = given.X[merged.rows], data.scale.basis
+            data, filling = self._rows(X, previous, targets, merged.weights, basis)
+            splits = splits.merged(merged, seed)
+        plan = resolve(self, data, previous, chosen=(seed, splits))
+        if task is not None:
+            plan = replace(plan, epochs=self._epochs_of(task))
+        foreign = plan.uses_global_generator
+        with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
+            if filling is not None:
+                with runtime.threads_kept():
+                    data = add_correction(filling, data, plan)
+            problem = self._problem(data, plan)
+            if previous is not None and isinstance(problem, Problem):
+                problem = problem.continued_from(previous)
+            trained = train(problem, plan, data)
+            trained.model.filling = filling
+            summary = summarise(trained, data, plan)
+            self._publish(trained, summary, data, plan)
+            scores = self._held_out_scores(trained, data.in_units())
+            self.held_out_scores_ = given.back(scores, merged)
+        if plan.verbose:
+            print(f"[{type(self).__name__}] {self.verdict_}", flush=True)
 
     def _rows(
         self,
@@ -339,6 +338,7 @@ class BaseLatentEncoder(
         for name, value in plan.fitted_parameters().items():
             setattr(self, f"{name}_", value)
         self._fitted_with = self._structure(plan.hidden, data.targets)
+        self._seed = plan.seed
         self._describe(summary)
 
     def _held_out_scores(self, trained: Trained, X: Any) -> NDArray[Any]:
@@ -363,10 +363,22 @@ class BaseLatentEncoder(
         if not self.warm_start or not hasattr(self, "net_"):
             return None
         model: LatentModel = self.net_.module_
+        self._check_structure(model, targets, "warm_start=True")
+        if n_features != len(self.mean_):
+            raise ValueError(
+                f"X has {n_features} features, but the fitted model that "
+                f"warm_start=True continues was fitted on {len(self.mean_)}."
+            )
+        return None if is_linear(self) else model  # solved anew, if it is linear
+
+    def _check_structure(
+        self, model: LatentModel, targets: Targets | None, what: str
+    ) -> None:
+        """Raise ValueError where parameters are not those of the fitted model."""
         size = self.n_components if share_of(self.n_components) is None else None
         fitted = {"n_components": model.n_components, **self._fitted_with}
         given = {
-            "n_components": size or model.n_components,
+            "n_components": model.n_components if size is None else size,
             **self._structure(self._fitted_with["hidden_layer_sizes"], targets),
         }
         for name, value in fitted.items():
@@ -374,14 +386,8 @@ class BaseLatentEncoder(
                 shown = "n_components_" if name == "n_components" else name
                 raise ValueError(
                     f"{name}={given[name]!r}, but the fitted model that "
-                    f"warm_start=True continues has {shown}={value!r}."
+                    f"{what} continues has {shown}={value!r}."
                 )
-        if n_features != len(self.mean_):
-            raise ValueError(
-                f"X has {n_features} features, but the fitted model that "
-                f"warm_start=True continues was fitted on {len(self.mean_)}."
-            )
-        return None if is_linear(self) else model  # solved anew, if it is linear
 
     def _structure(
         self,
@@ -427,6 +433,39 @@ class BaseLatentEncoder(
             unit, with the prior N(0, I), sorted by `kl_per_component_`.
         """
         return self._inference.encode(self._validate(X))
+
+    def transform_batches(
+        self, X: ArrayLike, batch_size: int = 10_000
+    ) -> Iterator[NDArray[Any]]:
+        """Map `X` to its latents, some rows at a time.
+
+        For rows of which not even the latents fit in memory, such as those of a
+        ``numpy.memmap``.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows on the scale of the training data. They are checked at once.
+        batch_size : int, default=10_000
+            Rows whose latents are made together.
+
+        Yields
+        ------
+        Z : ndarray of shape (n_rows, n_components)
+            What `transform` makes of the next rows, as an array whatever `set_output`
+            says.
+
+        Raises
+        ------
+        ValueError
+            If `X` is not as `transform` requires it, or `batch_size` is below 1.
+        TypeError
+            If it is no int.
+        """
+        check_scalar(batch_size, "batch_size", Integral, min_val=1)
+        valid = self._validate(X)
+        starts = range(0, valid.shape[0], int(batch_size))
+        return (self._inference.encode(valid[i : i + batch_size]) for i in starts)
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Map latents back to rows.
@@ -510,14 +549,17 @@ class BaseLatentEncoder(
         -------
         scores : ndarray of shape (n_samples,)
             Minus the squared distance between the row and its reconstruction, in
-            squared units of `X`. Low scores point to outliers.
+            squared units of `X`; with another `loss` minus its deviance. Low scores
+            point to outliers.
         """
-        return self._score_rows(self._inference, self._validate(X))
+        valid = self._validate(X)
+        self._check_scored(valid)
+        return self._score_rows(self._inference, valid)
 
     def _score_rows(self, inference: Inference, X: NDArray[Any]) -> NDArray[Any]:
         """Return the score of each row by a model; as `score_samples`."""
-        errors = inference.squared_errors(X)
-        unit = errors.dtype.type(float(inference.model.scaling.scale))
+        errors = inference.errors(X)
+        unit = errors.dtype.type(inference.model.unit)
         with np.errstate(over="ignore", under="ignore"):  # -inf and 0 are right
             scores: NDArray[Any] = -(errors * unit) * unit
         return scores
@@ -544,15 +586,18 @@ class BaseLatentEncoder(
         score : float
             :math:`1 - \|X - \hat X\|^2 / \|X - \mathrm{mean\_}\|^2`: 1 is a perfect
             reconstruction and 0 what the mean alone achieves. On the training rows of
-            PCA it is ``explained_variance_ratio_.sum()``.
+            PCA it is ``explained_variance_ratio_.sum()``. With another `loss` it is
+            the share of deviance explained, :math:`1 - D(X, \hat X) / D(X,
+            \mathrm{mean\_})`.
         """
         valid = self._validate(X)
+        self._check_scored(valid)
         valid, weights = with_weights(valid, sample_weight)
-        errors = self._inference.squared_errors(valid)
+        errors = self._inference.errors(valid)
         left = float(
             errors.sum(dtype=np.float64) if weights is None else weights @ errors
         )
-        total = self._inference.sum_of_squares(valid, weights)
+        total = self._inference.error_of_mean(valid, weights)
         if total == 0:
             return 1.0 if left == 0 else 0.0
         if not np.isfinite(left):  # so far away that squares leave the floats
@@ -637,6 +682,7 @@ class BaseLatentEncoder(
         truncated._describe(truncated._summary.first(size))
         truncated.held_out_scores_ = np.full_like(self.held_out_scores_, np.nan)
         truncated.n_components = size
+        truncated.__dict__.pop("_stream", None)
         if not np.ndim(truncated.ordered):
             truncated.ordered = True  # as a share of variance had it
         return truncated
@@ -648,17 +694,8 @@ class BaseLatentEncoder(
 
     def _validate(self, X: ArrayLike) -> NDArray[Any]:
         check_is_fitted(self)
-        check_columns(X)
         ignores = self.net_.module_.filling is not None
-        check_storage(X, ignores=ignores)
-        valid: NDArray[Any] = validate_data(
-            self,
-            X,
-            accept_sparse="csr",
-            dtype=FLOATS,
-            reset=False,
-            ensure_all_finite="allow-nan" if ignores else True,
-        )
+        valid: NDArray[Any] = validated(self, X, ignores=ignores, reset=False)
         return valid
 
     # For scikit-learn, and for pickles --------------------------------------------
@@ -693,6 +730,9 @@ class BaseLatentEncoder(
         new.__setstate__(copy.deepcopy(self.__getstate__(), memo))
         return new
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
+
     @property
     def _n_features_out(self) -> int:
         return int(self.net_.module_.n_components)
@@ -726,15 +766,6 @@ class BaseLatentEncoder(
         summary.attributes(model)
 
 
-def check_storage(X: Any, *, ignores: bool) -> None:
-    """Raise ValueError if missing cells are looked for in sparse rows."""
-    if ignores and issparse(X):
-        raise ValueError(
-            "X is sparse, of which an entry that is not stored is 0 and not missing. "
-            "missing='ignore' requires dense rows; use missing='error' or X.toarray()."
-        )
-
-
 def check_features(estimator: Any, X: NDArray[Any]) -> None:
     """Raise ValueError if a feature has no observed value."""
     empty = np.flatnonzero(np.isnan(X).all(axis=0))
@@ -750,15 +781,3 @@ def _kept(parameter: Any) -> Any:
     """Return a parameter, or a copy of one that `set_params` changes in place."""
     is_recipe = hasattr(parameter, "get_params") and not isinstance(parameter, type)
     return (type(parameter), parameter.get_params()) if is_recipe else parameter
-
-
-@contextmanager
-def all_or_nothing(estimator: Any) -> Iterator[None]:
-    """Put all attributes of an estimator back if the block does not end well."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise

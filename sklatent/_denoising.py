@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
-from ._base import BaseLatentEncoder
+from ._with_loss import HasLoss, Loss
 from .plan import (
     Activation,
     Augmentation,
@@ -25,14 +25,13 @@ from .problems import (
     Problem,
     check_level,
     corruption_of,
-    reconstruction_problem,
 )
 from .rows import Rows
 
 Noise = Literal["gaussian", "masking", "salt_and_pepper", "swap"]
 
 
-class DenoisingAutoencoder(BaseLatentEncoder):
+class DenoisingAutoencoder(HasLoss):
     r"""Autoencoder that is trained to remove noise, from the best linear denoiser on.
 
     Training shows it corrupted rows and asks for the clean ones, so that it learns what
@@ -67,6 +66,15 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         For 'gaussian' the noise's standard deviation, as a share of each feature's own
         (without extreme rows); for a callable of no effect; otherwise the share of
         cells, at most 1.
+    loss : {'squared_error', 'log_loss', 'poisson'}, default='squared_error'
+        What training makes small. 'log_loss' is for rows of 0 and 1, or of shares
+        between them (the binary cross-entropy), and 'poisson' for counts and other
+        numbers that are not negative: the deviances of these distributions. The decoder
+        gives logits or logarithms of means, and the linear start is one of these on
+        principal components; `inverse_transform` returns the means. `score` is the
+        share of deviance explained, as are scores of training and held-out rows. With
+        'auto', networks of `Autoencoder` are then smaller, and their decay twice as
+        large. See the :ref:`user guide <losses>`.
     hidden_layer_sizes : 'auto' or array-like of int, default='auto'
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
         is (128, 128, 128) up to 7 latents and (192, 192) from there on, and (256, 256,
@@ -186,6 +194,11 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         Mean of the training rows; that of the EM algorithm where cells are missing.
     n_samples_ : int
         Number of training rows, each counted as often as a whole `sample_weight` says.
+    n_samples_seen_ : int
+        The same, of all calls of `partial_fit`.
+    latent_drift_ : float
+        After `partial_fit`: the share of the variance of the latents before the call
+        that those after it miss, of the same rows. 0 after `fit` and the first call.
     explained_variance_ : ndarray of shape (n_components,)
         Variance of each latent over the training rows, before whitening.
     explained_variance_ratio_ : ndarray of shape (n_components,)
@@ -282,6 +295,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         *,
         noise: Noise | Callable[[Tensor], Tensor] = "gaussian",
         noise_level: float = 0.5,
+        loss: Loss = "squared_error",
         hidden_layer_sizes: ArrayLike | Auto = "auto",
         activation: Activation = "silu",
         init: Init = "pca",
@@ -307,6 +321,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         callbacks: Sequence[Any] | None = None,
     ) -> None:
         self.n_components = n_components
+        self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.init = init
@@ -334,7 +349,7 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         self.noise_level = noise_level
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **BaseLatentEncoder._parameter_constraints,
+        **HasLoss._parameter_constraints,
         "noise": [StrOptions(set(NOISES)), callable],
         "noise_level": [Interval(Real, 0, None, closed="left")],
     }
@@ -345,12 +360,13 @@ class DenoisingAutoencoder(BaseLatentEncoder):
         weight_decay=3.0,
     )
 
-    def _check(self, X: NDArray[Any]) -> None:  # noqa: ARG002
+    def _check(self, X: NDArray[Any]) -> None:
+        super()._check(X)
         check_level(self.noise, self.noise_level)
 
     def _problem(self, data: Rows, plan: Plan) -> Problem:
-        return reconstruction_problem(
+        return self._reconstruction(
             data,
             plan,
-            corruption=lambda rows: corruption_of(self.noise, self.noise_level, rows),
+            lambda rows: corruption_of(self.noise, self.noise_level, rows),
         )

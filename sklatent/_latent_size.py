@@ -39,9 +39,10 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ._base import FLOATS, all_or_nothing, check_features, fit_context
+from ._base import check_features
 from ._doc_link import DocLinkMixin
 from ._state import PlainState
+from ._validation import FLOATS, all_or_nothing, fit_context
 from .model import HiddenCells
 from .starts import rows_and_filling
 
@@ -464,6 +465,18 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, PlainStat
             test = replace(test, X=model.transform(test.X))
             model = latents.fit(clone(self.final_estimator), "final_estimator")
         return float(scorer(model, test.X, test.y, **test.params["scorer"]))
+
+    def _check_loaded(self) -> None:
+        """Raise ValueError unless the best estimator is one of so many features."""
+        found = vars(self)
+        if "best_estimator_" not in found:
+            return
+        best = found["best_estimator_"]
+        if not hasattr(best, "transform"):
+            raise ValueError(f"a {type(best).__name__} in place of best_estimator_")
+        n_features = getattr(best, "n_features_in_", self.n_features_in_)
+        if n_features != self.n_features_in_:
+            raise ValueError(f"best_estimator_ of {n_features} features")
 
     # Using the fitted search ----------------------------------------------------
 

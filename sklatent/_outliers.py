@@ -14,9 +14,10 @@ from sklearn.utils._set_output import _get_adapter_from_container
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._autoencoder import Autoencoder
-from ._base import BaseLatentEncoder, all_or_nothing, fit_context
+from ._base import BaseLatentEncoder
 from ._doc_link import DocLinkMixin
 from ._state import PlainState
+from ._validation import all_or_nothing, fit_context
 from .model import (
     Calibration,
     Neighbours,
@@ -255,6 +256,11 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
                 stacklevel=4,
             )
         return -1.0 if enough else -np.inf
+
+    def _check_loaded(self) -> None:
+        """Raise an error unless a row can be scored."""
+        if hasattr(self, "n_features_in_"):
+            self._score(np.zeros((1, self.n_features_in_))) - self.offset_
 
     # Using the fitted detector --------------------------------------------------
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import BaseLatentEncoder
+from ._partial_fit import can_be_fitted_in_parts, offered_if
+from ._validation import fit_context
 from .plan import (
     Activation,
     Augmentation,
@@ -20,7 +22,7 @@ from .plan import (
     RandomState,
 )
 from .problems import Choice, Problem, choice_of_mixing, supervised_problem
-from .rows import Rows, Targets, targets_of
+from .rows import Rows, TargetKind, Targets, differ, targets_of
 
 
 class SupervisedAutoencoder(BaseLatentEncoder):
@@ -194,6 +196,11 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         Mean of the training rows; that of the EM algorithm where cells are missing.
     n_samples_ : int
         Number of training rows, each counted as often as a whole `sample_weight` says.
+    n_samples_seen_ : int
+        The same, of all calls of `partial_fit`.
+    latent_drift_ : float
+        After `partial_fit`: the share of the variance of the latents before the call
+        that those after it miss, of the same rows. 0 after `fit` and the first call.
     explained_variance_ : ndarray of shape (n_components,)
         Variance of each latent over the training rows, before whitening.
     explained_variance_ratio_ : ndarray of shape (n_components,)
@@ -370,12 +377,60 @@ class SupervisedAutoencoder(BaseLatentEncoder):
     }
     _structural = (*BaseLatentEncoder._structural, "mixing")
 
-    def _targets(self, y: Any) -> Targets:
+    _has_targets = True
+
+    @offered_if(can_be_fitted_in_parts)
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: ArrayLike, y: Any = None, *, classes: ArrayLike | None = None
+    ) -> Self:
+        """Fit the model to more rows, without those of earlier calls.
+
+        As in `Autoencoder`. Rows are collected until there are two classes, or two
+        numbers, among them as well.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            More rows, one at least. In the dtype of the first ones.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Their targets.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that there are, in the first call. Later ones need not give
+            them. None is those of the first rows.
+
+        Returns
+        -------
+        self : object
+            The estimator. It is not fitted as long as there are too few rows.
+
+        Raises
+        ------
+        ValueError
+            If `X` or `y` is not as required, `y` has another class, `n_components` is a
+            share of variance, `missing` is 'ignore', `X` is sparse, or a parameter has
+            changed that `warm_start` could not change. The estimator is then as it was.
+        """
+        return self._partial_fit(X, y, classes)
+
+    def _suffice(self, y: Any) -> bool:
+        return differ(y, semi_supervised=self.semi_supervised)
+
+    def _target_kind(self) -> TargetKind:
+        classes = self._fitted_with["classes_"]
+        return TargetKind(
+            None if classes is None else np.array(classes),
+            self._fitted_with["y.shape[1]"],
+            self.semi_supervised,
+        )
+
+    def _targets(self, y: Any, classes: NDArray[Any] | None = None) -> Targets:
         return targets_of(
             y,
             self.target_type,
             semi_supervised=self.semi_supervised,
             estimator_name=type(self).__name__,
+            all_classes=classes,
         )
 
     def _strata(self, targets: Targets | None) -> NDArray[np.intp] | None:

@@ -33,14 +33,12 @@ def declared(extras):
 
 
 def imported(path):
-    """The packages that a file imports, by `import` and by `importorskip`."""
+    """The packages that a file imports."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
             yield node.module.split(".")[0]
-        elif getattr(getattr(node, "func", None), "attr", "") == "importorskip":
-            yield getattr(node.args[0], "value", "pytest").split(".")[0]
 
 
 @pytest.mark.parametrize("folder", EXTRAS)

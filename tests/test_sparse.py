@@ -181,6 +181,18 @@ def test_no_array_of_all_features_is_made(monkeypatch):
     assert peak < 0.1 * 8 * X.shape[0] * X.shape[1]
 
 
+def test_a_score_takes_one_product_with_the_basis(monkeypatch, wide):
+    """Of many features these take nearly all of its time."""
+    model = Autoencoder(2, hidden_layer_sizes=()).fit(wide)
+    of_dense, products = model.score(wide.toarray()), []
+    times = SparseBatch.__matmul__
+    monkeypatch.setattr(
+        SparseBatch, "__matmul__", lambda x, B: products.append(len(x)) or times(x, B)
+    )
+    assert model.score(wide) == pytest.approx(of_dense, rel=1e-12)
+    assert sum(products) == len(wide.indptr) - 1
+
+
 def test_networks_add_what_is_not_linear():
     random = np.random.RandomState(0)
     angle = random.uniform(0, 2 * np.pi, 1500)

@@ -10,6 +10,8 @@ from scipy.special import logsumexp
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
 
 from sklatent import VariationalAutoencoder
 from sklatent.nn import Batch, Multinomial, Scaling, SparseBatch
@@ -214,3 +216,38 @@ def test_negative_weights_are_refused():
     X[3, 4] = -0.5
     with pytest.raises(ValueError, match=r"-0\.5 on; likelihood='multinomial'"):
         clone(MODEL).fit(X)
+
+
+class OfColumn(TfidfVectorizer):
+    """TF-IDF of a column of strings, as skrub gives it."""
+
+    def fit_transform(self, X, y=None):
+        return super().fit_transform(X.iloc[:, 0].fillna(""))
+
+    def transform(self, X):
+        return super().transform(X.iloc[:, 0].fillna(""))
+
+
+def test_in_place_of_the_svd_of_skrubs_string_encoder():
+    """As the user guide has it."""
+    skrub = pytest.importorskip("skrub")
+    pd = pytest.importorskip("pandas")
+    words = np.array(["red", "green", "blue", "north", "south", "east", "west"])
+    random = np.random.RandomState(0)
+    drawn = random.randint(len(words), size=(120, 3))
+    frame = pd.DataFrame({"text": [" ".join(row) for row in words[drawn]]})
+    frame["number"] = random.standard_normal(120)
+    frame.loc[5, "text"] = None
+    latents = VariationalAutoencoder(
+        4, likelihood="multinomial", hidden_layer_sizes=(8,), max_iter=2, random_state=0
+    )
+    strings = make_pipeline(
+        OfColumn(analyzer="char_wb", ngram_range=(3, 4)),
+        latents.set_output(transform="pandas"),
+    )
+    vectorizer = skrub.TableVectorizer(high_cardinality=strings)
+    fitted = vectorizer.fit(frame[:100])
+    found = fitted.transform(frame[100:])
+    assert found.shape == (20, 5)
+    assert np.isfinite(found.to_numpy()).all()
+    assert found.iloc[:, :4].to_numpy().std() > 0

@@ -149,7 +149,8 @@ def score_name(encoder: Any) -> str:
     """Return what ``encoder.score`` is, in words."""
     if hasattr(encoder, "sample"):
         return "log-likelihood bound (nats per row)"
-    return "share of variance explained"
+    of_rows = getattr(encoder, "loss", "squared_error") == "squared_error"
+    return f"share of {'variance' if of_rows else 'deviance'} explained"
 
 
 def shortened(names: Any) -> list[str]:

@@ -10,6 +10,7 @@ from ._density import (
     match_training_rows,
     normal_draws,
 )
+from ._earlier import EarlierLatents
 from ._hidden_cells import HiddenCells
 from ._inference import Inference
 from ._neighbours import Neighbours

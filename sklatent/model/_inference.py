@@ -95,17 +95,17 @@ class Inference:
             for rows in row_slices(n, width, smallest):
                 yield function(model, _as_tensor(X[rows], model).to(device))
 
-    def squared_errors(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Return each row's squared error of reconstruction, scaled."""
-        return self.map_rows(X, lambda model, x: model.squared_errors(x))
+    def errors(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Return each row's error of reconstruction, as the model counts it."""
+        return self.map_rows(X, lambda model, x: model.errors(x))
 
-    def sum_of_squares(
+    def error_of_mean(
         self, X: NDArray[Any], weights: NDArray[np.float64] | None = None
     ) -> float:
-        """Return the sum of the squares of all scaled rows, times their weights."""
+        """Return the sum over rows, times their weights, of the mean's errors."""
 
         def squares(model: LatentModel, x: Tensor) -> Tensor:
-            return model.squared_norms(x.to(torch.float64))
+            return model.errors_of_mean(x.to(torch.float64))
 
         total, done = 0.0, 0
         for part in self.blocks(X, squares):

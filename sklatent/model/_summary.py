@@ -13,8 +13,9 @@ from ..nn import LatentFrame, LatentModel, Moments, saved
 from ..plan import Plan
 from ..problems import Reading
 from ..rows import Rows
-from ..starts import LatentPrior
+from ..starts import LatentPrior, SeenRows
 from ..training import Trained
+from ._earlier import EarlierLatents
 from ._inference import widest_layer
 from ._sizes import explained_by_size, smallest_size
 
@@ -59,6 +60,10 @@ class Summary:
         What else is to be known.
     latent_prior : LatentPrior or None
         The distribution of the latents, where it is modelled.
+    seen : SeenRows or None
+        From which `partial_fit` goes on; None where it cannot.
+    drift : float
+        The share of the earlier latents' variance that these miss.
     """
 
     n_samples: int
@@ -75,6 +80,8 @@ class Summary:
     ordered: bool
     reading: Reading
     latent_prior: LatentPrior | None = None
+    seen: SeenRows | None = None
+    drift: float = 0.0
 
     def first(self, size: int) -> Self:
         """Return the summary of the first latents alone."""
@@ -88,6 +95,7 @@ class Summary:
             whitened_by=self.whitened_by[:size],
             codes=np.ascontiguousarray(self.codes[:, :size]),
             information=self.information[:size],
+            seen=None,
         )
 
     def split_by(self, squared_lengths: Tensor | None) -> Self:
@@ -122,6 +130,8 @@ class Summary:
         return {
             "n_components_": len(std),
             "n_samples_": self.n_samples,
+            "n_samples_seen_": self.n_samples,
+            "latent_drift_": self.drift,
             "explained_variance_": variance,
             "explained_variance_ratio_": self.shares.astype(dtype),
             "singular_values_": singular_values,
@@ -129,7 +139,9 @@ class Summary:
         }
 
 
-def summarise(trained: Trained, data: Rows, plan: Plan) -> Summary:
+def summarise(
+    trained: Trained, data: Rows, plan: Plan, earlier: EarlierLatents | None = None
+) -> Summary:
     """Look at all training rows once, and set the frame of the model's latents.
 
     Parameters
@@ -141,6 +153,8 @@ def summarise(trained: Trained, data: Rows, plan: Plan) -> Summary:
         The training rows.
     plan : Plan
         The plan of the fit.
+    earlier : EarlierLatents or None
+        Those that the latents are to stay near to; None where there are none.
     """
     model, reading = trained.model, trained.problem.reading
     exact = model if model.dtype == torch.float64 else copy.deepcopy(model).double()
@@ -150,11 +164,20 @@ def summarise(trained: Trained, data: Rows, plan: Plan) -> Summary:
     keep = untouched and (reading.start_is_in_frame or not plan.n_components)
     frame = exact.frame if keep else reading.frame(exact, moments, data)
     exact.frame = frame = frame.first(plan.n_components)
+    drift = 0.0
+    if earlier is not None:
+        exact.frame = frame = earlier.near(exact, turns=not plan.linear)
+        drift = earlier.missed_by(exact)
     lengths = reading.squared_step_lengths(exact, moments) if len(frame.mean) else None
     summary = _read(moments, frame, data, plan, reading)
     summary = summary.split_by(lengths)
     model.frame = _whitened(frame, summary).to(model.dtype)
-    summary = replace(summary, latent_prior=reading.latent_prior(model, data))
+    summary = replace(
+        summary,
+        latent_prior=reading.latent_prior(model, data),
+        seen=None if earlier is not None else _seen(moments, data),
+        drift=drift,
+    )
     if plan.prefixes is None:
         return summary
     judged = list(trained.judged()) or [(model, np.arange(len(data)))]
@@ -238,6 +261,29 @@ def _read(
         ordered=plan.prefixes is not None,
         reading=reading,
     )
+
+
+def _seen(moments: Moments, data: Rows) -> SeenRows | None:
+    """Return what is kept of the rows, where these are features of complete rows."""
+    if data.scale.basis is not None or data.is_filled:
+        return None
+    unit, center = data.scale.scale, data.scale.mean.astype(np.float64)
+    with np.errstate(over="ignore", under="ignore"):
+        return SeenRows(
+            round(moments.n),
+            center + unit * moments.mean_of_rows.numpy(),
+            moments.variance_of_rows.numpy() * unit * unit,
+            moments.covariance.numpy(),
+            moments.cross_covariance.numpy() * unit,
+            _targets_kept(data, len(moments.kept)),
+        )
+
+
+def _targets_kept(data: Rows, n_kept: int) -> NDArray[Any] | None:
+    """Return the targets of the evenly spaced rows of which latents are kept."""
+    if data.targets is None:
+        return None
+    return data.targets.in_units()[data.where()][:: -(-len(data) // max(n_kept, 1))]
 
 
 def _total(moments: Moments, data: Rows) -> float:

@@ -13,6 +13,7 @@ from ._corruption import (
     Swap,
 )
 from ._corruption_in_basis import CorrelatedNoise, InBasis
+from ._deviance import Deviance
 from ._filling import Filling, imputation_inputs
 from ._flat_adamw import AdamW, FlatAdamW
 from ._frame import LatentFrame, ordered_frame, principal_frame, signs
@@ -22,7 +23,13 @@ from ._images import RandomShift, ToImages
 from ._jacobian import decoder_gram, jacobians, mean_jacobian
 from ._last_layer import AS_TRAINED, LINEAR, LastLayer
 from ._latent_model import LatentModel
-from ._likelihoods import Bernoulli, Gaussian, Likelihood, Poisson
+from ._likelihoods import (
+    Bernoulli,
+    ExponentialFamily,
+    Gaussian,
+    Likelihood,
+    Poisson,
+)
 from ._losses import Loss, SquaredError
 from ._manual import has_hooks
 from ._mlp import ACTIVATIONS, MLP

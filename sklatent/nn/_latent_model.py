@@ -155,14 +155,20 @@ class LatentModel(nn.Module):
 
     def encode(self, x: Tensor | SparseBatch) -> Tensor:
         """Map rows (n, n_features) to latents (n, n_components), in the dtype of x."""
-        u = self.latents(self.to_filled(x).to(self.dtype))
+        return self._encode_scaled(self.scaling.to_scaled(x))
+
+    def _encode_scaled(self, scaled: Tensor) -> Tensor:
+        """Map scaled rows, which may have missing cells, to latents, in their dtype."""
+        u = self.latents(self._fill(scaled).to(self.dtype))
         z: Tensor = self.frame(u)
-        return z.to(x.dtype)
+        return z.to(scaled.dtype)
+
+    def _fill(self, scaled: Tensor) -> Tensor:
+        return scaled if self.filling is None else self.filling(scaled)
 
     def to_filled(self, x: Tensor | SparseBatch) -> Tensor:
         """Centre and scale rows (n, n_features), and fill their missing cells."""
-        scaled = self.scaling.to_scaled(x)
-        return scaled if self.filling is None else self.filling(scaled)
+        return self._fill(self.scaling.to_scaled(x))
 
     def impute(self, x: Tensor) -> Tensor:
         """Return rows (n, n_features) with their missing cells imputed."""
@@ -180,18 +186,20 @@ class LatentModel(nn.Module):
         u = self.frame.back(z.to(self.dtype))
         return self.expected(u, z.shape[1])
 
-    def squared_errors(self, x: Tensor | SparseBatch) -> Tensor:
+    def errors(self, x: Tensor | SparseBatch) -> Tensor:
         """Return each row's squared error of reconstruction, scaled, shape (n,)."""
-        expected = self.decode_expected(self.encode(x)).to(x.dtype)
         scaled = self.scaling.to_scaled(x)
+        expected = self.decode_expected(self._encode_scaled(scaled)).to(x.dtype)
         left = torch.where(scaled.isnan(), 0.0, self.to_scaled(expected) - scaled)
-        return left.square().sum(dim=1) + self.scaling.squares_unseen(x)
+        return left.square().sum(dim=1) + self.scaling.squares_unseen(x, scaled)
 
-    def squared_norms(self, x: Tensor | SparseBatch) -> Tensor:
-        """Return the square of each row's scaled distance from the mean, shape (n,)."""
+    def errors_of_mean(self, x: Tensor | SparseBatch) -> Tensor:
+        """Return the same of the mean in place of reconstructions, shape (n,)."""
+        if self.scaling.basis is not None:
+            return self.scaling.squared_distances(x).to(x.dtype)
         scaled = self.scaling.to_scaled(x)
         squares = torch.where(scaled.isnan(), 0.0, scaled).square().sum(dim=1)
-        return squares + self.scaling.squares_unseen(x)
+        return squares + self.scaling.squares_unseen(x, scaled)
 
     def to_units(self, rows: Tensor) -> Tensor:
         """Return rows that `expected` gave, in the units of the data."""

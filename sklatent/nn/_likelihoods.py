@@ -12,6 +12,10 @@ from ._batch import Batch
 
 #: What the logarithm of a rate may be at most, so that the rate is a float32.
 _LARGEST_LOG_RATE = 30.0
+#: What a mean is at least (and a share below 1 by), so that it has such a parameter.
+_LEAST_MEAN = 1e-6
+#: In place of 0, of which there is no logarithm to be multiplied by it.
+_TINY = 1e-30
 
 
 class Likelihood(nn.Module):
@@ -138,8 +142,8 @@ class Gaussian(Likelihood):
         return location + noise * torch.exp(0.5 * log_variance)
 
 
-class _OfTheData(Likelihood):
-    """A likelihood of the rows as they are, not scaled.
+class ExponentialFamily(Likelihood):
+    """A likelihood of the rows as they are, not scaled, by its natural parameter.
 
     Parameters
     ----------
@@ -160,6 +164,28 @@ class _OfTheData(Likelihood):
         """Return rows as they are."""
         return torch.addcmul(self.shift, x, self.scale)
 
+    @abstractmethod
+    def natural(self, mean: Tensor) -> Tensor:
+        """Return the natural parameter that has this mean, or one close to it."""
+
+    def without_latents(self) -> Tensor:
+        """Return the natural parameter of the rows' mean, shape (n_features,)."""
+        return self.natural(self.shift)
+
+    @abstractmethod
+    def deviance(self, location: Tensor, x: Tensor) -> Tensor:
+        """Return the deviance of each cell, of the shape of `x`.
+
+        That is twice what a mean at the cell itself has more of log-likelihood than the
+        one at this location (McCullagh & Nelder 1989, section 2.3). The parameters are
+        those of `nll`.
+        """
+
+    def slope(self, location: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the gradient of `nll` at the location."""
+        grad = self.mean(location) - self.rows(x)
+        return grad if mask is None else grad * mask
+
     def gradient(
         self,
         location: Tensor,
@@ -167,15 +193,12 @@ class _OfTheData(Likelihood):
         x: Tensor,
         mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        # Both are exponential families in their natural parameter.
-        grad = self.mean(location) - self.rows(x)
         loss = self.nll(location, log_variance, x, mask).sum()
-        if mask is not None:
-            grad = grad * mask
+        grad = self.slope(location, x, mask)
         return loss, grad, torch.zeros_like(log_variance)
 
 
-class Bernoulli(_OfTheData):
+class Bernoulli(ExponentialFamily):
     """Of features in [0, 1]; the output is the logit of their mean."""
 
     def rows(self, x: Tensor) -> Tensor:
@@ -184,6 +207,15 @@ class Bernoulli(_OfTheData):
 
     def mean(self, location: Tensor) -> Tensor:
         return torch.sigmoid(location)
+
+    def natural(self, mean: Tensor) -> Tensor:
+        odds = mean.clamp(_LEAST_MEAN, 1 - _LEAST_MEAN)
+        return torch.log(odds) - torch.log1p(-odds)
+
+    def deviance(self, location: Tensor, x: Tensor) -> Tensor:
+        rows = self.rows(x)
+        entropy: Tensor = torch.special.entr(rows) + torch.special.entr(1 - rows)
+        return 2 * (softplus(location) - rows * location - entropy).clamp(min=0)
 
     def variance(self, location: Tensor, log_variance: Tensor) -> Tensor:  # noqa: ARG002
         mean = self.mean(location)
@@ -208,31 +240,51 @@ class Bernoulli(_OfTheData):
         return torch.bernoulli(self.mean(location).cpu(), generator=generator)
 
 
-class Poisson(_OfTheData):
+class Poisson(ExponentialFamily):
     """Of counts; the output is the logarithm of their mean.
 
     The encoder sees log(1 + count), to which a logarithm of rates is close to linear.
+
+    Parameters
+    ----------
+    mean, scale
+        As for `ExponentialFamily`.
+    largest : Tensor of shape (n_features,) or None
+        What a mean is at most. It rises exponentially with latents, so that a single
+        row that is far out could cost more than all others.
     """
+
+    ceiling: Tensor
+
+    def __init__(
+        self, mean: Tensor, scale: Tensor, largest: Tensor | None = None
+    ) -> None:
+        super().__init__(mean, scale)
+        most = torch.full_like(scale, _LARGEST_LOG_RATE)
+        ceiling = most if largest is None else largest.log().clamp(max=most)
+        self.register_buffer("ceiling", ceiling)
 
     def features(self, x: Tensor) -> Tensor:
         counts = self.rows(x).clamp(min=0)
         return torch.log1p(counts) - torch.log1p(self.shift.clamp(min=0))
 
     def mean(self, location: Tensor) -> Tensor:
-        return torch.exp(location.clamp(max=_LARGEST_LOG_RATE))
+        return torch.exp(torch.minimum(location, self.ceiling))
 
     def variance(self, location: Tensor, log_variance: Tensor) -> Tensor:  # noqa: ARG002
         return self.mean(location)
 
-    def gradient(
-        self,
-        location: Tensor,
-        log_variance: Tensor,
-        x: Tensor,
-        mask: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        loss, grad, rest = super().gradient(location, log_variance, x, mask)
-        return loss, grad * (location <= _LARGEST_LOG_RATE), rest
+    def natural(self, mean: Tensor) -> Tensor:
+        return mean.clamp(min=_LEAST_MEAN).log()
+
+    def deviance(self, location: Tensor, x: Tensor) -> Tensor:
+        counts = self.rows(x).clamp(min=0)
+        eta = torch.minimum(location, self.ceiling)
+        ratio = counts * (counts.clamp(min=_TINY).log() - eta)
+        return 2 * (ratio - counts + torch.exp(eta)).clamp(min=0)
+
+    def slope(self, location: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
+        return super().slope(location, x, mask) * (location <= self.ceiling)
 
     def nll(
         self,
@@ -243,7 +295,7 @@ class Poisson(_OfTheData):
     ) -> Tensor:
         # Scaling there and back must not make a count of 0 negative.
         counts = self.rows(x).clamp(min=0)
-        eta = location.clamp(max=_LARGEST_LOG_RATE)
+        eta = torch.minimum(location, self.ceiling)
         terms = torch.exp(eta) - counts * eta + torch.lgamma(counts + 1)
         return (terms if mask is None else terms * mask).sum(dim=-1)
 

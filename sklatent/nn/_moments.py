@@ -55,6 +55,7 @@ class Moments:
         self.information = torch.zeros(k, dtype=torch.float64)
         self._u = torch.zeros(k, dtype=torch.float64)
         self._x = torch.zeros(n_features, dtype=torch.float64)
+        self._xx = torch.zeros(n_features, dtype=torch.float64)
         self._uu = torch.zeros(k, k, dtype=torch.float64)
         self._ux = torch.zeros(k, n_features, dtype=torch.float64)
         self._r = torch.zeros(n_features, dtype=torch.float64)
@@ -79,6 +80,7 @@ class Moments:
         self.squares += _sum_of_squares(x * cells, weight)
         self.left += _sum_of_squares((x - r) * cells, weight)
         self._rr += _sum_of_squares(r, weight)
+        self._xx += _squares_of_columns(x, weight)
         # Not roots of weights: of equal rows the variance is to be 0.
         v, x, r = (
             part if weight is None else part * weight[:, None] for part in (u, x, r)
@@ -115,6 +117,17 @@ class Moments:
         return self._u / self.n
 
     @property
+    def mean_of_rows(self) -> Tensor:
+        """Mean of the data's features, about their centre, shape (n_features,)."""
+        return self._widen(self._x[None] / self.n)[0]
+
+    @property
+    def variance_of_rows(self) -> Tensor:
+        """Variance of the data's features, with n, shape (n_features,)."""
+        variance = self._xx / self.n - (self._x / self.n).square()
+        return self._widen(variance[None])[0].clamp(min=0)
+
+    @property
     def covariance(self) -> Tensor:
         """Covariance of the latents, shape (k, k), with n - 1 as in PCA."""
         return (self._uu - torch.outer(self._u, self.mean)) / (self.n - 1)
@@ -141,3 +154,8 @@ def _sum_of_squares(x: Tensor, weight: Tensor | None) -> float:
     if weight is None:
         return float(torch.dot(flat, flat))
     return float(torch.dot(flat, (x * weight[:, None]).flatten()))
+
+
+def _squares_of_columns(x: Tensor, weight: Tensor | None) -> Tensor:
+    squares = x.square()
+    return squares.sum(dim=0) if weight is None else weight @ squares

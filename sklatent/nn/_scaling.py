@@ -203,19 +203,32 @@ class Scaling(KeepsFloat64):
         wide = x if self.place is None else x.index_select(-1, self.place)
         return wide * self.varies.to(x.dtype)
 
-    def squares_unseen(self, x: Tensor | SparseBatch) -> Tensor | float:
+    def squared_distances(self, x: Tensor | SparseBatch) -> Tensor:
+        """Return each row's squared distance from the mean in all features, scaled."""
+        exact = _cast(x, self.mean.dtype)
+        if isinstance(exact, SparseBatch):
+            return exact.squared_distances(self.mean, self.scale)
+        squares: Tensor = ((exact - self.mean) / self.scale).square().sum(dim=1)
+        return squares
+
+    def squares_unseen(
+        self, x: Tensor | SparseBatch, scaled: Tensor | None = None
+    ) -> Tensor | float:
         """Return what scaled rows do not have of rows (n, n_features), squared.
 
         That is how far they are from constants, or from the span of the basis.
+
+        Parameters
+        ----------
+        x : Tensor or SparseBatch of shape (n, n_features)
+        scaled : Tensor of shape (n, n_scaled) or None
+            The same scaled, where that is known: of many features it takes long.
         """
         if self.basis is not None:
-            exact = _cast(x, self.basis.dtype)
-            if isinstance(exact, SparseBatch):
-                squares = exact.squared_distances(self.mean, self.scale)
-            else:
-                squares = ((exact - self.mean) / self.scale).square().sum(dim=1)
-            seen = self.to_scaled(exact).square().sum(dim=1)
-            return (squares - seen).clamp(min=0).to(x.dtype)
+            if scaled is None or scaled.dtype != self.basis.dtype:
+                scaled = self.to_scaled(_cast(x, self.basis.dtype))
+            seen = scaled.square().sum(dim=1)
+            return (self.squared_distances(x) - seen).clamp(min=0).to(x.dtype)
         if self.varies is None or self.place is None:
             return 0.0
         assert isinstance(x, Tensor)

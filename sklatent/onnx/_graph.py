@@ -64,6 +64,10 @@ class Graph:
         """Return a tensor times a constant."""
         return self.node("Mul", x, self.constant(factor))
 
+    def reshape(self, x: str, *shape: int) -> str:
+        """Return a tensor in another shape."""
+        return self.node("Reshape", x, self.constant(shape, np.int64))
+
     def affine(self, x: str, weight: Any, bias: Any) -> str:
         """Return :math:`x W + b`."""
         product = self.node("MatMul", x, self.constant(weight))

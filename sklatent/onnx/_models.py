@@ -4,21 +4,18 @@ from typing import Any
 
 import numpy as np
 
-from ..nn import MLP, LatentModel, Poisson, ResidualMap, has_hooks
+from ..nn import MLP, LatentModel, Poisson, ResidualMap, VariationalModel, has_hooks
+from ._gaps import filled
 from ._graph import Graph
 from ._networks import run
 
 
 def latents(graph: Graph, model: LatentModel, x: str) -> str:
     """Return what `LatentModel.encode` makes of rows."""
+    rows = scaled(graph, model.scaling, x)
     if model.filling is not None:
-        raise NotImplementedError(
-            "A model of missing='ignore' is not converted: ONNX has no operator to "
-            "solve for the missing cells of each row. Impute in front of the "
-            "estimator, by a SimpleImputer in a Pipeline, and fit it with "
-            "missing='error'."
-        )
-    u = encoded(graph, model, scaled(graph, model.scaling, x))
+        rows = filled(graph, model.filling, rows)
+    u = encoded(graph, model, rows)
     frame = model.frame
     centred = graph.node("Sub", u, graph.constant(frame.mean))
     return graph.node("MatMul", centred, graph.constant(frame.matrix))
@@ -44,13 +41,12 @@ def scaled(graph: Graph, scaling: Any, x: str) -> str:
 
 def encoded(graph: Graph, model: Any, x: str) -> str:
     """Return what `LatentModel.latents` makes of scaled rows."""
-    likelihood = getattr(model, "likelihood", None)
-    if likelihood is None:
-        return residual(graph, model.encoder, x)
-    if isinstance(likelihood, Poisson):
-        x = _log_counts(graph, likelihood, x)
-    k = len(model.frame.mean)
+    if isinstance(model.likelihood, Poisson):
+        x = _log_counts(graph, model.likelihood, x)
     code = residual(graph, model.encoder, x)
+    if not isinstance(model, VariationalModel):
+        return code
+    k = len(model.frame.mean)
     means = graph.node("Gather", code, graph.constant(np.arange(k), np.int64), axis=1)
     if model.spread is None:
         return means

@@ -96,10 +96,18 @@ def _convolution(graph: Graph, layer: Any, x: str) -> str:
 def _to_images(graph: Graph, module: Any, x: str) -> str:
     shape, axis = module.image.shape, module.image.channel_axis
     if axis is None:
-        return graph.node("Reshape", x, graph.constant([-1, 1, *shape], np.int64))
-    images = graph.node("Reshape", x, graph.constant([-1, *shape], np.int64))
+        return graph.reshape(x, -1, 1, *shape)
+    images = graph.reshape(x, -1, *shape)
     others = [i + 1 for i in range(len(shape)) if i != axis]
     return graph.node("Transpose", images, perm=[0, axis + 1, *others])
+
+
+def _unflatten(graph: Graph, layer: Any, x: str) -> str:
+    if layer.dim != 1:
+        raise NotImplementedError(
+            f"{layer} is not converted, but Unflatten(1, ...) is."
+        )
+    return graph.reshape(x, -1, *layer.unflattened_size)
 
 
 def _flatten(graph: Graph, layer: Any, x: str) -> str:
@@ -127,5 +135,6 @@ _LAYERS: dict[type[nn.Module], Callable[[Graph, Any, str], str]] = {
     nn.Sequential: _sequence,
     nn.SiLU: _silu,
     nn.Sigmoid: lambda graph, _, x: graph.node("Sigmoid", x),
+    nn.Unflatten: _unflatten,
     nn.Tanh: lambda graph, _, x: graph.node("Tanh", x),
 }

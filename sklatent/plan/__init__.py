@@ -1,6 +1,7 @@
 """The parameters that all estimators have, and what they mean for given rows."""
 
 from ._auto import AutoRules, decay_of_weights
+from ._further import plan_further
 from ._given import Given, with_weights
 from ._parameters import (
     CONSTRAINTS,

@@ -158,22 +158,22 @@ def _with_linear_maps(old: LatentModel, new: LatentModel, x: Tensor) -> LatentMo
         return old
     k = len(old.frame.mean)
     before = (x @ encoder.weight + encoder.bias)[:, :k]
-    turn = _turn((x @ start.weight + start.bias)[:, :k], before, old)
+    rotation = turn((x @ start.weight + start.bias)[:, :k], before, old)
     for code in range(0, start.weight.shape[1], k):  # means, and log-variances
-        part, by = slice(code, code + k), turn.abs() if code else turn
+        part, by = slice(code, code + k), rotation.abs() if code else rotation
         encoder.weight[:, part] = start.weight[:, part] @ by
         encoder.bias[part] = start.bias[part] @ by
     for decoder, first in zip(decoders, starts, strict=True):
         assert decoder.weight is not None
         assert first.weight is not None
-        decoder.weight.copy_(turn.mT @ first.weight)
+        decoder.weight.copy_(rotation.mT @ first.weight)
         if decoder.outer is not None:
             decoder.outer.copy_(decoder.weight)
         decoder.bias = first.bias
     return old
 
 
-def _turn(u: Tensor, before: Tensor, model: LatentModel) -> Tensor:
+def turn(u: Tensor, before: Tensor, model: LatentModel) -> Tensor:
     """Return the orthogonal matrix by which new latents come closest to the fitted.
 
     Of ordered latents only signs may change, and of those whose posterior is diagonal

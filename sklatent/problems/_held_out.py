@@ -98,6 +98,16 @@ class ExplainedVariance:
         return before - after, winsorised(before - after, weights)
 
 
+class ExplainedDeviance(ExplainedVariance):
+    """Of deviances: the score is the share of deviance explained."""
+
+    def gains(
+        self, before: Array, after: Array, weights: Array | None = None
+    ) -> tuple[Array, ...]:
+        # As of a log-likelihood: a single row may have more than many others.
+        return (winsorised(before - after, weights),)
+
+
 @dataclass(frozen=True)
 class LogLikelihood:
     """Of bounds on minus the log-likelihood: the score is the bound per row, in nats.

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..nn import (
     AutoencoderModel,
     Corruption,
+    ExponentialFamily,
     LatentFrame,
     LatentModel,
     Loss,
@@ -97,7 +98,12 @@ def nested_dropout(plan: Plan) -> tuple[NestedDropout, ...]:
     return (NestedDropout(torch.from_numpy(plan.prefixes)),)
 
 
-def autoencoder(plan: Plan, start: LinearStart | None, rows: Rows) -> AutoencoderModel:
+def autoencoder(
+    plan: Plan,
+    start: LinearStart | None,
+    rows: Rows,
+    likelihood: ExponentialFamily | None = None,
+) -> AutoencoderModel:
     """Return the model before training, in float64.
 
     Parameters
@@ -108,37 +114,44 @@ def autoencoder(plan: Plan, start: LinearStart | None, rows: Rows) -> Autoencode
         The linear part of encoder and decoder; None for the networks alone.
     rows : Rows
         The rows, for their scale.
+    likelihood : ExponentialFamily or None, default=None
+        Whose natural parameters the decoder is to give; None is scaled rows.
     """
     scaling = rows.scale.module()
     networks = Networks(plan, zero=start is not None)
     if start is None:
         ones = torch.ones(plan.n_components, dtype=torch.float64)
         encoder = ResidualMap(None, None, networks.encoder())
-        units = None if plan.decoder is None else rows.scale.module()
+        in_units = plan.decoder is not None and likelihood is None
+        units = rows.scale.module() if in_units else None
         decoder = networks.decoder(units=units)
         frame = LatentFrame.scaling(ones)
-        return AutoencoderModel(encoder, decoder, frame, scaling).double()
+        return AutoencoderModel(encoder, decoder, frame, scaling, likelihood).double()
     tensor = torch.from_numpy
     scale = tensor(start.latent_scale)
     # A step of the encoder's network moves the reconstruction by about as much as a
     # step of the decoder's: by what the linear model leaves.
     residual = _residual(plan, start)
     left = residual(0, None) * plan.n_features**0.5
+    within = limits_by_tails(rows)
+    if likelihood is not None:
+        within = (likelihood.features(within[0]), likelihood.features(within[1]))
     encoder = ResidualMap(
         tensor(start.encoder_weight),
         tensor(start.encoder_bias),
         networks.encoder(),
         (left / scale).clamp(max=1.0),
-        within=limits_by_tails(rows),
+        within=within,
     )
     linear = tensor(start.decoder_weight), tensor(start.decoder_bias)
     decoder = networks.decoder(linear, lambda *sizes: (residual(*sizes), None))
-    if isinstance(decoder, ResidualMap):  # the range of latents is not known yet
+    if isinstance(decoder, ResidualMap) and likelihood is None:
+        # The range of latents is not known yet.
         decoder.high = torch.full((plan.n_components,), torch.inf)
         decoder.low = -decoder.high
         decoder.outer = linear[0].clone()
     frame = LatentFrame.scaling(rows.scale.scale * scale)
-    return AutoencoderModel(encoder, decoder, frame, scaling).double()
+    return AutoencoderModel(encoder, decoder, frame, scaling, likelihood).double()
 
 
 def _residual(plan: Plan, start: LinearStart) -> Callable[..., float]:
@@ -177,7 +190,12 @@ class ReconstructionReading:
 
     def gram(self, model: LatentModel, moments: Moments, data: Rows) -> Tensor:  # noqa: ARG002
         """Return what steps along inner latents do, as `decoder_gram` has it."""
-        return decoder_gram(model.decoder, moments.probe(), model.derivative_step)
+        n_used = len(model.frame.mean)
+        return decoder_gram(
+            lambda u: model.to_scaled(model.expected(u, n_used)),
+            moments.probe(),
+            model.derivative_step,
+        )
 
     def squared_step_lengths(
         self,

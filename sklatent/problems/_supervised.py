@@ -173,7 +173,8 @@ def _loss(data: Rows, targets: Targets, mixing: float) -> SupervisedLoss:
     """Return the loss, in the unit of the squared error of rows."""
     typical = data.typical()  # one row far out must not make the target count for all
     per_row = typical.observed_sum_of_squares() / typical.total_weight
-    share_labelled = mean_of(targets.labelled().astype(np.float64), data.weights)
+    labelled = targets.labelled()[data.where()].astype(np.float64)
+    share_labelled = mean_of(labelled, data.weights)
     weight = (1 - mixing) * per_row / (targets.total * share_labelled)
     is_classes = targets.kind == "classes"
     return SupervisedLoss(mixing, weight, is_classes=is_classes)
@@ -281,4 +282,4 @@ def _gram_of_targets(model: LatentModel, data: Rows) -> Tensor:
     if some.weights is not None:
         left = [z * np.sqrt(some.weights)[:, None] for z in left]
     weight = np.linalg.lstsq(left[0], left[1])[0]
-    return torch.from_numpy(weight @ weight.T / total)
+    return torch.from_numpy(weight @ weight.T / (total or 1.0))

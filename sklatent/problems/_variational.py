@@ -27,7 +27,7 @@ from ..nn import (
     systematic,
 )
 from ..plan import Plan
-from ..rows import LatentNoise, Rows, WordDropout, is_typical, squared_norms
+from ..rows import Array, LatentNoise, Rows, WordDropout, is_typical, squared_norms
 from ..starts import (
     LatentPrior,
     Noise,
@@ -131,7 +131,7 @@ def likelihood_of(name: str, rows: Rows) -> Likelihood:
         return Gaussian()
     if name == "multinomial":
         return multinomial_of(rows)
-    kind = {"bernoulli": Bernoulli, "poisson": Poisson}[name]
+    kind = Bernoulli if name == "bernoulli" else Poisson
     mean = torch.from_numpy(rows.scale.center.astype(np.float64))
     return kind(mean, torch.tensor(rows.scale.scale, dtype=torch.float64))
 
@@ -142,7 +142,10 @@ def _start(rows: Rows, likelihood: str, noise: Noise, plan: Plan) -> Probabilist
     if likelihood == "gaussian":
         if noise.shared:
             return ppca_start(rows, k, seed)
-        return factor_analysis_start(rows, k, noise, seed)
+        guess = None
+        if rows.axes is not None and plan.previous is not None:  # a stream, in haste
+            guess = _earlier_noise(plan.previous, rows)
+        return factor_analysis_start(rows, k, noise, seed, guess)
     if likelihood == "multinomial":
         return word_start(rows, multinomial_of(rows), k, seed)
     chosen = rows.subsample(min(100_000, MAX_CELLS // rows.shape[1]))
@@ -153,17 +156,36 @@ def _start(rows: Rows, likelihood: str, noise: Noise, plan: Plan) -> Probabilist
     return exponential_start(features, data, k, likelihood, seed, chosen.own_weights)
 
 
-def check_range(X: Any, likelihood: str) -> None:
-    """Raise ValueError if rows are not what the likelihood is of."""
+def _earlier_noise(previous: Any, rows: Rows) -> Array:
+    """Return the noise variances of a fitted model, in the scale of other rows."""
+    before, now = previous.scaling, rows.scale.module()
+    ratio = float(before.scale / now.scale)
+    variance = before.widen(previous.noise_variance().double() * ratio**2)
+    variance = (
+        variance[now.varying_features()] if now.n_scaled < len(variance) else (variance)
+    )
+    found = variance.detach().numpy()
+    return np.where(found > 0, found, np.maximum(rows.variance(), 1e-6))
+
+
+def range_of_values(X: Any) -> tuple[float, float, float]:
+    """Return least and largest value, NaN if there is none, and a rounding of 1."""
     values = X.data if issparse(X) else X
-    values = values[~np.isnan(values)]
     zero = 0.0 if issparse(X) else np.nan  # what is not stored
     low, high = (
-        float(end(values, initial=zero)) for end in (np.fmin.reduce, np.fmax.reduce)
+        float(end(values, initial=zero, axis=None))
+        for end in (np.fmin.reduce, np.fmax.reduce)
     )
+    return low, high, 8 * float(np.finfo(X.dtype).eps)  # as MinMaxScaler's
+
+
+def check_range(X: Any, likelihood: str) -> None:
+    """Raise ValueError if rows are not what the likelihood is of."""
+    low, high, rounding = range_of_values(X)
     if np.isnan(low):
         return
-    rounding = 8 * float(np.finfo(X.dtype).eps)  # as MinMaxScaler's
+    values = X.data if issparse(X) else X
+    values = values[~np.isnan(values)]
     if likelihood == "multinomial" and low < 0:
         raise ValueError(
             f"X has values from {low:.3g} on; likelihood='multinomial' requires counts "
@@ -238,7 +260,7 @@ class VariationalReading:
         gram = decoder_gram(
             lambda u: model.expected(u, n_used), probe, model.derivative_step
         )
-        return gram.diagonal()[self.order(moments)]
+        return gram.diagonal()[model.frame.matrix.abs().argmax(dim=0)]
 
     def attributes(self, model: LatentModel, fitted: Any) -> dict[str, Any]:
         """Return the information of each latent, and the noise."""

@@ -1,5 +1,6 @@
 """Data as users have it, to batches: one class a storage."""
 
+from ._axes import PrincipalAxes
 from ._batches import (
     AugmentedRows,
     CorruptedInputs,
@@ -18,6 +19,8 @@ from ._batches import (
 from ._columns import check_columns
 from ._dense import DenseRows, as_rows
 from ._gaps import GappedRows
+from ._later_targets import TargetKind, differ
+from ._reservoir import Reservoir
 from ._rows import Indices, Part, Rows
 from ._scale import Array, Scale, dense, is_typical, row_slices, squared_norms
 from ._sparse import sparse_batch

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg.blas import dsyrk
 
 from ..nn import Filling, SparseBatch
+from ._axes import PrincipalAxes
 from ._scale import Array, Scale, is_typical, row_slices, squared_norms
 from ._targets import Targets
 from ._weights import Weights, fingerprints
@@ -32,6 +33,8 @@ class Rows(ABC):
     targets: Targets | None = None
     #: How much each row of the data counts; None where all count once.
     all_weights: Weights | None = None
+    #: Of more rows than these, which stand for them; None where these are all.
+    axes: PrincipalAxes | None = None
 
     @property
     @abstractmethod
@@ -60,6 +63,8 @@ class Rows(ABC):
 
     #: Whether cells were missing, and are filled.
     is_filled = False
+    #: Whether there may be more than memory holds.
+    is_large = False
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -143,6 +148,10 @@ class Rows(ABC):
     def subsample(self, most: int) -> Self:
         """Return at most about so many rows, evenly spaced."""
         return self[:: -(-len(self) // most)]
+
+    def random_order(self, generator: torch.Generator) -> torch.Tensor:
+        """Return all indices in a random order, in which training sees the rows."""
+        return torch.randperm(len(self), generator=generator)
 
     def fingerprints(self) -> NDArray[np.uint64]:
         """Return a number for each row, the same for equal rows and only for these.

@@ -27,6 +27,10 @@ def squared_norms(x: Array) -> Array:
     return norms
 
 
+#: Arrays of more numbers are read in blocks, and not copied: 1 GB of float64.
+MAX_NUMBERS = 2**27
+#: Numbers of the rows by which the scale of such arrays is measured.
+MAX_MEASURED = 2**23
 #: Sparse rows of more features are seen as coordinates in fewer directions.
 MAX_FEATURES = 1000
 #: How many times farther from the mean than others an extreme row is. Rows of skewed
@@ -38,7 +42,7 @@ MAX_DISTANCE = 1e15
 
 
 def is_typical(
-    squared_distances: Array, weights: Weights | None = None
+    squared_distances: NDArray[np.floating], weights: Weights | None = None
 ) -> NDArray[np.bool_]:
     """Return which rows are not extreme, by their squared distances from the mean.
 
@@ -50,7 +54,7 @@ def is_typical(
     return typical
 
 
-def _mean_of_near(squares: Array, weights: Weights | None) -> float:
+def _mean_of_near(squares: NDArray[np.floating], weights: Weights | None) -> float:
     """Return the mean of all but the largest twentieth, of one row at least."""
     if weights is None:
         n_far = max(1, len(squares) // 20)
@@ -164,13 +168,16 @@ class Scale:
         squares = cls(mean, largest).squared_distances(X)
         typical = is_typical(squares, weights)
         # Where all others are equal, the extreme ones are all there is to measure.
-        if typical.all() or is_one_value(X[typical]):
+        where = np.flatnonzero(typical)
+        if X.shape[0] * X.shape[1] > MAX_NUMBERS and not issparse(X):
+            where = where[:: -(-len(where) * X.shape[1] // MAX_MEASURED)]
+        if typical.all() or is_one_value(X[where]):
             total = squares.sum() if weights is None else weights.values @ squares
             n = X.shape[0] if weights is None else weights.values.sum()
             scale = largest * float(np.sqrt(total / (n * X.shape[1])))
         else:
-            some = None if weights is None else weights[np.flatnonzero(typical)]
-            scale = cls.of(X[typical], weights=some).scale
+            some = None if weights is None else weights[where]
+            scale = cls.of(X[where], weights=some).scale
             if largest > MAX_DISTANCE * scale:
                 raise ValueError(
                     f"X has an entry that is {largest:.3g} away from the mean of its "

@@ -1,7 +1,7 @@
 """What latents are to predict: classes or numbers, checked and coded."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -44,6 +44,8 @@ class Targets:
     given : ndarray of shape (n_samples, n_targets)
         What all this is made of: the index of the class, -1 where there is no label, or
         the numbers, NaN where there is none.
+    unit : ndarray of shape (n_targets,) or None
+        By what those numbers are divided.
     """
 
     kind: Literal["classes", "numbers"]
@@ -52,13 +54,33 @@ class Targets:
     values: NDArray[np.float32]
     total: float
     given: NDArray[Any]
+    unit: Array | None = None
 
     def merged(self, merged: Merged) -> "Targets":
         """Return the targets of merged rows, coded by their weights."""
         given, weights = self.given[merged.rows], merged.weights.values
         if self.classes is not None:
-            return _coded_classes(self.classes, given[:, 0], weights)
-        return _coded_numbers(given, weights)
+            return coded_classes(self.classes, given[:, 0], weights)
+        return replace(coded_numbers(given, weights), unit=self.unit)
+
+    def in_units(self) -> NDArray[Any]:
+        """Return what was given, numbers in their units."""
+        return self.given if self.unit is None else self.given * self.unit
+
+    def among(self, classes: NDArray[Any]) -> "Targets":
+        """Return the same with more classes, sorted, than there are rows of.
+
+        Raises
+        ------
+        ValueError
+            If a label is none of them, or the targets are numbers.
+        """
+        if self.classes is None:
+            raise ValueError("classes requires a y of classes; these are numbers.")
+        check_known(self.classes, classes)
+        places = np.append(np.searchsorted(classes, self.classes), -1)
+        given = places[self.given[:, 0]]
+        return coded_classes(classes, given, np.ones(len(given)))
 
     def labelled(self) -> NDArray[np.bool_]:
         """Return which rows have a label, or a number for some target, (n_samples,)."""
@@ -77,6 +99,7 @@ def targets_of(
     *,
     semi_supervised: bool,
     estimator_name: str,
+    all_classes: NDArray[Any] | None = None,
 ) -> Targets:
     """Check `y` and code it.
 
@@ -94,6 +117,8 @@ def targets_of(
         None and ``pandas.NA`` are as NaN.
     estimator_name : str
         For messages.
+    all_classes : ndarray or None, default=None
+        The labels that there are, where some may not be in `y`.
 
     Returns
     -------
@@ -125,17 +150,28 @@ def targets_of(
         estimator=estimator_name,
     )
     if checked.dtype.kind == "O":
-        checked = _missing_as_nan(checked)
+        checked = missing_as_nan(checked)
     assert_all_finite(
         checked,
         allow_nan=semi_supervised,
         estimator_name=estimator_name,
         input_name="y",
     )
-    return _coded(checked, target_type, semi_supervised)
+    targets = _coded(checked, target_type, semi_supervised)
+    return targets if all_classes is None else targets.among(all_classes)
 
 
-def _missing_as_nan(y: NDArray[Any]) -> NDArray[Any]:
+def check_known(labels: NDArray[Any], classes: NDArray[Any]) -> None:
+    """Raise ValueError if a label is not among the classes."""
+    new = np.setdiff1d(labels, classes)
+    if len(new):
+        raise ValueError(
+            f"y has the class {new[0]!r}, which is not among {list(classes)}. Give all "
+            "as `classes` in the first call of partial_fit."
+        )
+
+
+def missing_as_nan(y: NDArray[Any]) -> NDArray[Any]:
     """Return an array of objects with NaN for None and pandas.NA."""
     missing = [entry is None or is_pandas_na(entry) for entry in y.flat]
     return np.where(np.reshape(missing, y.shape), np.nan, y)
@@ -150,7 +186,7 @@ def _coded(y: NDArray[Any], target_type: str, semi_supervised: bool) -> Targets:
         )
     if target_type == "continuous":
         return _numbers(y)
-    known = _is_known(y)
+    known = is_known(y)
     if semi_supervised and y.size == len(y):  # one for each row
         known &= y != -1
     if not known.any():
@@ -165,7 +201,7 @@ def _coded(y: NDArray[Any], target_type: str, semi_supervised: bool) -> Targets:
     return targets
 
 
-def _is_known(y: NDArray[Any]) -> NDArray[np.bool_]:
+def is_known(y: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which entries are not NaN, alone in not being equal to itself."""
     return np.asarray(y == y, dtype=bool)
 
@@ -208,21 +244,22 @@ def _classes(y: NDArray[Any], known: NDArray[np.bool_]) -> Targets:
         )
     given = np.full(len(y), -1, np.intp)
     given[known] = index
-    return _coded_classes(classes, given, np.ones(len(y)))
+    return coded_classes(classes, given, np.ones(len(y)))
 
 
-def _coded_classes(
+def coded_classes(
     classes: NDArray[Any], given: NDArray[np.intp], weights: Array
 ) -> Targets:
     """Code the indices of classes, -1 where there is no label."""
     known = given >= 0
     index = given[known]
-    shares = np.bincount(index, weights[known]) / weights[known].sum()
+    shares = np.bincount(index, weights[known], len(classes)) / weights[known].sum()
     one_hot = np.zeros((len(given), len(classes)), np.float32)
     one_hot[np.flatnonzero(known), index] = 1
-    codes = one_hot / np.sqrt(shares) - np.sqrt(shares)
+    there = np.where(shares > 0, shares, 1.0)  # a stream may not have shown one yet
+    codes = one_hot / np.sqrt(there) - np.sqrt(shares)
     codes[~known] = np.nan
-    entropy = -float(shares @ np.log(shares))
+    entropy = -float(shares @ np.log(there))
     return Targets("classes", classes, codes, one_hot, entropy, given[:, None])
 
 
@@ -234,7 +271,7 @@ def _numbers(y: NDArray[Any]) -> Targets:
         ensure_all_finite="allow-nan",  # where it may not be, that is known by now
         input_name="y",
     ).astype(np.float64)
-    known = _is_known(y)
+    known = is_known(y)
     if not known.any(axis=0).all():
         raise ValueError("y has a target of which no row has a number.")
     low, high = np.nanmin(y, axis=0), np.nanmax(y, axis=0)
@@ -243,10 +280,11 @@ def _numbers(y: NDArray[Any]) -> Targets:
         raise ValueError(f"y is constant, {low.tolist()}: there is nothing to predict.")
     largest = np.maximum(np.abs(low), np.abs(high))
     # Squares of large numbers would overflow.
-    return _coded_numbers(y / np.where(varies, largest, 1.0))
+    unit = np.where(varies, largest, 1.0)
+    return replace(coded_numbers(y / unit), unit=unit)
 
 
-def _coded_numbers(given: Array, weights: Array | None = None) -> Targets:
+def coded_numbers(given: Array, weights: Array | None = None) -> Targets:
     """Standardise numbers, NaN where there is none."""
     varies = np.nanmin(given, axis=0) < np.nanmax(given, axis=0)
     y = given - _known_mean(given, weights)
@@ -262,5 +300,5 @@ def _known_mean(y: Array, weights: Array | None) -> Array:
     if weights is None:
         mean: Array = np.nanmean(y, axis=0)
         return mean
-    share = weights[:, None] * _is_known(y)
+    share = weights[:, None] * is_known(y)
     return np.asarray(np.nansum(share * y, axis=0) / share.sum(axis=0))

@@ -2,7 +2,7 @@
 
 from ._covariates import CovariatesStart, covariates_start
 from ._denoiser import denoiser_start
-from ._exponential import exponential_start
+from ._exponential import deviance_start, exponential_start
 from ._gaps import rows_and_filling
 from ._gaussian import (
     Noise,
@@ -18,3 +18,4 @@ from ._head import logistic_head
 from ._mixture import LatentPrior, draw, fit_mixture
 from ._multinomial import multinomial_start
 from ._pca import LinearStart, pca_errors, pca_start
+from ._running import RunningAxes, SeenRows

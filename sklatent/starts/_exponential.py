@@ -1,11 +1,16 @@
 """Linear models of logits and of logarithms of rates."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import expit, logit
 
 from ..rows import Array, Weights, as_rows, mean_of
 from ._gaussian import ProbabilisticStart
-from ._pca import LinearStart, pca_start
+from ._pca import LinearStart, never_zero, pca_start
+
+#: Newton's steps, and by how many halvings each may be made shorter.
+N_STEPS, N_HALVINGS = 8, 5
 
 
 def exponential_start(
@@ -53,6 +58,50 @@ def exponential_start(
     return max(starts, key=lambda s: _bound(s, x, given, w, likelihood))
 
 
+def deviance_start(
+    features: Array,
+    rows: Array,
+    without_latents: Array,
+    n_components: int,
+    likelihood: str,
+    seed: int,
+    weights: Weights | None = None,
+) -> LinearStart:
+    """Fit a linear model of natural parameters, for the least deviance.
+
+    It is exponential family PCA (Collins, Dasgupta & Schapire 2001) with a linear
+    encoder: the latents are the principal components of what the encoder sees, and the
+    decoder is as in `exponential_start`.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_samples, n_features)
+        What the encoder sees of the rows, perhaps corrupted.
+    rows : ndarray of shape (n_samples, n_features)
+        The rows as they are: in [0, 1], or not negative.
+    without_latents : ndarray of shape (n_features,)
+        The natural parameters of a model without latents.
+    n_components : int
+    likelihood : {'bernoulli', 'poisson'}
+    seed : int
+    weights : Weights or None, default=None
+        Of the rows.
+    """
+    pca = pca_start(as_rows(features, weights), n_components, seed)
+    loadings, offset = np.zeros_like(pca.decoder_weight), without_latents
+    if n_components:
+        latents = features @ pca.encoder_weight + pca.encoder_bias
+        w = np.ones(len(rows)) if weights is None else weights.values
+        loadings, offset = _generalised_linear(latents, rows, w, likelihood)
+    return replace(
+        pca,
+        decoder_weight=loadings,
+        decoder_bias=offset,
+        latent_scale=never_zero(np.linalg.norm(loadings, axis=1)),
+        residual=1.0,
+    )
+
+
 def _shrunk(
     pca: LinearStart, loadings: Array, offset: Array, factor: float, likelihood: str
 ) -> ProbabilisticStart:
@@ -91,8 +140,8 @@ def _bound(
     for _ in range(4):
         u = mean + np.sqrt(variance) * random.standard_normal(mean.shape)
         eta = u @ start.decoder_weight + start.decoder_bias
-        normaliser = np.logaddexp(0, eta) if likelihood == "bernoulli" else np.exp(eta)
-        total += mean_of((rows * eta - normaliser).sum(axis=1), weights)
+        cells = rows * eta - _normaliser(eta, likelihood)
+        total += mean_of(cells.sum(axis=1), weights)
     return total / 4 - mean_of(kl, weights)
 
 
@@ -103,6 +152,13 @@ def _mean_and_variance(eta: Array, likelihood: str) -> tuple[Array, Array]:
         return mean, np.asarray(mean * (1 - mean))
     rate = np.exp(eta)
     return rate, rate
+
+
+def _normaliser(eta: Array, likelihood: str) -> Array:
+    """Return what makes probabilities sum to one; its slope is the mean."""
+    if likelihood == "bernoulli":
+        return np.asarray(np.logaddexp(0, eta))
+    return np.asarray(np.exp(eta))
 
 
 def _mean_of_rows(rows: Array, weights: Array) -> Array:
@@ -124,12 +180,31 @@ def _generalised_linear(
     beta = np.zeros((design.shape[1], rows.shape[1]))
     beta[0] = start
     prior = np.eye(len(beta))
-    for _ in range(8):
-        expected, weight = _mean_and_variance((design @ beta).clip(-30, 30), likelihood)
+
+    def value(beta: Array) -> Array:
+        """Return minus each feature's log-posterior, but for constants."""
+        eta = design @ beta
+        with np.errstate(over="ignore"):
+            data = weights @ (_normaliser(eta, likelihood) - rows * eta)
+        distance = np.square(beta[0] - start) + np.square(beta[1:]).sum(axis=0)
+        return np.asarray(data + 0.5 * distance)
+
+    now = value(beta)
+    for _ in range(N_STEPS):
+        expected, weight = _mean_and_variance(design @ beta, likelihood)
         weight = weight * weights[:, None]
         gradient = design.T @ (weights[:, None] * (rows - expected)) - beta
         gradient[0] += start
+        step = np.empty_like(beta)
         for j, w in enumerate(weight.T):
-            step = np.linalg.solve((design.T * w) @ design + prior, gradient[:, j])
-            beta[:, j] += step * min(1.0, 2.0 / max(np.abs(step).max(), 1e-300))
+            step[:, j] = np.linalg.solve(
+                (design.T * w) @ design + prior, gradient[:, j]
+            )
+        step *= np.minimum(1.0, 2.0 / np.abs(step).max(axis=0).clip(min=1e-300))
+        for _ in range(N_HALVINGS):  # Newton's step may go too far
+            after = value(beta + step)
+            step[:, ~(after <= now)] /= 2
+        after = value(beta + step)
+        gains = after <= now
+        beta, now = beta + gains * step, np.where(gains, after, now)
     return beta[1:], beta[0]

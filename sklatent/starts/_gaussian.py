@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
 from ..rows import Array, Rows, as_rows, mean_of, quantiles
-from ._pca import MAX_FEATURES_OF_GAPS, centred_rows, pca_start, unbiased
+from ._pca import MAX_FEATURES_OF_GAPS, centred_rows, pca_start, total_variance
 
 #: The noise's variance does not fall below this share of the variance: of all features
 #: together where they share it, and of each feature's own where each has one (that of
@@ -115,7 +115,7 @@ def ppca_start(X: Array | Rows, n_components: int, seed: int) -> ProbabilisticSt
     n_samples, n_features = rows.n_samples, rows.shape[1]
     pca = pca_start(rows, n_components, seed)
     rank = min(n_components, *rows.shape)
-    total = unbiased(float(rows.variance().sum()), rows)
+    total = total_variance(rows)
     variance = pca.latent_scale**2
     variance[rank:] = 0.0
     if total == 0:  # PCA gives a latent of no variance a scale all the same
@@ -139,16 +139,25 @@ def ppca_start(X: Array | Rows, n_components: int, seed: int) -> ProbabilisticSt
 
 
 def factor_analysis_start(
-    X: Array | Rows, n_components: int, noise: Noise, seed: int
+    X: Array | Rows,
+    n_components: int,
+    noise: Noise,
+    seed: int,
+    guess: Array | None = None,
 ) -> ProbabilisticStart:
-    """Fit factor analysis, with a diagonal posterior."""
+    """Fit factor analysis, with a diagonal posterior.
+
+    From a `guess` of the noise variances (n_features,), positive, if there is one.
+    """
     rows = as_rows(X)
-    loadings, variance = _factor_analysis(rows, n_components, seed)
+    loadings, variance = _factor_analysis(rows, n_components, seed, guess)
     variance = np.maximum(variance, noise.floor(rows))
     return _with_diagonal_posterior(rows.mean(), loadings, variance)
 
 
-def _factor_analysis(rows: Rows, n_components: int, seed: int) -> tuple[Array, Array]:
+def _factor_analysis(
+    rows: Rows, n_components: int, seed: int, guess: Array | None = None
+) -> tuple[Array, Array]:
     """Return the loadings (k, p) and noise variances (p,) of factor analysis.
 
     They are those of standardised features, in the features' units: the model is the
@@ -156,6 +165,7 @@ def _factor_analysis(rows: Rows, n_components: int, seed: int) -> tuple[Array, A
     """
     n_samples, n_features = rows.shape
     large = n_samples > 2 * n_features and n_samples * n_features > 2**20
+    large = large or (guess is not None and n_samples > 2 * n_features)
     if large or (rows.is_filled and n_features <= MAX_FEATURES_OF_GAPS):
         # It depends on the covariance only, which these fewer rows have as well.
         covariance = rows.covariance()[1]
@@ -170,7 +180,9 @@ def _factor_analysis(rows: Rows, n_components: int, seed: int) -> tuple[Array, A
     rank = min(n_components, n_samples, n_features)
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
         warnings.simplefilter("ignore", ConvergenceWarning)  # it is a start
-        model = FactorAnalysis(rank, random_state=seed).fit(X)
+        first = None if guess is None else guess / np.square(unit)
+        model = FactorAnalysis(rank, random_state=seed, noise_variance_init=first)
+        model.fit(X)
     loadings = np.zeros((n_components, n_features))
     loadings[:rank] = model.components_ * unit
     return loadings, model.noise_variance_ * np.square(unit)

@@ -7,7 +7,7 @@ from scipy.linalg import eigh, svd
 from sklearn.decomposition import PCA
 from sklearn.utils.extmath import randomized_svd
 
-from ..rows import Array, Rows, as_rows
+from ..rows import Array, PrincipalAxes, Rows, as_rows
 
 #: Where the least variance asked for is below this share of the largest, rounding in a
 #: covariance is seen in its direction.
@@ -67,9 +67,11 @@ def pca_start(X: Array | Rows, n_components: int, seed: int) -> LinearStart:
         Its signs are those of :class:`sklearn.decomposition.PCA`.
     """
     rows = as_rows(X)
-    n_samples, n_features = rows.shape
-    rank = min(n_components, n_samples, n_features)
-    axes = principal_axes(rows, rank, seed)
+    n_features = rows.shape[1]
+    axes = rows.axes
+    if axes is None:
+        axes = principal_axes(rows, min(n_components, *rows.shape), seed)
+    rank = len(axes.variance)
     components = np.zeros((n_components, n_features))
     components[:rank] = axes.components
     scale = np.zeros(n_components)
@@ -86,27 +88,6 @@ def pca_start(X: Array | Rows, n_components: int, seed: int) -> LinearStart:
         latent_scale=scale,
         residual=float(np.sqrt(axes.left_over * (1 - 1 / rows.n_samples) / n_features)),
     )
-
-
-@dataclass(frozen=True)
-class PrincipalAxes:
-    """What PCA finds.
-
-    Attributes
-    ----------
-    mean : ndarray of shape (n_features,)
-    components : ndarray of shape (rank, n_features)
-        With the signs of :class:`sklearn.decomposition.PCA`.
-    variance : ndarray of shape (rank,)
-        Along each, with n - 1.
-    left_over : float
-        The variance along all others, summed.
-    """
-
-    mean: Array
-    components: Array
-    variance: Array
-    left_over: float
 
 
 def principal_axes(rows: Rows, rank: int, seed: int) -> PrincipalAxes:
@@ -148,6 +129,13 @@ def unbiased(variance: float, rows: Rows) -> float:
     """Return a variance with n - 1 for one with n."""
     n = rows.n_samples
     return variance * n / max(n - 1, 1)
+
+
+def total_variance(rows: Rows) -> float:
+    """Return the sum of the features' variances, with n - 1."""
+    if rows.axes is not None:
+        return float(rows.axes.variance.sum()) + rows.axes.left_over
+    return unbiased(float(rows.variance().sum()), rows)
 
 
 def degrees_of_freedom(rows: Rows) -> float:

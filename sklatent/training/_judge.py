@@ -148,7 +148,7 @@ class Judge:
 
     def is_gain(self, epoch: int) -> bool:
         """Return whether an epoch is clearly better than the start."""
-        return self._clearly_less(self.errors[0], self.errors[epoch])
+        return self.is_less(self.errors[0], self.errors[epoch])
 
     def replace_best(self, errors: Array) -> None:
         """Take errors for those of the best epoch."""
@@ -156,7 +156,7 @@ class Judge:
 
     def accept(self, errors: Array, epoch: int) -> bool:
         """Take errors for those of an epoch, if they clearly gain on the start."""
-        if not self._clearly_less(self.errors[0], errors):
+        if not self.is_less(self.errors[0], errors):
             return False
         self._replace(errors, epoch)
         return True
@@ -166,7 +166,8 @@ class Judge:
         self.scores[epoch] = self.score.score(self.mean(errors))
         self.fold_scores[epoch] = self._by_fold(errors)
 
-    def _clearly_less(self, before: Array, after: Array) -> bool:
+    def is_less(self, before: Array, after: Array) -> bool:
+        """Return whether errors are clearly less than others."""
         weights, units = self.weights, self.units
         *of_all, of_most = self.score.gains(before, after, weights)
         least = self.inflation * least_gain(of_most, self.score.level, units, weights)

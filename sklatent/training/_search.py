@@ -80,7 +80,7 @@ class Search:
         weights = [w for r in self.runs if (w := r.held_out_weights) is not None]
         self.judge = Judge(
             start,
-            _held_out_score(problem, self.runs, typical),
+            held_out_score(problem, self.runs, typical),
             plan.n_iter_no_change,
             plan.tol,
             keep_all=plan.splits.refit,  # a callback may stop the final training
@@ -234,7 +234,7 @@ def _is_typical(data: Rows) -> NDArray[np.bool_]:
     return typical
 
 
-def _held_out_score(
+def held_out_score(
     problem: Problem, runs: Sequence[Run], typical: Sequence[NDArray[np.bool_]]
 ) -> HeldOutScore:
     """Return what errors of the held-out rows say, by those that are not extreme."""

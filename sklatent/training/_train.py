@@ -203,7 +203,7 @@ def train_on_all(
     with run.training():
         loop.take_over(None if search is None else search.taken_over)
         loop.run()
-        _check_losses(loop.loss_curve, plan)
+        check_losses(loop.loss_curve, plan)
         loop.go_back_to_last_epoch()
         last = len(loop.loss_curve)
         run.limit_decoder()
@@ -232,7 +232,7 @@ def _warn_of_callbacks(epoch: int | None) -> None:
     )
 
 
-def _check_losses(losses: list[float], plan: Plan) -> None:
+def check_losses(losses: list[float], plan: Plan) -> None:
     if losses and not math.isfinite(losses[-1]):
         raise ValueError(
             f"The training loss became {losses[-1]} in epoch {len(losses)} at "

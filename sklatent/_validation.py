@@ -1,0 +1,89 @@
+"""What is checked of rows, and that an estimator is as it was where a check fails."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import _fit_context
+from sklearn.utils.validation import validate_data
+
+from .rows import check_columns
+
+FLOATS = [np.float64, np.float32]
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """Return scikit-learn's decorator of `fit`, which keeps the type of the method."""
+    decorator: Callable[[Method], Method] = _fit_context(
+        prefer_skip_nested_validation=prefer_skip_nested_validation
+    )
+    return decorator
+
+
+def validated(
+    estimator: Any,
+    X: Any,
+    *,
+    ignores: bool,
+    reset: bool = True,
+    in_order: bool = False,
+    min_samples: int = 1,
+) -> Any:
+    """Return rows as a float array or CSR matrix, after scikit-learn's checks and ours.
+
+    Parameters
+    ----------
+    estimator : object
+        Gets `n_features_in_` and `feature_names_in_`.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+    ignores : bool
+        Whether cells may be missing.
+    reset : bool, default=True
+        Whether these rows say how many features there are; others must have as many.
+    in_order : bool, default=False
+        Whether to return them in C order: sums in another differ in their last bits.
+    min_samples : int, default=1
+        Rows that there must be.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are not as required.
+    """
+    check_columns(X)
+    check_storage(X, ignores=ignores)
+    with np.errstate(invalid="ignore"):  # the sum by which it looks for infinite cells
+        return validate_data(
+            estimator,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=FLOATS,
+            order="C" if in_order else None,
+            ensure_min_samples=min_samples,
+            ensure_all_finite="allow-nan" if ignores else True,
+        )
+
+
+def check_storage(X: Any, *, ignores: bool) -> None:
+    """Raise ValueError if missing cells are looked for in sparse rows."""
+    if ignores and issparse(X):
+        raise ValueError(
+            "X is sparse, of which an entry that is not stored is 0 and not missing. "
+            "missing='ignore' requires dense rows; use missing='error' or X.toarray()."
+        )
+
+
+@contextmanager
+def all_or_nothing(estimator: Any) -> Iterator[None]:
+    """Put all attributes of an estimator back if the block does not end well."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

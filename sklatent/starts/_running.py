@@ -1,0 +1,163 @@
+"""Principal axes of rows that come one batch after the other."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import IncrementalPCA
+from sklearn.utils.extmath import svd_flip
+
+from ..nn import saved
+from ..rows import Array, PrincipalAxes, Scale
+
+#: Rows of a sketch besides two for each axis.
+ROWS_OF_A_SKETCH = 128
+
+
+@saved
+@dataclass(frozen=True)
+class RunningAxes:
+    """What incremental principal component analysis knows of all rows seen.
+
+    (Ross et al. 2008, "Incremental learning for robust visual tracking".)
+
+    Attributes
+    ----------
+    n : int
+        How many rows.
+    mean, variance : ndarray of shape (n_features,)
+        Of each feature; the variance is divided by n.
+    components : ndarray of shape (rank, n_features)
+    singular_values : ndarray of shape (rank,)
+        Of the centred rows, along these.
+    """
+
+    n: int
+    mean: Array
+    variance: Array
+    components: Array
+    singular_values: Array
+
+    @classmethod
+    def of(cls, X: NDArray[Any], size: int) -> Self:
+        """Return what the first rows say, of which there are `size` at least."""
+        return cls._after(IncrementalPCA(max(1, min(size, X.shape[1]))), X)
+
+    def updated(self, X: NDArray[Any]) -> Self:
+        """Return what is known after more rows (n, n_features)."""
+        pca = IncrementalPCA(len(self.components))
+        pca.n_components_ = len(self.components)
+        pca.n_samples_seen_, pca.mean_, pca.var_ = self.n, self.mean, self.variance
+        pca.components_, pca.singular_values_ = self.components, self.singular_values
+        pca.n_features_in_ = X.shape[1]
+        return self._after(pca, X)
+
+    @classmethod
+    def _after(cls, pca: IncrementalPCA, X: NDArray[Any]) -> Self:
+        # What is divided by 0 is a share of no variance, which is not read.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            pca.partial_fit(X.astype(np.float64), check_input=False)
+        return cls(
+            int(pca.n_samples_seen_),
+            pca.mean_,
+            pca.var_,
+            pca.components_,
+            pca.singular_values_,
+        )
+
+    @property
+    def left_over(self) -> Array:
+        """The sum of squares of each feature that is along no component."""
+        along = np.square(self.singular_values[:, None] * self.components).sum(axis=0)
+        return np.asarray((self.n * self.variance - along).clip(min=0))
+
+    def scaled(self, scale: Scale, size: int) -> PrincipalAxes:
+        """Return the first axes, of scaled rows."""
+        varying = slice(None) if scale.keeps_constant else scale.varying
+        varying = slice(None) if varying is None else varying
+        squares = np.square(self.singular_values / scale.scale)[:size]
+        total = self.n * (self.variance / scale.scale / scale.scale).sum()
+        n = max(self.n - 1, 1)
+        return PrincipalAxes(
+            (self.mean[varying] - scale.center) / scale.scale,
+            self.components[:size, varying],
+            squares / n,
+            max(float(total - squares.sum()), 0.0) / n,
+        )
+
+    def sketch(self) -> Array:
+        """Return rows (m, n_features), each of which stands for n / m rows.
+
+        They are as if drawn from a Gaussian, but for their mean, what is along the
+        components, and the sum of all variances, which are exact. What is along none of
+        them is shared out by the features as it was, nearly.
+        """
+        rank, p = self.components.shape
+        directions, noise = _directions(2 * rank + ROWS_OF_A_SKETCH, rank, p)
+        m = len(directions)
+        noise = noise * np.sqrt(self.left_over)
+        noise -= (noise @ self.components.T) @ self.components
+        size, total = np.linalg.norm(noise), np.sqrt(self.left_over.sum())
+        noise *= total / size if size > 0 else 0.0
+        along = directions @ (self.singular_values[:, None] * self.components)
+        return np.asarray(self.mean + np.sqrt(m / self.n) * (along + noise))
+
+
+@saved
+@dataclass(frozen=True)
+class SeenRows:
+    """What a fit keeps of its rows, in which there is none of them.
+
+    Attributes
+    ----------
+    n : int
+        How many rows.
+    mean, variance : ndarray of shape (n_features,)
+        Of each feature; the variance is divided by n.
+    covariance : ndarray of shape (k, k)
+        Of the latents.
+    cross_covariance : ndarray of shape (k, n_features)
+        Of latents and features.
+    y : ndarray of shape (n_rows, n_targets) or None
+        Targets of some rows, of which the latents are kept.
+    """
+
+    n: int
+    mean: Array
+    variance: Array
+    covariance: Array
+    cross_covariance: Array
+    y: NDArray[Any] | None = None
+
+    def axes(self) -> RunningAxes:
+        r"""Return the principal axes of what a regression on the latents explains.
+
+        With :math:`S` the covariance of the latents and `C` that of latents and
+        features, this has the covariance :math:`C^\top S^{-1} C`. Of PCA's latents
+        they are PCA's.
+        """
+        if not len(self.covariance):
+            none = np.zeros((1, len(self.mean)))
+            return RunningAxes(self.n, self.mean, self.variance, none, none[0, :1])
+        squares, vectors = np.linalg.eigh(self.covariance)
+        known = squares > 1e-14 * squares[-1]
+        roots = np.where(known, 1 / np.sqrt(np.where(known, squares, 1.0)), 0.0)
+        along = (vectors * roots).T @ self.cross_covariance
+        _, deviations, axes = np.linalg.svd(along, full_matrices=False)
+        axes = svd_flip(None, axes, u_based_decision=False)[1]
+        roots = deviations * np.sqrt(max(self.n - 1, 1))
+        return RunningAxes(self.n, self.mean, self.variance, axes, roots)
+
+
+@lru_cache(maxsize=4)
+def _directions(m: int, rank: int, p: int) -> tuple[Array, Array]:
+    """Return columns of mean 0 and length 1: orthogonal ones, and others to these."""
+    random = np.random.RandomState(0)
+    drawn = random.standard_normal((m, rank))
+    directions = np.linalg.qr(drawn - drawn.mean(axis=0))[0]
+    noise = random.standard_normal((m, p))
+    noise -= noise.mean(axis=0)
+    noise -= directions @ (directions.T @ noise)
+    return directions, noise / np.linalg.norm(noise, axis=0)
