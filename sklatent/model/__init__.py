@@ -15,4 +15,5 @@ from ._hidden_cells import HiddenCells
 from ._inference import Inference
 from ._neighbours import Neighbours
 from ._oddness import Oddness, Standardiser
+from ._outlier_stream import LabelledRows, OutlierStream
 from ._summary import Summary, summarise

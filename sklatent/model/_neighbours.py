@@ -13,6 +13,8 @@ Indices = NDArray[np.intp]
 
 #: Rows to look for neighbours among, at most: more are drawn from at random.
 MAX_ROWS = 10_000
+#: Of a stream: rows to look for neighbours among, at most, and bytes that they take.
+MAX_RECENT, MAX_BYTES = 2000, 2**25
 #: How many times fewer rows the next density has, at most.
 FACTOR = 4
 #: Rows of the lowest density, for each neighbour.
@@ -149,6 +151,32 @@ class Neighbours:
             away = points[:, None] - self.points[near]
             found.append((away, np.sqrt(np.einsum("nkd,nkd->nk", away, away))))
         return found
+
+
+def with_recent(kept: Array, rows: Array, random: np.random.RandomState) -> Array:
+    """Return a bounded sample after more rows, of which recent ones are the more.
+
+    Once there is no room, each new row takes the place of a random one, so that the
+    probability of a row to be there falls exponentially with the rows after it.
+
+    Parameters
+    ----------
+    kept : ndarray of shape (n_kept, p)
+        In random order.
+    rows : ndarray of shape (n, p)
+    random : RandomState
+
+    References
+    ----------
+    C. C. Aggarwal (2006). On biased reservoir sampling in the presence of stream
+    evolution. VLDB.
+    """
+    size = max(2, min(MAX_RECENT, MAX_BYTES // kept[0].nbytes))
+    n_free = max(0, size - len(kept))
+    sample = np.concatenate([kept[:size], rows[:n_free]])
+    later = rows[n_free:]
+    sample[random.randint(len(sample), size=len(later))] = later
+    return sample
 
 
 def _typical(distances: Array) -> float:

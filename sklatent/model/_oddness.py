@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from .. import runtime
 from ..nn import copy_module
-from ._neighbours import Neighbours
+from ._neighbours import Neighbours, with_recent
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 #: Standardised values end here, so that their squares are finite.
 FAR = 1e100
+#: Features are at most so many times as wide for distances as for the encoder.
+MAX_UNIT = 1e30
 
 
 class Standardiser:
@@ -49,14 +51,15 @@ class Oddness:
 
     .. math:: \|z - z'\|^2 + 2\, \|r - r'\|^2
 
-    for rows with latents z and residuals r.
+    for rows with latents z and residuals r. If training rows have come since the encoder
+    was fitted, the features of both are first divided by what they now vary.
 
     Parameters
     ----------
     rows : ndarray of shape (n, p)
         The training rows.
     encoder : estimator
-        Fitted to the rows, standardised.
+        Fitted to the rows, standardised, or to earlier ones.
     standardise : Standardiser
         Which the encoder's rows have passed.
     n_neighbors : int
@@ -74,16 +77,38 @@ class Oddness:
     ) -> None:
         self.encoder = encoder
         self.standardise = standardise
+        self.n_neighbors = n_neighbors
+        unit = standardise.scale / Standardiser(rows).scale
+        self.unit = np.tile(unit.clip(1 / MAX_UNIT, MAX_UNIT), 2)
         self.neighbours = Neighbours(rows, self.points(rows), n_neighbors, random)
+
+    def followed(self, rows: Array, y: Any, random: np.random.RandomState) -> Self:
+        """Return the detector after more rows, with targets; this one stays as it is.
+
+        The encoder is fitted further. Of the neighbours a random few make room for the
+        new ones, and the points of all are computed anew.
+        """
+        encoder = object.__new__(type(self.encoder))  # whose fit sets new attributes
+        vars(encoder).update(vars(self.encoder))
+        encoder.partial_fit(self.standardise(rows), y)
+        known = with_recent(self.neighbours.rows, rows, random)
+        return type(self)(known, encoder, self.standardise, self.n_neighbors, random)
 
     def points(self, rows: Array) -> Array:
         """Return the point of each row."""
         x = self.standardise(rows)
-        return np.hstack([x, x - self.encoder.reconstruct(x)])
+        return np.hstack([x, x - self.encoder.reconstruct(x)]) * self.unit
 
     def scores(self, rows: Array) -> Array:
         """Return how odd rows are; about 1 is usual, and higher is odder."""
         return self.neighbours.scores(rows, self.points(rows))
+
+    def own_scores(self, n: int) -> Array:
+        """Return the scores of at most n neighbours among the others."""
+        some = slice(None, n)
+        return self.neighbours.scores(
+            self.neighbours.rows[some], self.neighbours.points[some]
+        )
 
     def own(self, rows: Array) -> list[Indices]:
         """Return which neighbours rows are themselves; see `Neighbours`."""
@@ -108,7 +133,7 @@ class Oddness:
         """
         x = torch.from_numpy(self.standardise(rows)).requires_grad_()
         with self._differentiable() as model:
-            points = torch.cat([x, x - model(x)], dim=1)
+            points = torch.cat([x, x - model(x)], dim=1) * torch.from_numpy(self.unit)
             found = points.detach().numpy()
             scores, by_point = self.neighbours.scores_and_gradients(found, own)
             gained = (points * torch.from_numpy(by_point)).sum()
