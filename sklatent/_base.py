@@ -628,6 +628,7 @@ class BaseLatentEncoder(
         truncated._describe(truncated._summary.first(size))
         truncated.held_out_scores_ = np.full_like(self.held_out_scores_, np.nan)
         truncated.n_components = size
+        truncated.__dict__.pop("_stream", None)
         if not np.ndim(truncated.ordered):
             truncated.ordered = True  # as a share of variance had it
         return truncated

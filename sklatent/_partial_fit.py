@@ -226,10 +226,12 @@ class PartialFitMixin:
         previous = self.net_.module_ if stream.network is None else stream.network
         own = self.encoder is not None or self.decoder is not None
         rows = call.rows(previous, keeps_constant=own)
+        if not self._share_held_out:
+            rows = replace(rows, held_out=None)
         data = rows.all_seen
         self._check_structure(previous, data.targets, "partial_fit")
-        n_seen = call.stream.axes.n
-        plan = plan_further(self, rows.training, previous, call.seed, n_seen)
+        sizes = call.stream.axes.n, stream.rate
+        plan = plan_further(self, rows.training, previous, call.seed, *sizes)
         foreign = plan.uses_global_generator
         with runtime.fitting(plan.seed, plan.device, uses_global_generator=foreign):
             problem = self._problem(data, plan)
@@ -245,7 +247,7 @@ class PartialFitMixin:
             if is_held_out.any():
                 scores = self._score_rows(self._inference, X[is_held_out])
                 self.held_out_scores_[is_held_out] = scores
-        self._stream = replace(call.stream, network=further.network)
+        self._stream = call.stream.after(further.network, further.gains)
         if plan.verbose:
             print(f"[{type(self).__name__}] {self.verdict_}", flush=True)
 

@@ -21,7 +21,10 @@ from .training import StreamRows
 
 #: Earlier rows that are looked at in a call, if new ones are not more, and those of
 #: them that are trained on.
-MIN_EARLIER, MIN_REPLAYED = 1000, 64
+MIN_EARLIER, MIN_REPLAYED = 2000, 2000
+#: Of the learning rate of a fit: that of the first call, of which it becomes the second
+#: after calls that did not make the model better, and the third after those that did.
+FIRST_RATE, SLOWER, FASTER = 0.5, 0.5, 1.1
 #: Of the reservoir of rows to train on, what that of held-out rows may have.
 SHARE_HELD_OUT = 0.25
 
@@ -73,6 +76,8 @@ class Stream:
         What targets are.
     network : LatentModel or None
         What to train further, where it is not the fitted model.
+    rate : float
+        The share of a fit's learning rate that the next call takes.
     """
 
     seed: int
@@ -82,6 +87,7 @@ class Stream:
     held_out: Reservoir
     kind: TargetKind | None
     network: LatentModel | None = None
+    rate: float = FIRST_RATE
 
     @classmethod
     def begun(
@@ -112,6 +118,11 @@ class Stream:
             given = None if y is None else y[some]
             parts[name] = getattr(self, name).offered(X[some], given, random)
         return replace(self, axes=self.axes.updated(X), **parts)
+
+    def after(self, network: LatentModel | None, gains: bool | None) -> Self:
+        """Return the stream after training: of a model, which made it better or not."""
+        factor = 1.0 if gains is None else FASTER if gains else SLOWER
+        return replace(self, network=network, rate=min(1.0, factor * self.rate))
 
     def held_out_of(self, n: int, share: float) -> NDArray[np.bool_]:
         """Choose which of n new rows are held out: each with the same probability."""

@@ -74,6 +74,8 @@ class Given:
     def distinct(self, data: Rows, splits: Splits) -> Merged | None:
         """Merge rows that are equal in all respects; None where there is none to merge.
 
+        Of more rows than memory may hold none are merged.
+
         Parameters
         ----------
         data : Rows
@@ -81,6 +83,8 @@ class Given:
         splits : Splits
             Of which rows must be on the same side.
         """
+        if data.is_large:
+            return None
         labels: list[NDArray[Any]] = splits.sides(len(data))
         if splits.units is not None:
             labels.append(splits.units)

@@ -19,6 +19,9 @@ MIN_ROWS_TO_SPLIT = 10
 #: Folds where rows are fewer.
 N_FOLDS = 5
 
+#: Numbers of held-out rows, where there may be more rows than memory holds: 32 MB.
+MAX_HELD_OUT = 2**23
+
 Pair = tuple[Indices, Indices]
 
 
@@ -136,6 +139,7 @@ def choose_splits(data: Rows, by: SplitBy, seed: int, *, good_start: bool) -> Sp
     if n_units < (MIN_ROWS_TO_SPLIT if by.groups is None else 2):
         what = "distinct rows" if by.groups is None else "groups"
         return Splits((), not good_start, how=f"{n_units} {what} are too few to split")
+    by = replace(by, validation_fraction=_fraction(data, by.validation_fraction))
     one_part = by.early_stopping is True or n_units >= MIN_ROWS_ONE_SPLIT
     length = 0 if by.groups is not None else length_of_dependence(data, units)
     if length:
@@ -163,6 +167,12 @@ def choose_splits(data: Rows, by: SplitBy, seed: int, *, good_start: bool) -> Sp
     if not pairs:
         return Splits((), not good_start, how="groups leave one row to train on")
     return Splits(tuple(pairs), not one_part, None if distinct else units, how)
+
+
+def _fraction(data: Rows, share: float) -> float:
+    """Return the share of rows to hold out: they are copied, which many cannot be."""
+    n, p = data.shape
+    return min(share, MAX_HELD_OUT / (n * p)) if data.is_large else share
 
 
 def _spread(order: Indices, strata: Indices) -> Indices:

@@ -1,6 +1,7 @@
 """Which rows say nothing new of each other: groups, equal rows, a series."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,7 +29,8 @@ NO_OVERLAP = 0.05
 def units_of(data: Rows, groups: ArrayLike | None = None) -> Indices:
     """Return the unit of each row: rows of one unit are to be on one side of a split.
 
-    Units are the groups given, or rows that are equal to the last bit.
+    Units are the groups given, or rows that are equal to the last bit. More rows than
+    memory may hold are not compared.
 
     Parameters
     ----------
@@ -42,9 +44,11 @@ def units_of(data: Rows, groups: ArrayLike | None = None) -> Indices:
         From 0 on, in the order in which they are first seen. Where rows will be merged,
         which are equal or have weights, in one that does not depend on their order.
     """
-    keys = data.fingerprints()
+    if data.is_large and groups is None:
+        return np.arange(len(data))
+    keys = np.arange(len(data)) if data.is_large else data.fingerprints()
     if groups is None:
-        labels = keys
+        labels: Any = keys
     else:
         labels = check_array(
             groups,
@@ -89,7 +93,9 @@ def length_of_dependence(data: Rows, units: Indices) -> int:
         The lag at which distances have levelled off and windows do not overlap; 0 where
         rows are no series.
     """
-    rows = np.sort(np.unique(units, return_index=True)[1])
+    rows = np.arange(len(data))
+    if not data.is_large:
+        rows = np.sort(np.unique(units, return_index=True)[1])
     if len(rows) < MIN_DEVIATION**2:
         return 0
     longest = len(rows) // 8

@@ -141,7 +141,9 @@ def _start(rows: Rows, likelihood: str, noise: Noise, plan: Plan) -> Probabilist
     if likelihood == "gaussian":
         if noise.shared:
             return ppca_start(rows, k, seed)
-        guess = None if plan.previous is None else _earlier_noise(plan.previous, rows)
+        guess = None
+        if rows.axes is not None and plan.previous is not None:  # a stream, in haste
+            guess = _earlier_noise(plan.previous, rows)
         return factor_analysis_start(rows, k, noise, seed, guess)
     if likelihood == "multinomial":
         return word_start(rows, multinomial_of(rows), k, seed)

@@ -202,7 +202,7 @@ class TrainingRows(Dataset[Any]):
 
     def each_once(self, n_batches: int) -> Iterator[Batch]:
         """Yield all rows once, with their weights, in a new order."""
-        order = torch.randperm(len(self), generator=self.generator)
+        order = self.rows.random_order(self.generator)
         for batch in self._batches(order, n_batches):
             yield self.show(batch)
 

@@ -63,6 +63,8 @@ class Rows(ABC):
 
     #: Whether cells were missing, and are filled.
     is_filled = False
+    #: Whether there may be more than memory holds.
+    is_large = False
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -146,6 +148,10 @@ class Rows(ABC):
     def subsample(self, most: int) -> Self:
         """Return at most about so many rows, evenly spaced."""
         return self[:: -(-len(self) // most)]
+
+    def random_order(self, generator: torch.Generator) -> torch.Tensor:
+        """Return all indices in a random order, in which training sees the rows."""
+        return torch.randperm(len(self), generator=generator)
 
     def fingerprints(self) -> NDArray[np.uint64]:
         """Return a number for each row, the same for equal rows and only for these.

@@ -27,6 +27,10 @@ def squared_norms(x: Array) -> Array:
     return norms
 
 
+#: Arrays of more numbers are read in blocks, and not copied: 1 GB of float64.
+MAX_NUMBERS = 2**27
+#: Numbers of the rows by which the scale of such arrays is measured.
+MAX_MEASURED = 2**23
 #: Sparse rows of more features are seen as coordinates in fewer directions.
 MAX_FEATURES = 1000
 #: How many times farther from the mean than others an extreme row is. Rows of skewed
@@ -164,13 +168,16 @@ class Scale:
         squares = cls(mean, largest).squared_distances(X)
         typical = is_typical(squares, weights)
         # Where all others are equal, the extreme ones are all there is to measure.
-        if typical.all() or is_one_value(X[typical]):
+        where = np.flatnonzero(typical)
+        if X.shape[0] * X.shape[1] > MAX_NUMBERS and not issparse(X):
+            where = where[:: -(-len(where) * X.shape[1] // MAX_MEASURED)]
+        if typical.all() or is_one_value(X[where]):
             total = squares.sum() if weights is None else weights.values @ squares
             n = X.shape[0] if weights is None else weights.values.sum()
             scale = largest * float(np.sqrt(total / (n * X.shape[1])))
         else:
-            some = None if weights is None else weights[np.flatnonzero(typical)]
-            scale = cls.of(X[typical], weights=some).scale
+            some = None if weights is None else weights[where]
+            scale = cls.of(X[where], weights=some).scale
             if largest > MAX_DISTANCE * scale:
                 raise ValueError(
                     f"X has an entry that is {largest:.3g} away from the mean of its "

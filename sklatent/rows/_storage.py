@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
 from ._dense import DenseRows
+from ._large import LargeRows, is_large
 from ._rows import Rows
 from ._scale import MAX_FEATURES, Array, Scale
 from ._sparse import SparseRows, canonical, rows_in_basis
@@ -56,6 +57,7 @@ def rows_of(
         rows = rows_in_basis(cells, n_components or 0, weights, basis)
     else:
         scale = Scale.of(X, keeps_constant=keeps_constant, known=known, weights=weights)
-        rows = (SparseRows if sparse else DenseRows)(X, scale)
+        dense = LargeRows if is_large(X) else DenseRows
+        rows = (SparseRows if sparse else dense)(X, scale)
     rows.targets, rows.all_weights = targets, weights
     return rows

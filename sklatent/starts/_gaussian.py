@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
 from ..rows import Array, Rows, as_rows, mean_of, quantiles
-from ._pca import MAX_FEATURES_OF_GAPS, centred_rows, pca_start, unbiased
+from ._pca import MAX_FEATURES_OF_GAPS, centred_rows, pca_start, total_variance
 
 #: The noise's variance does not fall below this share of the variance: of all features
 #: together where they share it, and of each feature's own where each has one (that of
@@ -115,7 +115,7 @@ def ppca_start(X: Array | Rows, n_components: int, seed: int) -> ProbabilisticSt
     n_samples, n_features = rows.n_samples, rows.shape[1]
     pca = pca_start(rows, n_components, seed)
     rank = min(n_components, *rows.shape)
-    total = unbiased(float(rows.variance().sum()), rows)
+    total = total_variance(rows)
     variance = pca.latent_scale**2
     variance[rank:] = 0.0
     if total == 0:  # PCA gives a latent of no variance a scale all the same

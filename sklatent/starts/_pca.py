@@ -131,6 +131,13 @@ def unbiased(variance: float, rows: Rows) -> float:
     return variance * n / max(n - 1, 1)
 
 
+def total_variance(rows: Rows) -> float:
+    """Return the sum of the features' variances, with n - 1."""
+    if rows.axes is not None:
+        return float(rows.axes.variance.sum()) + rows.axes.left_over
+    return unbiased(float(rows.variance().sum()), rows)
+
+
 def degrees_of_freedom(rows: Rows) -> float:
     """Return by what sums of squares are divided, to be variances: n - 1 of n rows."""
     n = rows.n_samples

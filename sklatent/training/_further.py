@@ -14,7 +14,7 @@ from .. import runtime
 from ..nn import LatentModel, copy_module
 from ..plan import Plan, torch_dtype
 from ..problems import Problem
-from ..rows import Array, Rows
+from ..rows import Rows
 from ._judge import Judge
 from ._run import Run
 from ._search import held_out_score
@@ -56,10 +56,14 @@ class Further:
         as they were (epoch 1), or these after training (epoch 2).
     network : LatentModel or None
         What to train further, where that is not what is kept.
+    gains : bool or None
+        Whether held-out rows do not find the model clearly worse after training; None
+        where they have not been asked.
     """
 
     trained: Trained
     network: LatentModel | None = None
+    gains: bool | None = None
 
 
 def train_further(
@@ -88,23 +92,26 @@ def train_further(
     if plan.flops_of_a_step:
         runtime.choose_threads(plan.flops_of_a_step)
     held_out = rows.held_out
-    run = Run(problem, plan, rows.all_seen, rows.training, held_out, 1, watched=True)
-    if plan.linear or not run.taken_over:
-        return Further(_trained(problem, run, plan, 0, None, []))
-    start = run.state()
-    judge = None if held_out is None else _judge(problem, plan, run)
     too_few = held_out is not None and len(held_out) < MIN_HELD_OUT
+    judging = None if too_few else held_out
+    run = Run(problem, plan, rows.all_seen, rows.training, judging, 1, watched=True)
+    if plan.linear or not run.taken_over:
+        return Further(_trained(problem, run, 0, None, []))
+    start = run.state()
+    judge = None if judging is None else _judge(problem, plan, run)
     states, losses = _states(run, plan, judge, trains=not too_few)
     epoch = len(states) if judge is None else _better(judge, len(states))
-    kept = epoch
-    if judge is not None and not _stays(judge, epoch, has_gained, too_few):
-        kept = 0
+    stays = has_gained if too_few else _stays(judge, epoch, has_gained)
+    kept = epoch if stays else 0
     network = None
     if not kept:
         run.load(states[epoch - 1])
         network = copy_module(run.model).to("cpu", torch_dtype(_dtype(rows))).eval()
     run.load([start, *states][kept])
-    return Further(_trained(problem, run, plan, kept, judge, losses), network)
+    trained = _trained(problem, run, kept, judge, losses)
+    if too_few:
+        trained.verdict = f"{trained.verdict}: too few rows are held out to judge by"
+    return Further(trained, network, None if judge is None else epoch > 1)
 
 
 def _states(
@@ -183,18 +190,18 @@ def _better(judge: Judge, n_states: int) -> int:
     return 1 if is_worse else n_states
 
 
-def _stays(judge: Judge, epoch: int, has_gained: bool, too_few: bool) -> bool:
+def _stays(judge: Judge | None, epoch: int, has_gained: bool) -> bool:
     """Return whether networks are kept."""
+    if judge is None:
+        return True
     if not has_gained:
-        return not too_few and judge.is_gain(epoch)
-    errors: Array = judge.errors[epoch]
-    return too_few or judge.mean(errors) <= judge.mean(judge.errors[0])
+        return judge.is_gain(epoch)
+    return judge.mean(judge.errors[epoch]) <= judge.mean(judge.errors[0])
 
 
 def _trained(
     problem: Problem,
     run: Run,
-    plan: Plan,
     epoch: int,
     judge: Judge | None,
     losses: list[float],
@@ -207,21 +214,13 @@ def _trained(
         trained.training_scores = [judge.score.score(x * n_features) for x in losses]
         trained.validation_scores = judge.scores
         trained.fold_scores = judge.fold_scores
-    trained.verdict = f"{_words(epoch, losses, judge)} ({plan.splits.how})"
-    return trained
-
-
-def _words(epoch: int, losses: list[float], judge: Judge | None) -> str:
-    """Return in words what was kept, and why."""
-    if not losses:
-        return "the start is kept: there is no network that could gain"
     kept = ["the start", "the model as it was", "the model after this call"][epoch]
-    if judge is None:
-        return f"{kept} is kept: no rows are held out"
-    n_held_out = len(judge.errors[0])
-    if n_held_out < MIN_HELD_OUT:
-        return f"{kept} is kept: {n_held_out} held-out rows are too few to judge by"
-    return f"{kept} is kept, judged by {n_held_out} rows"
+    trained.verdict = f"{kept} is kept"
+    if not losses:
+        trained.verdict += ": there is no network that could gain"
+    elif judge is not None:
+        trained.verdict += f", by {len(judge.errors[0])} rows held out of all calls"
+    return trained
 
 
 def _dtype(rows: StreamRows) -> np.dtype[Any]:

@@ -27,6 +27,8 @@ from ._net import JUDGED, Log, training_net, training_rows
 
 #: Rows that the ends of nested decoders are solved on at most.
 MAX_ROWS_OF_ENDS = 4000
+#: And numbers of those that a decoder is solved on, where memory may not hold all.
+MAX_NUMBERS_OF_ENDS = 2**25
 #: Rows that a decoder is solved on at least, where they are shown with noise.
 MIN_NOISY_ROWS = 4000
 
@@ -69,7 +71,10 @@ class Run:
     ) -> None:
         model = problem.build(start)
         #: Networks do not follow extreme rows, but a start and a decoder's end do.
-        self._all_rows = training_rows(rows, None, problem, plan)[0]
+        looked_at = rows
+        if rows.is_large:  # a few of them tell as much
+            looked_at = rows.subsample(MAX_NUMBERS_OF_ENDS // rows.shape[1])
+        self._all_rows = training_rows(looked_at, None, problem, plan)[0]
         rows = rows.typical()
         self._problem, self._plan = problem, plan
         #: Training rounds what it does not change to float32; these are exact.
