@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from .. import runtime
 from ..nn import copy_module
+from ._labelled import LabelledRows
 from ._neighbours import Neighbours, with_recent
 
 Array = NDArray[np.float64]
@@ -51,8 +53,8 @@ class Oddness:
 
     .. math:: \|z - z'\|^2 + 2\, \|r - r'\|^2
 
-    for rows with latents z and residuals r. If training rows have come since the encoder
-    was fitted, the features of both are first divided by what they now vary.
+    for rows with latents z and residuals r. If training rows have come since, then the
+    features of both are divided by how much they vary now.
 
     Parameters
     ----------
@@ -82,22 +84,29 @@ class Oddness:
         self.unit = np.tile(unit.clip(1 / MAX_UNIT, MAX_UNIT), 2)
         self.neighbours = Neighbours(rows, self.points(rows), n_neighbors, random)
 
-    def followed(self, rows: Array, y: Any, random: np.random.RandomState) -> Self:
-        """Return the detector after more rows, with targets; this one stays as it is.
-
-        The encoder is fitted further. Of the neighbours a random few make room for the
-        new ones, and the points of all are computed anew.
-        """
+    def fitted_further(self, rows: LabelledRows) -> Self:
+        """Return one whose encoder has been fitted to more rows; this one stays."""
         encoder = object.__new__(type(self.encoder))  # whose fit sets new attributes
         vars(encoder).update(vars(self.encoder))
-        encoder.partial_fit(self.standardise(rows), y)
+        encoder.partial_fit(self.standardise(rows.X), rows.y)
+        further = copy(self)
+        further.encoder = encoder
+        return further
+
+    def with_neighbours(self, rows: Array, random: np.random.RandomState) -> Self:
+        """Return one with more rows to look for neighbours among; this one stays.
+
+        A random few make room for them, and the points of all are computed anew.
+        """
         known = with_recent(self.neighbours.rows, rows, random)
-        return type(self)(known, encoder, self.standardise, self.n_neighbors, random)
+        encoder, standardise = self.encoder, self.standardise
+        return type(self)(known, encoder, standardise, self.n_neighbors, random)
 
     def points(self, rows: Array) -> Array:
         """Return the point of each row."""
         x = self.standardise(rows)
-        return np.hstack([x, x - self.encoder.reconstruct(x)]) * self.unit
+        points: Array = np.hstack([x, x - self.encoder.reconstruct(x)]) * self.unit
+        return points
 
     def scores(self, rows: Array) -> Array:
         """Return how odd rows are; about 1 is usual, and higher is odder."""

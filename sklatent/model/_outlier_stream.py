@@ -1,12 +1,13 @@
 """A detector of outliers that follows a stream of rows."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._calibration import FLOOR
+from ._labelled import LabelledRows
 from ._oddness import Oddness
 
 Array = NDArray[np.float64]
@@ -22,34 +23,6 @@ MAX_OWN, PROBABILITY_IF_ODD = 500, 0.05
 
 
 @dataclass(frozen=True)
-class LabelledRows:
-    """Rows, with the targets that go with them.
-
-    Attributes
-    ----------
-    X : ndarray of shape (n, n_features)
-    y : ndarray of shape (n, ...) or None
-    """
-
-    X: Array
-    y: NDArray[Any] | None = None
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    def __getitem__(self, which: Any) -> Self:
-        y = None if self.y is None else self.y[which].copy()
-        return type(self)(self.X[which].copy(), y)
-
-    def joined(self, later: Self) -> Self:
-        """Return these rows and later ones."""
-        y = later.y
-        if y is not None and self.y is not None:
-            y = np.concatenate([self.y, y])
-        return type(self)(np.concatenate([self.X, later.X]), y)
-
-
-@dataclass(frozen=True)
 class OutlierStream:
     """A detector, and the latest rows of a stream, which it has not seen.
 
@@ -61,7 +34,8 @@ class OutlierStream:
     most rows are like it, the stream has changed, and it is learned from as others are.
 
     Rows are taken in by blocks, so that what comes of a stream does not depend on the
-    calls in which it came. Nothing here is ever changed: new rows make a new one.
+    calls in which it came. Neighbours follow after each block, the encoder after as
+    many rows as the window has. Nothing here is ever changed: new rows make a new one.
 
     Attributes
     ----------
@@ -76,8 +50,10 @@ class OutlierStream:
     seed : int
     n_taken_in : int
         Rows that have entered the window.
-    pending : LabelledRows or None
+    pending : LabelledRows
         Rows after these, fewer than a block.
+    learned : LabelledRows
+        Neighbours that the encoder has not been fitted to.
     """
 
     part: Oddness
@@ -85,12 +61,18 @@ class OutlierStream:
     scores: Array
     size: int
     seed: int
-    n_taken_in: int = 0
-    pending: LabelledRows | None = None
+    n_taken_in: int
+    pending: LabelledRows
+    learned: LabelledRows
 
     @classmethod
     def begun(
-        cls, part: Oddness, held_out: LabelledRows, alpha: float, seed: int
+        cls,
+        part: Oddness,
+        held_out: LabelledRows,
+        scores: Array,
+        alpha: float,
+        seed: int,
     ) -> Self:
         """Return the stream after the first fit.
 
@@ -99,20 +81,20 @@ class OutlierStream:
         part : Oddness
             Fitted.
         held_out : LabelledRows
-            Rows that it has not seen.
+            Rows that it has not seen,
+        scores : ndarray of shape (n_held_out,)
+            and how it scores them.
         alpha : float
             The level for which there are to be rows enough.
         seed : int
         """
         size = max(MIN_WINDOW, int(np.ceil(1 / alpha)) - 1)
-        window = held_out[-size:]
-        scores = part.scores(window.X) if len(window) else np.zeros(0)
-        return cls(part, window, scores, size, seed)
+        window, none = held_out[-size:], held_out[:0]
+        return cls(part, window, scores[-size:], size, seed, 0, none, none)
 
     def with_rows(self, rows: LabelledRows) -> Self:
         """Return the stream after more rows."""
-        if self.pending is not None:
-            rows = self.pending.joined(rows)
+        rows = self.pending.joined(rows)
         n_block = self.size // BLOCKS
         n_whole = len(rows) // n_block * n_block
         stream = self
@@ -126,10 +108,13 @@ class OutlierStream:
         window = self.window.joined(block)
         scores = np.concatenate([self.scores, self.part.scores(block.X)])
         n_leaving = max(0, len(window) - self.size)
-        learned = window[self._learned_from(scores, n_leaving, random)]
+        new = window[self._learned_from(scores, n_leaving, random)]
         window, scores, part = window[n_leaving:], scores[n_leaving:], self.part
-        if len(learned):
-            part = part.followed(learned.X, learned.y, random)
+        learned = self.learned.joined(new)
+        if len(learned) >= self.size:
+            part, learned = part.fitted_further(learned), learned[:0]
+        if len(new):
+            part = part.with_neighbours(new.X, random)
             scores = part.scores(window.X)
         return replace(
             self,
@@ -137,6 +122,7 @@ class OutlierStream:
             window=window,
             scores=scores,
             n_taken_in=self.n_taken_in + len(block),
+            learned=learned,
         )
 
     def _learned_from(
