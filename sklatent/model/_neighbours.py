@@ -91,6 +91,8 @@ class Neighbours:
         ]
         self.weights[0][0] += 1 / _typical(usual[0][1][:, 0])
         self.weights = [weight / (len(self.levels) + 1) for weight in self.weights]
+        #: The scores of some of the sample among the others.
+        self.own_scores = self._scores(usual)
 
     def scores(self, rows: Array, points: Array) -> Array:
         """Return how odd each row is, shape (n,); about 1 is usual."""

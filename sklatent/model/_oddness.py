@@ -112,13 +112,6 @@ class Oddness:
         """Return how odd rows are; about 1 is usual, and higher is odder."""
         return self.neighbours.scores(rows, self.points(rows))
 
-    def own_scores(self, n: int) -> Array:
-        """Return the scores of at most n neighbours among the others."""
-        some = slice(None, n)
-        return self.neighbours.scores(
-            self.neighbours.rows[some], self.neighbours.points[some]
-        )
-
     def own(self, rows: Array) -> list[Indices]:
         """Return which neighbours rows are themselves; see `Neighbours`."""
         return self.neighbours.own(rows, self.points(rows))

@@ -15,11 +15,9 @@ Array = NDArray[np.float64]
 #: Rows that calibrate, at least and where `alpha` does not require more, and how many
 #: times fewer are taken in at once.
 MIN_WINDOW, BLOCKS = 512, 4
-#: Of the training rows themselves, the share that is odd among them,
-SHARE_ODD = 0.01
-#: found of so many of them, and how probably a row as odd is learned from where most
-#: others are not.
-MAX_OWN, PROBABILITY_IF_ODD = 500, 0.05
+#: Of the training rows themselves, the share that is odd among them, and how probably a
+#: row as odd is learned from where most others are not.
+SHARE_ODD, PROBABILITY_IF_ODD = 0.01, 0.05
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ class OutlierStream:
         Rows are odd where they are by as much above the window's median as few of the
         training rows are above theirs.
         """
-        own = self.part.own_scores(MAX_OWN) + FLOOR
+        own = self.part.neighbours.own_scores + FLOOR
         spread = np.quantile(own, 1 - SHARE_ODD) / np.median(own)
         is_odd = scores[:n_leaving] > spread * (np.median(scores) + FLOOR)
         drawn = random.uniform(size=n_leaving) < PROBABILITY_IF_ODD
