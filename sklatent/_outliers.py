@@ -441,8 +441,8 @@ class LatentOutlierDetector(
         p_values : ndarray of shape (n_samples,)
             The share of held-out training rows, this one among them, that are at least
             as odd. Where new rows are drawn as the training rows were, a p-value is at
-            most a with a probability of at most a with one held-out part, and of at
-            most about 2a with folds.
+            most a with a probability of at most a with one held-out part or after
+            `partial_fit`, and of at most about 2a with folds.
         """
         valid = self._validate(X)
         return self._calibration.p_values(self._scores_of_parts(valid))

@@ -23,8 +23,8 @@ MIN_ROWS_PER_NEIGHBOR = 5
 MAX_TYPICAL = 1000
 #: Up to this width trees find neighbours faster than a look at all rows.
 MAX_TREE_WIDTH = 5
-#: Cells that are compared at once, about.
-MAX_CELLS = 2**22
+#: Cells that are compared at once, and cells of differences, about: as the cache has.
+MAX_CELLS, CACHED_CELLS = 2**22, 2**16
 
 
 class Neighbours:
@@ -96,7 +96,14 @@ class Neighbours:
 
     def scores(self, rows: Array, points: Array) -> Array:
         """Return how odd each row is, shape (n,); about 1 is usual."""
-        return self._scores(self._lengths(points, self.nearest(rows, points)))
+        nearest = self.nearest(rows, points)
+        scores = np.empty(len(points))
+        step = max(1, CACHED_CELLS // (points.shape[1] * nearest[0].shape[1] + 1))
+        for first in range(0, len(points), step):
+            some = slice(first, first + step)
+            lengths = self._lengths(points[some], [near[some] for near in nearest])
+            scores[some] = self._scores(lengths)
+        return scores
 
     def nearest(self, rows: Array, points: Array) -> list[Indices]:
         """Return each row's neighbours at each density, shape (n, n_neighbors)."""
