@@ -147,7 +147,7 @@ def test_it_makes_no_difference_in_which_calls_rows_come(small_window):
         np.testing.assert_array_equal(
             first.score_samples(new), other.score_samples(new)
         )
-        np.testing.assert_array_equal(first.explain(new), other.explain(new))
+        np.testing.assert_array_equal(first.p_values(new), other.p_values(new))
         assert other.n_samples_seen_ == 700
     fitted = first.encoders_[0].n_samples_seen_
     assert 204 + 128 <= fitted < 700 - 128
