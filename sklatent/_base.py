@@ -3,7 +3,7 @@
 import copy
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -418,6 +418,39 @@ class BaseLatentEncoder(
             unit, with the prior N(0, I), sorted by `kl_per_component_`.
         """
         return self._inference.encode(self._validate(X))
+
+    def transform_batches(
+        self, X: ArrayLike, batch_size: int = 10_000
+    ) -> Iterator[NDArray[Any]]:
+        """Map `X` to its latents, some rows at a time.
+
+        For rows of which not even the latents fit in memory, such as those of a
+        ``numpy.memmap``.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows on the scale of the training data. They are checked at once.
+        batch_size : int, default=10_000
+            Rows whose latents are made together.
+
+        Yields
+        ------
+        Z : ndarray of shape (n_rows, n_components)
+            What `transform` makes of the next rows, as an array whatever `set_output`
+            says.
+
+        Raises
+        ------
+        ValueError
+            If `X` is not as `transform` requires it, or `batch_size` is below 1.
+        TypeError
+            If it is no int.
+        """
+        check_scalar(batch_size, "batch_size", Integral, min_val=1)
+        valid = self._validate(X)
+        starts = range(0, valid.shape[0], int(batch_size))
+        return (self._inference.encode(valid[i : i + batch_size]) for i in starts)
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Map latents back to rows.

@@ -12,15 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 
 from . import runtime
-from ._stream import Call, Stream, Waiting
+from ._stream import Call, Sketch, Stream, Waiting
 from ._validation import all_or_nothing, fit_context, validated
 from .model import EarlierLatents, Inference, Summary, summarise
 from .plan import Network, Plan, is_linear, plan_further, share_of
 from .problems import Choice, Problem
 from .rows import Rows, TargetKind, Targets
-from .starts import RunningAxes
+from .starts import RunningAxes, SeenRows
 from .training import Trained, check_callbacks, train_further
 
+#: Latents of a fit's rows of which rows are made again, at most.
+MAX_ROWS_OF_SKETCH = 1000
 #: Rows by which latents are turned.
 MAX_TURNED_BY = 1000
 
@@ -121,16 +123,19 @@ class PartialFitMixin:
         Rows are collected until there are `n_components` of them, and two at least;
         with these it is `fit`. Later calls follow the mean and the principal axes of
         all rows, as :class:`~sklearn.decomposition.IncrementalPCA` does, start from
-        these, and train the networks for one epoch, at a fifth of the rate: on the new
-        rows and about as many earlier ones. (Up to 4000 rows, or 32 MB of them, are
-        kept for that, drawn uniformly from all, and a quarter of that of rows held out:
-        the share `validation_fraction` of each call. Pickles have them; `clone` has
-        not.) The model that is kept is the one that held-out rows find best.
+        these, and train the networks for one epoch, on the new rows and as many earlier
+        ones, at least 2000. A learning rate of 'auto' starts with half of that of
+        `fit`, and grows or falls as calls make the model better or not. Kept for this
+        are up to 4000 rows, or 32 MB of them, drawn uniformly from all, and a quarter
+        of that of held-out ones: the share `validation_fraction` of each call. Pickles
+        have them; `clone` has not. The model that is kept is the one that held-out rows
+        find best.
 
         The latents are turned onto those before, so that a model that uses them need
         not be fitted again; `latent_drift_` says what is left. They have then no longer
         the order and the variances that `fit` gives them. A linear model has the
-        components and signs of IncrementalPCA.
+        components and signs of IncrementalPCA. Read more in the :ref:`user guide
+        <streams>`.
 
         After `fit` it goes on from its model. A later `fit` begins anew.
 
@@ -202,7 +207,7 @@ class PartialFitMixin:
         held_out, share = np.isfinite(self.held_out_scores_), self._share_held_out
         if not held_out.any() or held_out.all() or not share:  # or in folds
             held_out = stream.held_out_of(len(X), share)
-        return replace(stream.with_rows(X, y, held_out), axes=axes, fitted=None)
+        return replace(stream.with_rows(X, y, held_out), axes=axes)
 
     def _stream_after_fit(self, X: NDArray[Any]) -> Stream:
         """Return a stream of which `fit` has seen the first rows."""
@@ -212,8 +217,22 @@ class PartialFitMixin:
                 "partial_fit cannot go on from this model: it was truncated, or fitted "
                 "to sparse rows of many features or to missing cells."
             )
-        X = X[:0].astype(self.mean_.dtype)
-        return Stream.begun(self._seed, seen.axes(), X, self._target_kind())
+        axes, none = seen.axes(), X[:1].astype(self.mean_.dtype)
+        stream = Stream.begun(self._seed, axes, none, self._target_kind())
+        return replace(stream, fitted=self._sketch(seen, axes))
+
+    def _sketch(self, seen: SeenRows, axes: RunningAxes) -> Sketch | None:
+        """Return rows that stand for those of the fit, if there are any that can."""
+        if not self._follows_a_gaussian():
+            return None
+        if seen.y is None:
+            return Sketch.of_axes(axes)
+        step = -(-len(seen.y) // MAX_ROWS_OF_SKETCH)
+        some, weights = self._summary.codes[::step], self._summary.code_weights
+        rows = Inference(self.net_.module_).decode(some.astype(np.float64))
+        weights = None if weights is None else weights[::step]
+        labelled = replace(seen, y=seen.y[::step])
+        return Sketch.of_latents(labelled, rows, weights, self._seed)
 
     # Later rows -----------------------------------------------------------------
 
@@ -262,8 +281,7 @@ class PartialFitMixin:
         if is_linear(self) and self._is_of_axes_alone:
             return Call.of_axes(stream, X), np.zeros(len(X), bool)
         held_out = stream.held_out_of(len(X), self._share_held_out)
-        sketches = self._follows_a_gaussian()
-        return Call.of(stream, X, given, held_out, sketches=sketches), held_out
+        return Call.of(stream, X, given, held_out), held_out
 
     def _earlier_latents(self, call: Call, data: Rows) -> EarlierLatents:
         """Return what the model before makes of real rows."""

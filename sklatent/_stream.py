@@ -16,7 +16,7 @@ from .rows import (
     TargetKind,
     Weights,
 )
-from .starts import RunningAxes
+from .starts import RunningAxes, SeenRows
 from .training import StreamRows
 
 #: Earlier rows that are looked at in a call, if new ones are not more, and those of
@@ -25,6 +25,8 @@ MIN_EARLIER, MIN_REPLAYED = 2000, 2000
 #: Of the learning rate of a fit: that of the first call, of which it becomes the second
 #: after calls that did not make the model better, and the third after those that did.
 FIRST_RATE, SLOWER, FASTER = 0.5, 0.5, 1.1
+#: What random numbers are for.
+TRAINING, KEEPING, HOLDING_OUT, REPLAYING = range(4)
 #: Of the reservoir of rows to train on, what that of held-out rows may have.
 SHARE_HELD_OUT = 0.25
 
@@ -58,6 +60,44 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Sketch:
+    """Rows that stand for those of a fit, of which none is kept.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, n_features)
+    y : ndarray of shape (n, n_targets) or None
+    weights : ndarray of shape (n,)
+        How many rows each stands for.
+    """
+
+    X: Array
+    y: NDArray[Any] | None
+    weights: Array
+
+    @classmethod
+    def of_axes(cls, axes: RunningAxes) -> Self:
+        """Return rows of a Gaussian."""
+        X = axes.sketch()
+        return cls(X, None, np.full(len(X), axes.n / len(X)))
+
+    @classmethod
+    def of_latents(
+        cls, seen: SeenRows, rows: Array, weights: Array | None, seed: int
+    ) -> Self:
+        """Return reconstructed rows, with as much noise as they lack.
+
+        (Generative replay: Shin et al. 2017, arXiv 1705.08690.)
+        """
+        w = np.ones(len(rows)) if weights is None else weights
+        w = w / w.sum()
+        variance = w @ np.square((rows - w @ rows) / seen.unit)
+        left = seen.unit * np.sqrt((seen.variance - variance).clip(min=0))
+        noise = np.random.default_rng(seed).normal(size=rows.shape)
+        return cls(rows + noise * left, seen.y, seen.n * w)
+
+
+@dataclass(frozen=True)
 class Stream:
     """The rows of earlier calls. Nothing in it is ever changed: a call makes a new one.
 
@@ -66,8 +106,8 @@ class Stream:
     seed : int
     axes : RunningAxes
         Of all rows.
-    fitted : RunningAxes or None
-        Of rows that `fit` saw, of which none is kept.
+    fitted : Sketch or None
+        What stands for rows that `fit` saw, if any.
     kept : Reservoir
         Of the other rows, to train on.
     held_out : Reservoir
@@ -82,7 +122,7 @@ class Stream:
 
     seed: int
     axes: RunningAxes
-    fitted: RunningAxes | None
+    fitted: Sketch | None
     kept: Reservoir
     held_out: Reservoir
     kind: TargetKind | None
@@ -93,26 +133,25 @@ class Stream:
     def begun(
         cls, seed: int, axes: RunningAxes, X: NDArray[Any], kind: TargetKind | None
     ) -> Self:
-        """Return a stream of rows like these, none of which is kept."""
+        """Return a stream of rows like these, of which it has none yet."""
         y = None if kind is None else kind.unlabelled(len(X))
         kept, held_out = (Reservoir.like(X, y, s) for s in (1.0, SHARE_HELD_OUT))
-        return cls(seed, axes, axes, kept, held_out, kind)
+        return cls(seed, axes, None, kept, held_out, kind)
 
-    @property
-    def random(self) -> np.random.Generator:
-        """The generator of the next call."""
-        return np.random.default_rng([self.seed, self.axes.n])
+    def random(self, purpose: int) -> np.random.Generator:
+        """Return the generator of the next call for one purpose."""
+        return np.random.default_rng([self.seed, self.axes.n, purpose])
 
     @property
     def next_seed(self) -> int:
         """The seed of the next call's training."""
-        return int(self.random.integers(2**31 - 1))
+        return int(self.random(TRAINING).integers(2**31 - 1))
 
     def with_rows(
         self, X: NDArray[Any], y: NDArray[Any] | None, is_held_out: NDArray[np.bool_]
     ) -> Self:
         """Return the stream after these rows, some of which are held out."""
-        random = self.random
+        random = self.random(KEEPING)
         parts = {}
         for name, some in (("kept", ~is_held_out), ("held_out", is_held_out)):
             given = None if y is None else y[some]
@@ -126,7 +165,7 @@ class Stream:
 
     def held_out_of(self, n: int, share: float) -> NDArray[np.bool_]:
         """Choose which of n new rows are held out: each with the same probability."""
-        chosen = self.random.random(n) < share
+        chosen = self.random(HOLDING_OUT).random(n) < share
         if not len(self.kept) and chosen.all():  # there must be a row to train on
             chosen[:] = False
         return np.asarray(chosen)
@@ -179,8 +218,6 @@ class Call:
         X: NDArray[Any],
         y: NDArray[Any] | None,
         is_held_out: NDArray[np.bool_],
-        *,
-        sketches: bool,
     ) -> Self:
         """Take in new rows.
 
@@ -191,43 +228,50 @@ class Call:
         X : ndarray of shape (n, n_features)
         y : ndarray of shape (n, n_targets) or None
         is_held_out : ndarray of bool of shape (n,)
-        sketches : bool
-            Whether rows of a Gaussian may stand for those that `fit` saw.
         """
         after = stream.with_rows(X, y, is_held_out)
         kept, fitted = stream.kept, stream.fitted
         n_earlier = min(len(kept), max(MIN_EARLIER, len(X)))
-        some = stream.random.permutation(len(kept))[:n_earlier]
-        sketch = fitted.sketch() if fitted and sketches else np.zeros((0, X.shape[1]))
-        n_fitted = fitted.n if fitted else 0
+        some = stream.random(REPLAYING).permutation(len(kept))[:n_earlier]
         new = ~is_held_out
-        parts = sketch.astype(X.dtype), kept.X[some], X[new], after.held_out.X
-        stands_for = n_fitted, stream.axes.n - n_fitted, len(X)
+        parts = [kept.X[some], X[new], after.held_out.X]
+        n_fitted = 0.0 if fitted is None else fitted.weights.sum()
+        stands_for = stream.axes.n - n_fitted, len(X)
         # Horvitz & Thompson 1952; where some rows have none that stand for them, others
         # do.
         weights = np.concatenate(
             [
                 np.full(len(part), n / max(len(part), 1))
-                for part, n in zip(parts[:3], stands_for, strict=True)
+                for part, n in zip(parts, stands_for, strict=False)
             ]
         )
+        labels: Any = None
+        if y is not None and kept.y is not None:
+            labels = [kept.y[some], y[new], after.held_out.y]
+        if fitted is not None:
+            parts.insert(0, fitted.X.astype(X.dtype))
+            weights = np.concatenate([fitted.weights, weights])
+            labels = None if labels is None else [fitted.y, *labels]
         weights *= after.axes.n / weights.sum()
-        labels = None
-        if y is not None and stream.kind is not None and kept.y is not None:
-            none = stream.kind.unlabelled(len(sketch))
-            labels = np.concatenate([none, kept.y[some], y[new], after.held_out.y])
-        sizes, seed = (len(sketch), n_earlier), stream.next_seed
-        return cls(np.concatenate(parts), labels, weights, *sizes, seed, after)
+        return cls(
+            np.concatenate(parts),
+            None if labels is None else np.concatenate(labels),
+            weights,
+            0 if fitted is None else len(fitted.X),
+            n_earlier,
+            stream.next_seed,
+            after,
+        )
 
     @classmethod
     def of_axes(cls, stream: Stream, X: NDArray[Any]) -> Self:
         """Take in new rows; have rows of a Gaussian stand for all."""
         nobody = np.zeros(len(X), bool)
         after = stream.with_rows(X, None, nobody)
-        sketch = after.axes.sketch()
-        weights = np.full(len(sketch), after.axes.n / len(sketch))
-        sizes, seed = (len(sketch), 0), stream.next_seed
-        return cls(sketch.astype(X.dtype), None, weights, *sizes, seed, after)
+        all_seen = Sketch.of_axes(after.axes)
+        sizes, seed = (len(all_seen.X), 0), stream.next_seed
+        rows = all_seen.X.astype(X.dtype)
+        return cls(rows, None, all_seen.weights, *sizes, seed, after)
 
     @property
     def n_seen(self) -> int:
@@ -257,10 +301,10 @@ class Call:
             seen, keeps_constant=keeps_constant, known=known, weights=weights
         )
         axes = self.stream.axes
-        mean = axes.mean.astype(self.X.dtype)
+        mean = axes.mean_in_units.astype(self.X.dtype)
         if scale.varying is not None:  # a constant is its own mean, to the last bit
             mean[:] = scale.mean
-            mean[scale.varying] = axes.mean[scale.varying]
+            mean[scale.varying] = axes.mean_in_units[scale.varying]
         number = scale.scale
         if (seen == seen[0]).all():
             number = float(previous.scaling.scale)

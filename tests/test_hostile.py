@@ -6,6 +6,8 @@ examples, `make test` some.
 
 import copy
 import re
+import sys
+import tempfile
 import warnings
 
 import numpy as np
@@ -29,7 +31,7 @@ ESTIMATORS = (
     VariationalAutoencoder,
 )
 DTYPES = ["f8", "f4", "f2", ">f8", ">f4", "i8", "i4", ">i2", "u1", "?", "O"]
-LAYOUTS = ["C", "F", "reversed", "strided", "read-only"]
+LAYOUTS = ["C", "F", "reversed", "strided", "read-only", "memory map"]
 FORMATS = ["csr", "csc", "coo", "lil", "bsr", "dok"]
 NAMES = ["none", "text", "unicode", "integers", "mixed"]
 #: Values that a cell may take instead of its own.
@@ -93,6 +95,11 @@ def data(draw):
         return np.asfortranarray(X)
     if layout == "reversed":
         return X[::-1, ::-1]
+    if layout == "memory map" and X.size and dtype.kind != "O":
+        with tempfile.TemporaryFile() as file:
+            file.write(X.tobytes())
+            file.flush()
+            return np.memmap(file, dtype, "r", shape=X.shape)
     if layout == "strided":
         return np.repeat(X, 2, axis=1)[:, ::2]
     X.setflags(write=layout != "read-only")
@@ -236,6 +243,94 @@ SETTINGS = {
 @given(**EXAMPLES)
 def test_any_data(X, model, weights, seed):
     check(X, model, weights, seed)
+
+
+def check_stream(X, model, sizes):
+    """Give a model rows in batches; AssertionError where that is not sensible.
+
+    A call that is refused must leave the model as it was.
+    """
+    X = X.toarray() if sparse.issparse(X) else X
+    n, start, n_taken = _length(X), 0, 0
+    y = np.arange(n) % 2
+    before = copy.deepcopy(X)
+    for size in [*sizes, n]:
+        part = slice(start, start + size)
+        start += size
+        rows = X.iloc[part] if isinstance(X, pd.DataFrame) else X[part]
+        state = dict(vars(model))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            try:
+                model.partial_fit(rows, y[part])
+                n_taken += _length(rows)
+            except (ValueError, TypeError) as error:
+                if not _is_clear(error):
+                    raise
+                assert vars(model).keys() == state.keys()
+                assert all(vars(model)[k] is v for k, v in state.items())
+    assert _same(X, before)
+    if not hasattr(model, "net_"):
+        return
+    assert model.n_samples_seen_ == n_taken
+    rows = np.random.default_rng(0).normal(size=(3, model.n_features_in_))
+    deviation = np.sqrt(model.explained_variance_.astype(float).sum())
+    rows = rows * min(deviation, 1e30) + model.mean_
+    assert np.isfinite(model.reconstruct(rows.astype(model.mean_.dtype))).all()
+    with pytest.raises(ValueError, match="features"):
+        model.partial_fit(np.ones((2, model.n_features_in_ + 1)), [0, 1])
+
+
+BATCHES = st.lists(st.integers(1, 12), max_size=5)
+
+
+@settings(max_examples=30, derandomize=True, **SETTINGS)
+@given(X=data(), model=models(), sizes=BATCHES)
+def test_any_batches(X, model, sizes):
+    check_stream(X, model, sizes)
+
+
+@pytest.mark.slow
+@settings(max_examples=1500, **SETTINGS)
+@given(X=data(), model=models(), sizes=BATCHES)
+def test_any_batches_at_length(X, model, sizes):
+    check_stream(X, model, sizes)
+
+
+class PressesCtrlC:
+    """Raises KeyboardInterrupt at the n-th call of a function of the package."""
+
+    def __init__(self, n):
+        self.left = n
+
+    def __call__(self, frame, event, argument):
+        if event == "call" and "sklatent" in frame.f_code.co_filename:
+            self.left -= 1
+            if not self.left:
+                raise KeyboardInterrupt
+
+
+@settings(max_examples=15, derandomize=True, **SETTINGS)
+@given(kind=st.sampled_from(ESTIMATORS), n=st.integers(3, 600), first=st.booleans())
+def test_ctrl_c_within_a_call(kind, n, first):
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    y = np.arange(60) % 2
+    model = kind(1, hidden_layer_sizes=(6,), max_iter=2, random_state=0)
+    model.partial_fit(X[:1] if first else X[:40], y[:1] if first else y[:40])
+    expected = copy.deepcopy(model).partial_fit(X[40:], y[40:])
+    state = dict(vars(model))
+    sys.setprofile(PressesCtrlC(n))
+    try:
+        model.partial_fit(X[40:], y[40:])
+    except KeyboardInterrupt:
+        sys.setprofile(None)
+        assert vars(model).keys() == state.keys()
+        assert all(vars(model)[k] is v for k, v in state.items())
+        model.partial_fit(X[40:], y[40:])
+    finally:
+        sys.setprofile(None)
+    assert np.array_equal(model.transform(X), expected.transform(X))
 
 
 @pytest.mark.slow

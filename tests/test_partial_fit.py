@@ -62,6 +62,9 @@ def feed(model, X, sizes, y=None):
 
 def stream(cls, X, sizes, **parameters):
     y = labels(X) if cls is SupervisedAutoencoder else None
+    if cls is VariationalAutoencoder:  # whose first fit then takes a second less
+        parameters = {"noise_variance": "feature", **parameters}
+        parameters.setdefault("latent_prior", "standard")
     return feed(cls(**{**QUICK, "n_components": 2, **parameters}), X, sizes, y)
 
 
@@ -194,7 +197,7 @@ def test_networks_go_on(cls, sizes):
     X, X_test = curved(sum(sizes), 1), curved(500, 2)
     model = stream(cls, X, sizes, max_iter=20)
     linear = stream(cls, X, sizes, hidden_layer_sizes=())
-    least = 0.3 if cls is VariationalAutoencoder else 0.01  # in nats
+    least = 0.3 if cls is VariationalAutoencoder else 0.03  # in nats
     assert model.score(X_test) > linear.score(X_test) - least
     assert np.isfinite(model.reconstruct(X_test)).all()
     assert model.n_samples_seen_ == len(X)
@@ -357,8 +360,9 @@ def test_classes_that_come_later():
 def test_a_stream_is_deterministic_and_pickles(cls):
     X = curved(500, 1)
     y = labels(X)
-    model = stream(cls, X, [200, 100])
-    again = stream(cls, X, [200, 100])
+    prior = {"latent_prior": "gaussian_mixture"}  # which is refitted
+    more = prior if cls is VariationalAutoencoder else {}
+    model, again = (stream(cls, X, [200, 100], **more) for _ in range(2))
     loaded = pickle.loads(pickle.dumps(model))
     state = torch.random.get_rng_state()
     for each in (model, again, loaded, copy.deepcopy(model)):
@@ -496,3 +500,15 @@ def test_rows_and_changes_that_have_no_stream():
         model.partial_fit(X)
     with pytest.raises(ValueError, match="200 rows, but y has the shape"):
         model.partial_fit(X, [1, 2])
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_targets_of_a_fit_are_remembered(kind):
+    """A few rows of one class say little beside those that were fitted to."""
+    X, X_test = curved(800, 1), curved(500, 2)
+    y = labels(X) if kind == "classes" else 1000 * X[:, 0] + 5
+    model = SupervisedAutoencoder(1, hidden_layer_sizes=(), mixing=0.1).fit(X, y)
+    before = model.transform(X_test)
+    rows = np.argsort(y)[:5]
+    after = model.partial_fit(X[rows], y[rows]).transform(X_test)
+    assert abs(np.corrcoef(before[:, 0], after[:, 0])[0, 1]) > 0.9

@@ -266,15 +266,24 @@ def _seen(moments: Moments, data: Rows) -> SeenRows | None:
     """Return what is kept of the rows, where these are features of complete rows."""
     if data.scale.basis is not None or data.is_filled:
         return None
-    unit, center = data.scale.scale, data.scale.mean.astype(np.float64)
-    with np.errstate(over="ignore", under="ignore"):
-        return SeenRows(
-            round(moments.n),
-            center + unit * moments.mean_of_rows.numpy(),
-            moments.variance_of_rows.numpy() * unit * unit,
-            moments.covariance.numpy(),
-            moments.cross_covariance.numpy() * unit,
-        )
+    unit = data.scale.scale
+    center = data.scale.mean.astype(np.float64) / unit
+    return SeenRows(
+        round(moments.n),
+        unit,
+        center + moments.mean_of_rows.numpy(),
+        moments.variance_of_rows.numpy(),
+        moments.covariance.numpy(),
+        moments.cross_covariance.numpy(),
+        _targets_kept(data, len(moments.kept)),
+    )
+
+
+def _targets_kept(data: Rows, n_kept: int) -> NDArray[Any] | None:
+    """Return the targets of the evenly spaced rows of which latents are kept."""
+    if data.targets is None:
+        return None
+    return data.targets.in_units()[data.where()][:: -(-len(data) // max(n_kept, 1))]
 
 
 def _total(moments: Moments, data: Rows) -> float:

@@ -280,4 +280,4 @@ def _gram_of_targets(model: LatentModel, data: Rows) -> Tensor:
     if some.weights is not None:
         left = [z * np.sqrt(some.weights)[:, None] for z in left]
     weight = np.linalg.lstsq(left[0], left[1])[0]
-    return torch.from_numpy(weight @ weight.T / total)
+    return torch.from_numpy(weight @ weight.T / (total or 1.0))

@@ -31,7 +31,8 @@ class LargeRows(DenseRows):
 
     def __init__(self, X: NDArray[Any], scale: Scale) -> None:
         super().__init__(X, scale)
-        self._squares = scale.squared_distances(X)
+        # Twenty million of them, and what is made of them, take hundreds of MB.
+        self._squares = scale.squared_distances(X).astype(np.float32)
 
     def typical(self) -> Self:
         """Return the rows that are not extreme."""

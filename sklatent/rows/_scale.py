@@ -42,7 +42,7 @@ MAX_DISTANCE = 1e15
 
 
 def is_typical(
-    squared_distances: Array, weights: Weights | None = None
+    squared_distances: NDArray[np.floating], weights: Weights | None = None
 ) -> NDArray[np.bool_]:
     """Return which rows are not extreme, by their squared distances from the mean.
 
@@ -54,7 +54,7 @@ def is_typical(
     return typical
 
 
-def _mean_of_near(squares: Array, weights: Weights | None) -> float:
+def _mean_of_near(squares: NDArray[np.floating], weights: Weights | None) -> float:
     """Return the mean of all but the largest twentieth, of one row at least."""
     if weights is None:
         n_far = max(1, len(squares) // 20)

@@ -1,7 +1,7 @@
 """What latents are to predict: classes or numbers, checked and coded."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -44,6 +44,8 @@ class Targets:
     given : ndarray of shape (n_samples, n_targets)
         What all this is made of: the index of the class, -1 where there is no label, or
         the numbers, NaN where there is none.
+    unit : ndarray of shape (n_targets,) or None
+        By what those numbers are divided.
     """
 
     kind: Literal["classes", "numbers"]
@@ -52,13 +54,18 @@ class Targets:
     values: NDArray[np.float32]
     total: float
     given: NDArray[Any]
+    unit: Array | None = None
 
     def merged(self, merged: Merged) -> "Targets":
         """Return the targets of merged rows, coded by their weights."""
         given, weights = self.given[merged.rows], merged.weights.values
         if self.classes is not None:
             return coded_classes(self.classes, given[:, 0], weights)
-        return coded_numbers(given, weights)
+        return replace(coded_numbers(given, weights), unit=self.unit)
+
+    def in_units(self) -> NDArray[Any]:
+        """Return what was given, numbers in their units."""
+        return self.given if self.unit is None else self.given * self.unit
 
     def among(self, classes: NDArray[Any]) -> "Targets":
         """Return the same with more classes, sorted, than there are rows of.
@@ -273,7 +280,8 @@ def _numbers(y: NDArray[Any]) -> Targets:
         raise ValueError(f"y is constant, {low.tolist()}: there is nothing to predict.")
     largest = np.maximum(np.abs(low), np.abs(high))
     # Squares of large numbers would overflow.
-    return coded_numbers(y / np.where(varies, largest, 1.0))
+    unit = np.where(varies, largest, 1.0)
+    return replace(coded_numbers(y / unit), unit=unit)
 
 
 def coded_numbers(given: Array, weights: Array | None = None) -> Targets:

@@ -1,5 +1,6 @@
 """Principal axes of rows that come one batch after the other."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
@@ -11,6 +12,9 @@ from sklearn.utils.extmath import svd_flip
 
 from ..rows import Array, PrincipalAxes, Scale
 
+#: How many times larger than those of earlier calls no numbers may be. The squares of
+#: such numbers still leave digits to these, and networks are of float32.
+MAX_DISTANCE = 1e15
 #: Rows of a sketch besides two for each axis.
 ROWS_OF_A_SKETCH = 128
 
@@ -19,12 +23,16 @@ ROWS_OF_A_SKETCH = 128
 class RunningAxes:
     """What incremental principal component analysis knows of all rows seen.
 
-    (Ross et al. 2008, "Incremental learning for robust visual tracking".)
+    (Ross et al. 2008, "Incremental learning for robust visual tracking".) All is in
+    multiples of one number, since the squares of very large or small ones leave the
+    floats.
 
     Attributes
     ----------
     n : int
         How many rows.
+    unit : float
+        That number.
     mean, variance : ndarray of shape (n_features,)
         Of each feature; the variance is divided by n.
     components : ndarray of shape (rank, n_features)
@@ -33,6 +41,7 @@ class RunningAxes:
     """
 
     n: int
+    unit: float
     mean: Array
     variance: Array
     components: Array
@@ -41,7 +50,10 @@ class RunningAxes:
     @classmethod
     def of(cls, X: NDArray[Any], size: int) -> Self:
         """Return what the first rows say, of which there are `size` at least."""
-        return cls._after(IncrementalPCA(max(1, min(size, X.shape[1]))), X)
+        largest = float(np.abs(X).max())
+        # A power of two, which divides without rounding.
+        unit = 2.0 ** math.floor(math.log2(largest)) if largest > 0 else 1.0
+        return cls._after(IncrementalPCA(max(1, min(size, X.shape[1]))), X, unit)
 
     def updated(self, X: NDArray[Any]) -> Self:
         """Return what is known after more rows (n, n_features)."""
@@ -50,20 +62,35 @@ class RunningAxes:
         pca.n_samples_seen_, pca.mean_, pca.var_ = self.n, self.mean, self.variance
         pca.components_, pca.singular_values_ = self.components, self.singular_values
         pca.n_features_in_ = X.shape[1]
-        return self._after(pca, X)
+        return self._after(pca, X, self.unit)
 
     @classmethod
-    def _after(cls, pca: IncrementalPCA, X: NDArray[Any]) -> Self:
+    def _after(cls, pca: IncrementalPCA, X: NDArray[Any], unit: float) -> Self:
         # What is divided by 0 is a share of no variance, which is not read.
-        with np.errstate(invalid="ignore", divide="ignore"):
-            pca.partial_fit(X.astype(np.float64), check_input=False)
+        with np.errstate(all="ignore"):
+            rows = X.astype(np.float64) / unit
+            far = float(np.abs(rows).max()) > MAX_DISTANCE
+            if not far:
+                pca.partial_fit(rows, check_input=False)
+        if far:
+            raise ValueError(
+                f"X has numbers as large as {np.abs(X).max():.3g}, over "
+                f"{MAX_DISTANCE:g} times as large as those of earlier calls. Are they "
+                "codes for missing values?"
+            )
         return cls(
             int(pca.n_samples_seen_),
+            unit,
             pca.mean_,
             pca.var_,
             pca.components_,
             pca.singular_values_,
         )
+
+    @property
+    def mean_in_units(self) -> Array:
+        """The mean of each feature, in the units of the data."""
+        return self.mean * self.unit
 
     @property
     def left_over(self) -> Array:
@@ -75,11 +102,12 @@ class RunningAxes:
         """Return the first axes, of scaled rows."""
         varying = slice(None) if scale.keeps_constant else scale.varying
         varying = slice(None) if varying is None else varying
-        squares = np.square(self.singular_values / scale.scale)[:size]
-        total = self.n * (self.variance / scale.scale / scale.scale).sum()
+        ratio = self.unit / scale.scale
+        squares = np.square(self.singular_values * ratio)[:size]
+        total = self.n * self.variance.sum() * ratio**2
         n = max(self.n - 1, 1)
         return PrincipalAxes(
-            (self.mean[varying] - scale.center) / scale.scale,
+            (self.mean_in_units[varying] - scale.center) / scale.scale,
             self.components[:size, varying],
             squares / n,
             max(float(total - squares.sum()), 0.0) / n,
@@ -100,7 +128,8 @@ class RunningAxes:
         size, total = np.linalg.norm(noise), np.sqrt(self.left_over.sum())
         noise *= total / size if size > 0 else 0.0
         along = directions @ (self.singular_values[:, None] * self.components)
-        return np.asarray(self.mean + np.sqrt(m / self.n) * (along + noise))
+        rows = self.mean + np.sqrt(m / self.n) * (along + noise)
+        return np.asarray(rows * self.unit)
 
 
 @dataclass(frozen=True)
@@ -111,19 +140,25 @@ class SeenRows:
     ----------
     n : int
         How many rows.
+    unit : float
+        In multiples of which all is, but for the latents.
     mean, variance : ndarray of shape (n_features,)
         Of each feature; the variance is divided by n.
     covariance : ndarray of shape (k, k)
         Of the latents.
     cross_covariance : ndarray of shape (k, n_features)
         Of latents and features.
+    y : ndarray of shape (n_rows, n_targets) or None
+        Targets of some rows, of which the latents are kept.
     """
 
     n: int
+    unit: float
     mean: Array
     variance: Array
     covariance: Array
     cross_covariance: Array
+    y: NDArray[Any] | None = None
 
     def axes(self) -> RunningAxes:
         r"""Return the principal axes of what a regression on the latents explains.
@@ -134,7 +169,7 @@ class SeenRows:
         """
         if not len(self.covariance):
             none = np.zeros((1, len(self.mean)))
-            return RunningAxes(self.n, self.mean, self.variance, none, none[0, :1])
+            return self._axes(none, none[0, :1])
         squares, vectors = np.linalg.eigh(self.covariance)
         known = squares > 1e-14 * squares[-1]
         roots = np.where(known, 1 / np.sqrt(np.where(known, squares, 1.0)), 0.0)
@@ -142,7 +177,11 @@ class SeenRows:
         _, deviations, axes = np.linalg.svd(along, full_matrices=False)
         axes = svd_flip(None, axes, u_based_decision=False)[1]
         roots = deviations * np.sqrt(max(self.n - 1, 1))
-        return RunningAxes(self.n, self.mean, self.variance, axes, roots)
+        return self._axes(axes, roots)
+
+    def _axes(self, axes: Array, roots: Array) -> RunningAxes:
+        moments = self.unit, self.mean, self.variance
+        return RunningAxes(self.n, *moments, axes, roots)
 
 
 @lru_cache(maxsize=4)
