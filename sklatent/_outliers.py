@@ -16,12 +16,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._autoencoder import Autoencoder
 from ._base import BaseLatentEncoder
 from ._doc_link import DocLinkMixin
+from ._partial_fit import can_be_fitted_in_parts, offered_if
 from ._state import PlainState
 from ._validation import all_or_nothing, fit_context
 from .model import (
     Calibration,
+    LabelledRows,
     Neighbours,
     Oddness,
+    OutlierStream,
     Standardiser,
     integrated_gradients,
 )
@@ -37,6 +40,14 @@ SHARE_OF_VARIANCE = 0.9
 MAX_LATENTS = 32
 #: Rows of which that is found, at most.
 MAX_ROWS = 10_000
+#: Rows that `partial_fit` begins with, and how many for each latent.
+MIN_FIRST, FIRST_PER_LATENT = 256, 2
+
+
+def follows_streams(detector: Any) -> None:
+    """Raise NotOfferedError where the encoder cannot be fitted in parts."""
+    if detector.encoder is not None:
+        can_be_fitted_in_parts(detector.encoder)
 
 
 class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, PlainState):
@@ -81,11 +92,14 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
         The fitted encoder, or that of each fold.
     calibration_scores_ : ndarray of shape (n_calibration,)
         What `score_samples` is compared with in `p_values`: the scores of the held-out
-        rows, sorted. With folds each is in the units of its own detector.
+        rows, sorted. With folds each is in the units of its own detector. After
+        `partial_fit` they are those of the latest rows.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where `X` has names that are all strings.
+    n_samples_seen_ : int
+        Number of rows given to `fit`, and to `partial_fit` after it.
 
     See Also
     --------
@@ -185,7 +199,106 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
             )
             valid, y, groups = indexable(valid, y, groups)
             self._fit(valid, y, groups)
+            self.n_samples_seen_ = len(valid)
+            if not np.isfinite(self.offset_):
+                self._warn_of_few()
         return self
+
+    @offered_if(follows_streams)
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Follow a stream of rows, in bounded memory.
+
+        The first 256 rows are kept and then fitted to, or go on from `fit`, of which
+        the first fold is. From then on the latest 512 rows, or the `1 / alpha - 1` that
+        `alpha` requires, calibrate the detector, which has not seen them: the rows
+        before them train it. A quarter as many rows are taken in at once, as soon as
+        they have come; so it makes no difference in which calls rows come. The encoder
+        is fitted further to them, and they join a sample of 2000 rows (32 MB at most),
+        in which the earlier a row came the less it is there [1]_, to look for
+        neighbours among. Rows that are odd beside most of the latest ones are left out
+        of that, but for one of twenty: a burst of outliers does not become normal by
+        itself, and a change that lasts does.
+
+        To be told of rows that the detector has not seen, ask `predict` first.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            More rows, one at least, in the order in which they came.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            For `SupervisedAutoencoder`, which requires it.
+
+        Returns
+        -------
+        self : object
+            The detector. It is not fitted as long as there are too few rows.
+
+        Raises
+        ------
+        ValueError
+            If `X`, `y` or a parameter is not as required, or the encoder has no
+            `partial_fit`. The detector is then as it was before the call.
+
+        References
+        ----------
+        .. [1] C. C. Aggarwal (2006). On biased reservoir sampling in the presence of
+           stream evolution. VLDB.
+        """
+        with all_or_nothing(self):
+            self._validate_params()
+            stream = getattr(self, "_stream", None)
+            check_columns(X)
+            valid = validate_data(
+                self, X, dtype=np.float64, order="C", reset=stream is None
+            )
+            rows = LabelledRows(valid, self._targets_of(y, len(valid)))
+            if not isinstance(stream, OutlierStream):
+                rows = rows if stream is None else stream.joined(rows)
+                stream, rows = self._begun(rows)
+            if isinstance(stream, OutlierStream):
+                stream = self._follow(stream, rows)
+            self._stream: LabelledRows | OutlierStream = stream
+            self.n_samples_seen_ = getattr(self, "n_samples_seen_", 0) + len(valid)
+        return self
+
+    @property
+    def _has_targets(self) -> bool:
+        """Whether the encoder is fitted to targets."""
+        return bool(self.__sklearn_tags__().target_tags.required)
+
+    def _targets_of(self, y: Any, n: int) -> Any:
+        """Return what an encoder of targets gets of them, checked."""
+        if not self._has_targets:
+            return None
+        if y is None:
+            raise ValueError("partial_fit requires y to be passed, but y is None.")
+        given = np.asarray(y)
+        if given.shape[:1] != (n,):
+            raise ValueError(f"X has {n} rows, but y has the shape {given.shape}.")
+        if hasattr(self, "encoders_"):  # rows wait, but errors do not
+            self.encoders_[0]._target_kind().given(given, n)
+        return given
+
+    def _begun(
+        self, rows: LabelledRows
+    ) -> tuple[LabelledRows | OutlierStream, LabelledRows]:
+        """Fit to the first rows if they are enough; return the stream and the rest."""
+        size = getattr(self.encoder, "n_components", None) or 0
+        n_first = max(MIN_FIRST, FIRST_PER_LATENT * size)
+        if len(rows) < n_first:
+            return rows, rows[:0]
+        first = rows[:n_first]
+        self._fit(first.X, first.y, None)
+        return self._stream, rows[n_first:]
+
+    def _follow(self, stream: OutlierStream, rows: LabelledRows) -> OutlierStream:
+        """Return the stream after more rows; take its detector if that has changed."""
+        later = stream.with_rows(rows)
+        if later.n_taken_in > stream.n_taken_in:
+            self._publish([later.part], [later.scores])
+            self.offset_ = self._offset(later.window.X)
+        return later
 
     def _fit(self, X: Array, y: Any, groups: Any) -> None:
         seed = seed_of(self.random_state)
@@ -197,12 +310,21 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
             part = self._part(X, y, groups, train, seed)
             parts.append(part)
             found = part.scores(X[held_out]) if len(held_out) else np.zeros(0)
-            scores.append(np.sort(found))
+            scores.append(found)
+        self._publish(parts, scores)
+        self.offset_ = self._offset(X)
+        targets = np.asarray(y) if self._has_targets else None
+        unseen = LabelledRows(X, targets)[pairs[0][1] if pairs else nobody]
+        self._stream = OutlierStream.begun(
+            parts[0], unseen, scores[0], self.alpha, seed
+        )
+
+    def _publish(self, parts: list[Oddness], scores: list[Array]) -> None:
+        """Take detectors, and the scores by each of rows that it has not seen."""
         self._parts = parts
-        self._calibration = Calibration(tuple(scores), self.alpha)
+        self._calibration = Calibration(tuple(map(np.sort, scores)), self.alpha)
         self.encoders_ = [part.encoder for part in parts]
         self.calibration_scores_ = -np.sort(-np.concatenate(scores))[::-1]
-        self.offset_ = self._offset(X)
 
     def _part(
         self, X: Array, y: Any, groups: Any, train: Indices, seed: int
@@ -243,19 +365,18 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
         return encoder
 
     def _offset(self, X: Array) -> float:
-        """Return the score below which a row is an outlier; warn if there is none."""
-        enough = self._calibration.rank > 0
-        if not isinstance(self.contamination, str):
-            scores = self._score(X)
-            return float(np.percentile(scores, 100.0 * self.contamination))
-        if not enough:
-            warnings.warn(
-                f"alpha={self.alpha} requires {math.ceil(1 / self.alpha) - 1} held-out "
-                f"rows for calibration, but there are {len(self._calibration)}: no row "
-                "is called an outlier.",
-                stacklevel=4,
-            )
-        return -1.0 if enough else -np.inf
+        """Return the score below which a row is an outlier, given rows like others."""
+        if isinstance(self.contamination, str):
+            return -1.0 if self._calibration.rank > 0 else -np.inf
+        return float(np.percentile(self._score(X), 100.0 * self.contamination))
+
+    def _warn_of_few(self) -> None:
+        warnings.warn(
+            f"alpha={self.alpha} requires {math.ceil(1 / self.alpha) - 1} held-out "
+            f"rows for calibration, but there are {len(self._calibration)}: no row "
+            "is called an outlier.",
+            stacklevel=4,
+        )
 
     def _check_loaded(self) -> None:
         """Raise an error unless a row can be scored."""
@@ -324,8 +445,8 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
         p_values : ndarray of shape (n_samples,)
             The share of held-out training rows, this one among them, that are at least
             as odd. Where new rows are drawn as the training rows were, a p-value is at
-            most a with a probability of at most a with one held-out part, and of at
-            most about 2a with folds.
+            most a with a probability of at most a with one held-out part or after
+            `partial_fit`, and of at most about 2a with folds.
         """
         valid = self._validate(X)
         return self._calibration.p_values(self._scores_of_parts(valid))
@@ -397,6 +518,9 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
     def _scores_of_parts(self, X: Array) -> Array:
         """Return how odd rows are to each detector, shape (n, n_detectors)."""
         return np.column_stack([part.scores(X) for part in self._parts])
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "offset_")
 
     def _validate(self, X: ArrayLike) -> Array:
         check_is_fitted(self)

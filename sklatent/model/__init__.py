@@ -13,6 +13,8 @@ from ._density import (
 from ._earlier import EarlierLatents
 from ._hidden_cells import HiddenCells
 from ._inference import Inference
+from ._labelled import LabelledRows
 from ._neighbours import Neighbours
 from ._oddness import Oddness, Standardiser
+from ._outlier_stream import OutlierStream
 from ._summary import Summary, summarise

@@ -16,6 +16,8 @@ Indices = NDArray[np.intp]
 
 #: Rows to look for neighbours among, at most: more are drawn from at random.
 MAX_ROWS = 10_000
+#: Of a stream: rows to look for neighbours among, at most, and bytes that they take.
+MAX_RECENT, MAX_BYTES = 2000, 2**25
 #: How many times fewer rows the next density has, at most.
 FACTOR = 4
 #: Rows of the lowest density, for each neighbour.
@@ -24,8 +26,8 @@ MIN_ROWS_PER_NEIGHBOR = 5
 MAX_TYPICAL = 1000
 #: Up to this width trees find neighbours faster than a look at all rows.
 MAX_TREE_WIDTH = 5
-#: Cells that are compared at once, about.
-MAX_CELLS = 2**22
+#: Cells that are compared at once, and cells of differences, about: as the cache has.
+MAX_CELLS, CACHED_CELLS = 2**22, 2**16
 
 
 @saved
@@ -86,6 +88,8 @@ class Neighbours:
         ]
         self.weights[0][0] += 1 / _typical(usual[0][1][:, 0])
         self.weights = [weight / (len(self.levels) + 1) for weight in self.weights]
+        #: The scores of some of the sample among the others.
+        self.own_scores = self._scores(usual)
 
     def _searches(self) -> list[Any]:
         """Return the search for neighbours at each density."""
@@ -109,7 +113,14 @@ class Neighbours:
 
     def scores(self, rows: Array, points: Array) -> Array:
         """Return how odd each row is, shape (n,); about 1 is usual."""
-        return self._scores(self._lengths(points, self.nearest(rows, points)))
+        nearest = self.nearest(rows, points)
+        scores = np.empty(len(points))
+        step = max(1, CACHED_CELLS // (points.shape[1] * nearest[0].shape[1] + 1))
+        for first in range(0, len(points), step):
+            some = slice(first, first + step)
+            lengths = self._lengths(points[some], [near[some] for near in nearest])
+            scores[some] = self._scores(lengths)
+        return scores
 
     def nearest(self, rows: Array, points: Array) -> list[Indices]:
         """Return each row's neighbours at each density, shape (n, n_neighbors)."""
@@ -166,6 +177,32 @@ class Neighbours:
             away = points[:, None] - self.points[near]
             found.append((away, np.sqrt(np.einsum("nkd,nkd->nk", away, away))))
         return found
+
+
+def with_recent(kept: Array, rows: Array, random: np.random.RandomState) -> Array:
+    """Return a bounded sample after more rows, of which recent ones are the more.
+
+    Once there is no room, each new row takes the place of a random one, so that the
+    probability of a row to be there falls exponentially with the rows after it.
+
+    Parameters
+    ----------
+    kept : ndarray of shape (n_kept, p)
+        In random order.
+    rows : ndarray of shape (n, p)
+    random : RandomState
+
+    References
+    ----------
+    C. C. Aggarwal (2006). On biased reservoir sampling in the presence of stream
+    evolution. VLDB.
+    """
+    size = max(2, min(MAX_RECENT, MAX_BYTES // kept[0].nbytes))
+    n_free = max(0, size - len(kept))
+    sample = np.concatenate([kept[:size], rows[:n_free]])
+    later = rows[n_free:]
+    sample[random.randint(len(sample), size=len(later))] = later
+    return sample
 
 
 def _typical(distances: Array) -> float:

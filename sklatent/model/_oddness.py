@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -10,13 +11,16 @@ from numpy.typing import NDArray
 
 from .. import runtime
 from ..nn import copy_module, saved
-from ._neighbours import Neighbours
+from ._labelled import LabelledRows
+from ._neighbours import Neighbours, with_recent
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 #: Standardised values end here, so that their squares are finite.
 FAR = 1e100
+#: Features are at most so many times as wide for distances as for the encoder.
+MAX_UNIT = 1e30
 
 
 @saved
@@ -51,14 +55,15 @@ class Oddness:
 
     .. math:: \|z - z'\|^2 + 2\, \|r - r'\|^2
 
-    for rows with latents z and residuals r.
+    for rows with latents z and residuals r. If training rows have come since, then the
+    features of both are divided by how much they vary now.
 
     Parameters
     ----------
     rows : ndarray of shape (n, p)
         The training rows.
     encoder : estimator
-        Fitted to the rows, standardised.
+        Fitted to the rows, standardised, or to earlier ones.
     standardise : Standardiser
         Which the encoder's rows have passed.
     n_neighbors : int
@@ -76,12 +81,34 @@ class Oddness:
     ) -> None:
         self.encoder = encoder
         self.standardise = standardise
+        self.n_neighbors = n_neighbors
+        unit = standardise.scale / Standardiser(rows).scale
+        self.unit = np.tile(unit.clip(1 / MAX_UNIT, MAX_UNIT), 2)
         self.neighbours = Neighbours(rows, self.points(rows), n_neighbors, random)
+
+    def fitted_further(self, rows: LabelledRows) -> Self:
+        """Return one whose encoder has been fitted to more rows; this one stays."""
+        encoder = object.__new__(type(self.encoder))  # whose fit sets new attributes
+        vars(encoder).update(vars(self.encoder))
+        encoder.partial_fit(self.standardise(rows.X), rows.y)
+        further = copy(self)
+        further.encoder = encoder
+        return further
+
+    def with_neighbours(self, rows: Array, random: np.random.RandomState) -> Self:
+        """Return one with more rows to look for neighbours among; this one stays.
+
+        A random few make room for them, and the points of all are computed anew.
+        """
+        known = with_recent(self.neighbours.rows, rows, random)
+        encoder, standardise = self.encoder, self.standardise
+        return type(self)(known, encoder, standardise, self.n_neighbors, random)
 
     def points(self, rows: Array) -> Array:
         """Return the point of each row."""
         x = self.standardise(rows)
-        return np.hstack([x, x - self.encoder.reconstruct(x)])
+        points: Array = np.hstack([x, x - self.encoder.reconstruct(x)]) * self.unit
+        return points
 
     def scores(self, rows: Array) -> Array:
         """Return how odd rows are; about 1 is usual, and higher is odder."""
@@ -110,7 +137,7 @@ class Oddness:
         """
         x = torch.from_numpy(self.standardise(rows)).requires_grad_()
         with self._differentiable() as model:
-            points = torch.cat([x, x - model(x)], dim=1)
+            points = torch.cat([x, x - model(x)], dim=1) * torch.from_numpy(self.unit)
             found = points.detach().numpy()
             scores, by_point = self.neighbours.scores_and_gradients(found, own)
             gained = (points * torch.from_numpy(by_point)).sum()
