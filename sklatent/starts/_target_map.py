@@ -31,10 +31,8 @@ class TargetMap:
         """Fit it to the latents (n, k) of some rows, which say where targets are."""
         y = targets.in_units()[rows]
         if targets.classes is not None:
-            given = np.where(y < 0, np.nan, y)
-            y = np.where(
-                np.isnan(given), np.nan, given == np.arange(len(targets.classes))
-            )
+            one_hot = y == np.arange(len(targets.classes))
+            y = np.where(y < 0, np.nan, one_hot)
         A = _with_ones(Z)
         weight, deviation = np.zeros((A.shape[1], y.shape[1])), np.zeros(y.shape[1])
         for j, target in enumerate(y.T):
@@ -51,7 +49,7 @@ class TargetMap:
             return np.asarray(y + self.deviation * random.normal(size=y.shape))
         share = np.cumsum(y.clip(min=1e-9), axis=1)
         threshold = random.random((len(y), 1)) * share[:, -1:]
-        return (share < threshold).sum(axis=1, keepdims=True)
+        return np.asarray((share < threshold).sum(axis=1, keepdims=True))
 
 
 def _with_ones(Z: NDArray[Any]) -> Array:
