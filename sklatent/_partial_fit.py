@@ -225,14 +225,14 @@ class PartialFitMixin:
         """Return rows that stand for those of the fit, if there are any that can."""
         if not self._follows_a_gaussian():
             return None
-        if seen.y is None:
+        if seen.targets is None:
             return Sketch.of_axes(axes)
-        step = -(-len(seen.y) // MAX_ROWS_OF_SKETCH)
-        some, weights = self._summary.codes[::step], self._summary.code_weights
-        rows = Inference(self.net_.module_).decode(some.astype(np.float64))
+        codes, weights = self._summary.codes, self._summary.code_weights
+        step = -(-len(codes) // MAX_ROWS_OF_SKETCH)
+        Z = codes[::step].astype(np.float64)
+        rows = Inference(self.net_.module_).decode(Z)
         weights = None if weights is None else weights[::step]
-        labelled = replace(seen, y=seen.y[::step])
-        return Sketch.of_latents(labelled, rows, weights, self._seed)
+        return Sketch.of_latents(seen, Z, rows, weights, self._seed)
 
     # Later rows -----------------------------------------------------------------
 

@@ -85,9 +85,9 @@ class Sketch:
 
     @classmethod
     def of_latents(
-        cls, seen: SeenRows, rows: Array, weights: Array | None, seed: int
+        cls, seen: SeenRows, Z: Array, rows: Array, weights: Array | None, seed: int
     ) -> Self:
-        """Return reconstructed rows, with as much noise as they lack.
+        """Return reconstructed rows, with as much noise as they lack, and targets.
 
         (Generative replay: Shin et al. 2017, arXiv 1705.08690.)
         """
@@ -95,8 +95,10 @@ class Sketch:
         w = w / w.sum()
         variance = w @ np.square((rows - w @ rows) / seen.unit)
         left = seen.unit * np.sqrt((seen.variance - variance).clip(min=0))
-        noise = np.random.default_rng(seed).normal(size=rows.shape)
-        return cls(rows + noise * left, seen.y, seen.n * w)
+        random = np.random.default_rng(seed)
+        noise = random.normal(size=rows.shape)
+        y = None if seen.targets is None else seen.targets.drawn(Z, random)
+        return cls(rows + noise * left, y, seen.n * w)
 
 
 @saved

@@ -13,7 +13,7 @@ from ..nn import LatentFrame, LatentModel, Moments, saved
 from ..plan import Plan
 from ..problems import Reading
 from ..rows import Rows
-from ..starts import LatentPrior, SeenRows
+from ..starts import LatentPrior, SeenRows, TargetMap
 from ..training import Trained
 from ._earlier import EarlierLatents
 from ._inference import widest_layer
@@ -175,7 +175,7 @@ def summarise(
     summary = replace(
         summary,
         latent_prior=reading.latent_prior(model, data),
-        seen=None if earlier is not None else _seen(moments, data),
+        seen=None if earlier is not None else _seen(moments, summary.codes, data),
         drift=drift,
     )
     if plan.prefixes is None:
@@ -263,7 +263,7 @@ def _read(
     )
 
 
-def _seen(moments: Moments, data: Rows) -> SeenRows | None:
+def _seen(moments: Moments, codes: NDArray[Any], data: Rows) -> SeenRows | None:
     """Return what is kept of the rows, where these are features of complete rows."""
     if data.scale.basis is not None or data.is_filled:
         return None
@@ -276,15 +276,16 @@ def _seen(moments: Moments, data: Rows) -> SeenRows | None:
         moments.variance_of_rows.numpy(),
         moments.covariance.numpy(),
         moments.cross_covariance.numpy(),
-        _targets_kept(data, len(moments.kept)),
+        _target_map(codes, data),
     )
 
 
-def _targets_kept(data: Rows, n_kept: int) -> NDArray[Any] | None:
-    """Return the targets of the evenly spaced rows of which latents are kept."""
+def _target_map(codes: NDArray[Any], data: Rows) -> TargetMap | None:
+    """Return what the latents of evenly spaced rows say of their targets."""
     if data.targets is None:
         return None
-    return data.targets.in_units()[data.where()][:: -(-len(data) // max(n_kept, 1))]
+    every = data[:: -(-len(data) // max(len(codes), 1))]
+    return TargetMap.of(codes, data.targets, every.where())
 
 
 def _total(moments: Moments, data: Rows) -> float:

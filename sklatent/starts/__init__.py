@@ -19,3 +19,4 @@ from ._mixture import LatentPrior, draw, fit_mixture
 from ._multinomial import multinomial_start
 from ._pca import LinearStart, pca_errors, pca_start
 from ._running import RunningAxes, SeenRows
+from ._target_map import TargetMap

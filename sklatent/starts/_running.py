@@ -12,6 +12,7 @@ from sklearn.utils.extmath import svd_flip
 
 from ..nn import saved
 from ..rows import Array, PrincipalAxes, Scale
+from ._target_map import TargetMap
 
 #: How many times larger than those of earlier calls no numbers may be. The squares of
 #: such numbers still leave digits to these, and networks are of float32.
@@ -151,8 +152,8 @@ class SeenRows:
         Of the latents.
     cross_covariance : ndarray of shape (k, n_features)
         Of latents and features.
-    y : ndarray of shape (n_rows, n_targets) or None
-        Targets of some rows, of which the latents are kept.
+    targets : TargetMap or None
+        What latents say of the targets.
     """
 
     n: int
@@ -161,7 +162,7 @@ class SeenRows:
     variance: Array
     covariance: Array
     cross_covariance: Array
-    y: NDArray[Any] | None = None
+    targets: TargetMap | None = None
 
     def axes(self) -> RunningAxes:
         r"""Return the principal axes of what a regression on the latents explains.
