@@ -220,7 +220,9 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
         of that, but for one of twenty: a burst of outliers does not become normal by
         itself, and a change that lasts does.
 
-        To be told of rows that the detector has not seen, ask `predict` first.
+        A float `contamination` sets `offset_` to that quantile of the scores of the
+        latest rows. To be told of rows before they are learned from, ask `predict`
+        first.
 
         Parameters
         ----------
@@ -445,8 +447,8 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
         p_values : ndarray of shape (n_samples,)
             The share of held-out training rows, this one among them, that are at least
             as odd. Where new rows are drawn as the training rows were, a p-value is at
-            most a with a probability of at most a with one held-out part or after
-            `partial_fit`, and of at most about 2a with folds.
+            most a with a probability of at most a with one held-out part, all but
+            exactly so after `partial_fit`, and of at most about 2a with folds.
         """
         valid = self._validate(X)
         return self._calibration.p_values(self._scores_of_parts(valid))

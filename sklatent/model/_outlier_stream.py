@@ -28,7 +28,8 @@ class OutlierStream:
 
     Rows wait in a window before they are learned from. So the window's scores by the
     detector as it is now calibrate it: it has seen neither these rows nor new ones, and
-    if all are drawn alike, any of them is as likely to be the oddest. By the time that
+    if all are drawn alike, any of them is as likely to be the oddest: all but exactly
+    so, as the window has a say in which earlier rows are learned from. By the time that
     a row leaves, the rows after it are known as well. One that is odd where most of the
     window is not belongs to a burst, and is learned from with a small probability; once
     most rows are like it, the stream has changed, and it is learned from as others are.
