@@ -6,9 +6,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..nn import saved
 from ..rows import Array, Targets
 
 
+@saved
 @dataclass(frozen=True)
 class TargetMap:
     """A linear regression of targets on latents.
