@@ -26,6 +26,7 @@ from ._callbacks import ReportsEpochs, with_callbacks
 from ._doc_link import DocLinkMixin
 from ._partial_fit import PartialFitMixin
 from ._state import PlainState
+from ._stream import Waiting
 from ._validation import FLOATS, all_or_nothing, fit_context, validated
 from .model import Inference, Summary, summarise
 from .nn import Filling, LatentModel, is_ours
@@ -746,7 +747,8 @@ class BaseLatentEncoder(
 
     def _check_loaded(self) -> None:
         """Raise ValueError unless module, attributes and summary go with each other."""
-        if not hasattr(self, "n_features_in_"):  # it is not fitted
+        begins = isinstance(getattr(self, "_stream", None), Waiting)
+        if begins or not hasattr(self, "n_features_in_"):  # it is not fitted
             return
         model, summary = self.net_.module_, self._summary
         k, p = model.n_components, self.n_features_in_

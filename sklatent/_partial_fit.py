@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import update_wrapper
+from numbers import Real
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -61,7 +62,8 @@ class offered_if:  # noqa: N801
 
 def can_be_fitted_in_parts(estimator: Any) -> None:
     """Raise NotOfferedError where a model follows from all rows at once only."""
-    if share_of(estimator.n_components) is not None:
+    size = estimator.n_components
+    if isinstance(size, Real) and share_of(size) is not None:
         raise NotOfferedError(
             f"n_components={estimator.n_components!r}, but partial_fit requires an int "
             "or None: how many latents explain a share of variance changes as rows "
