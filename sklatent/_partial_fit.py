@@ -217,7 +217,8 @@ class PartialFitMixin:
         if seen is None:
             raise ValueError(
                 "partial_fit cannot go on from this model: it was truncated, or fitted "
-                "to sparse rows of many features or to missing cells."
+                "to sparse rows of many features, to missing cells, or to features "
+                "whose mean is more than 1e308 times as large as their spread."
             )
         axes, none = seen.axes(), X[:1].astype(self.mean_.dtype)
         stream = Stream.begun(self._seed, axes, none, self._target_kind())

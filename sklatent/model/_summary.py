@@ -12,7 +12,7 @@ from torch import Tensor
 from ..nn import LatentFrame, LatentModel, Moments, saved
 from ..plan import Plan
 from ..problems import Reading
-from ..rows import Rows
+from ..rows import Rows, least_divisor
 from ..starts import LatentPrior, SeenRows, TargetMap
 from ..training import Trained
 from ._earlier import EarlierLatents
@@ -104,7 +104,7 @@ class Summary:
         if squared_lengths is not None:
             weights = weights * squared_lengths.numpy()
         total, share = weights.sum(), max(self.share, 0.0)
-        split = weights * (share / total) if total > 0 else np.zeros_like(weights)
+        split = weights / total * share if total > 0 else np.zeros_like(weights)
         return replace(self, shares=split)
 
     def with_shares(self, shares: NDArray[np.float64]) -> Self:
@@ -242,7 +242,7 @@ def _read(
     deviations = std * unit
     whitened_by = np.ones(len(std))
     if plan.whiten:
-        alive = deviations > 1e-9 * deviations.max(initial=0)
+        alive = deviations > max(1e-9 * deviations.max(initial=0), least_divisor(dtype))
         whitened_by = np.where(alive, deviations, 1.0)
     # Which inner latent each one is.
     order = frame.matrix.abs().argmax(dim=0) if len(frame.mean) else slice(0)
@@ -268,7 +268,10 @@ def _seen(moments: Moments, codes: NDArray[Any], data: Rows) -> SeenRows | None:
     if data.scale.basis is not None or data.is_filled:
         return None
     unit = data.scale.scale
-    center = data.scale.mean.astype(np.float64) / unit
+    with np.errstate(over="ignore"):
+        center = data.scale.mean.astype(np.float64) / unit
+    if not np.isfinite(center).all():  # very far from zero, for how little they vary
+        return None
     return SeenRows(
         round(moments.n),
         unit,

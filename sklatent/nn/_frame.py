@@ -117,18 +117,20 @@ def ordered_frame(moments: Moments, gram: Tensor, unit: float) -> LatentFrame:
     frame : LatentFrame
     """
     covariance = moments.covariance
-    least = 1e-12 * float(covariance.diagonal().max())
-    ridge = torch.eye(len(covariance), dtype=covariance.dtype) * max(least, 1e-300)
-    factor = torch.linalg.cholesky(covariance + ridge)
+    ridge = max(1e-12 * float(covariance.diagonal().max()), 1e-300)
+    identity = torch.eye(len(covariance), dtype=covariance.dtype)
+    for _ in range(10):  # where latents hardly vary it is nothing but rounding
+        factor, failed = torch.linalg.cholesky_ex(covariance + ridge * identity)
+        if not failed:
+            break
+        ridge *= 1e3
     factor = factor / factor.diagonal()
     steps = ((factor.mT @ gram) * factor.mT).sum(dim=1)
     steps = (
         steps.clamp(min=1e-12 * float(steps.max())) if steps.max() > 0 else steps + 1
     )
     lengths = steps.sqrt()
-    inverse = torch.linalg.solve_triangular(
-        factor, torch.eye(len(factor), dtype=factor.dtype), upper=False
-    )
+    inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
     return _scaled_frame(
         moments, inverse.mT * lengths, factor.mT / lengths[:, None], unit
     )

@@ -22,7 +22,15 @@ from ._gaps import GappedRows
 from ._later_targets import TargetKind, differ
 from ._reservoir import Reservoir
 from ._rows import Indices, Part, Rows
-from ._scale import Array, Scale, dense, is_typical, row_slices, squared_norms
+from ._scale import (
+    Array,
+    Scale,
+    dense,
+    is_typical,
+    least_divisor,
+    row_slices,
+    squared_norms,
+)
 from ._sparse import sparse_batch
 from ._storage import rows_of
 from ._targets import Targets, targets_of

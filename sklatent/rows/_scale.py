@@ -101,6 +101,16 @@ def is_one_value(X: Any) -> bool:
     return bool((low == high).all())
 
 
+#: Features that vary by less than this share of what the widest does are taken for
+#: constant: networks, in float32, see nothing of them.
+LEAST_SPREAD = 1e-30
+
+
+def least_divisor(dtype: DTypeLike) -> float:
+    """Return what to divide by at least: one over smaller numbers leaves the floats."""
+    return 10 * float(np.finfo(dtype).tiny)
+
+
 @dataclass(frozen=True)
 class Scale:
     """What rows are centred by, and then divided by.
@@ -155,11 +165,21 @@ class Scale:
         mean[constant] = low[constant]
         ends = np.subtract([low, high], mean, dtype=np.float64)
         largest = float(np.abs(ends).max())
-        if not np.isfinite(largest):
+        # Latents are as long as rows; four times that is still a number.
+        limit = np.finfo(X.dtype).max / (4 * np.sqrt(X.shape[1]))
+        if not max(largest, np.abs([low, high]).max()) <= limit:  # or it is NaN
             raise ValueError(
-                f"X has numbers so large, such as {np.abs(X).max():.3g}, that their "
-                "sum is not finite. Divide X by a constant."
+                f"X has numbers so large, such as {np.abs(X).max():.3g}, that sums or "
+                f"lengths of rows are not finite; {limit:.3g} is the largest that can "
+                "be. Divide X by a constant."
             )
+        if 0 < largest < least_divisor(X.dtype):
+            raise ValueError(
+                f"X has numbers so small that they differ by {largest:.3g} at most; "
+                f"{least_divisor(X.dtype):.3g} is the least that can be divided by. "
+                "Multiply X by a constant."
+            )
+        constant |= np.abs(ends).max(axis=0) < LEAST_SPREAD * largest
         varies = ~constant if known is None else ~constant | known
         varying = None if varies.all() else np.flatnonzero(varies)
         if largest == 0:

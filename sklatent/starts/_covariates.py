@@ -113,7 +113,8 @@ def covariates_start(
     """
     axes = _axes(rows, n_components, mixing, seed)
     n_features = rows.shape[1]
-    scale = never_zero(np.sqrt(axes.variance))
+    scale = np.sqrt(axes.variance)  # one over the least is a number in float32, too
+    scale = never_zero(scale.clip(min=1e-30 * scale.max(initial=0.0)))
     live = axes.variance > LEAST_VARIANCE * axes.variance.max(initial=0.0)
     fit = _ridge_fit(rows, axes, live, targets, penalty)
     predicted = scale[:, None] * fit.weight  # U^T Y_hat / sqrt(n - 1)

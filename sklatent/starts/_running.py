@@ -19,6 +19,9 @@ from ._target_map import TargetMap
 MAX_DISTANCE = 1e15
 #: Rows of a sketch besides two for each axis.
 ROWS_OF_A_SKETCH = 128
+#: By which rows of one call may differ from those of others in scale: its square is a
+#: number.
+MAX_RATIO = 1e100
 
 
 @saved
@@ -106,6 +109,11 @@ class RunningAxes:
         varying = slice(None) if scale.keeps_constant else scale.varying
         varying = slice(None) if varying is None else varying
         ratio = self.unit / scale.scale
+        if not 1 / MAX_RATIO < ratio < MAX_RATIO:
+            raise ValueError(
+                f"X and the rows of earlier calls differ by a factor of {ratio:.3g} in "
+                f"scale, of which {MAX_RATIO:g} is the most that can be."
+            )
         squares = np.square(self.singular_values * ratio)[:size]
         total = self.n * self.variance.sum() * ratio**2
         n = max(self.n - 1, 1)

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from ..nn import saved
 from ..rows import Array, Targets
 
+#: Latents that are smaller tell nothing.
+MIN_SIZE = 1e-150
+
 
 @saved
 @dataclass(frozen=True)
@@ -36,13 +39,16 @@ class TargetMap:
             one_hot = y == np.arange(len(targets.classes))
             y = np.where(y < 0, np.nan, one_hot)
         A = _with_ones(Z)
+        size = np.abs(A).max(axis=0, initial=0)
+        size[size < MIN_SIZE] = np.inf  # one over which leaves the floats
+        A = A / size
         weight, deviation = np.zeros((A.shape[1], y.shape[1])), np.zeros(y.shape[1])
         for j, target in enumerate(y.T):
             known = np.isfinite(target)
             weight[:, j] = np.linalg.lstsq(A[known], target[known])[0]
             left = target[known] - A[known] @ weight[:, j]
             deviation[j] = np.sqrt(np.square(left).mean()) if known.any() else 0.0
-        return cls(weight, deviation, targets.classes is not None)
+        return cls(weight / size[:, None], deviation, targets.classes is not None)
 
     def drawn(self, Z: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
         """Draw targets of latents (n, k): indices of classes (n, 1), or numbers."""
