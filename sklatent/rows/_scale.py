@@ -165,13 +165,10 @@ class Scale:
         mean[constant] = low[constant]
         ends = np.subtract([low, high], mean, dtype=np.float64)
         largest = float(np.abs(ends).max())
-        # Latents are as long as rows; four times that is still a number.
-        limit = np.finfo(X.dtype).max / (4 * np.sqrt(X.shape[1]))
-        if not max(largest, np.abs([low, high]).max()) <= limit:  # or it is NaN
+        if not np.isfinite(largest):
             raise ValueError(
-                f"X has numbers so large, such as {np.abs(X).max():.3g}, that sums or "
-                f"lengths of rows are not finite; {limit:.3g} is the largest that can "
-                "be. Divide X by a constant."
+                f"X has numbers so large, such as {np.abs(X).max():.3g}, that their "
+                "sum is not finite. Divide X by a constant."
             )
         if 0 < largest < least_divisor(X.dtype):
             raise ValueError(
@@ -204,6 +201,14 @@ class Scale:
                     f"feature, over {MAX_DISTANCE:g} times as far as rows usually are. "
                     "Is it a code for a missing value?"
                 )
+        # Latents are as long as rows; four times that is still a number.
+        limit = np.finfo(X.dtype).max / (4 * np.sqrt(X.shape[1]))
+        if max(largest, np.abs([low, high]).max()) > limit:
+            raise ValueError(
+                f"X has numbers so large, such as {np.abs(X).max():.3g}, that lengths "
+                f"of rows are not finite; {limit:.3g} is the largest that can be. "
+                "Divide X by a constant."
+            )
         return cls(mean, scale, varying, keeps_constant)
 
     @classmethod
