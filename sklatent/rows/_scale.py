@@ -153,8 +153,8 @@ class Scale:
         Raises
         ------
         ValueError
-            If sums of `X` are not finite, or a row is very much farther from the mean
-            than others.
+            If sums of `X` or lengths of rows are not finite, rows differ by next to
+            nothing, or one is very much farther from the mean than others.
         """
         with np.errstate(over="ignore", invalid="ignore"):  # `largest` tells
             mean: NDArray[Any] = _mean(X, weights).astype(X.dtype)
