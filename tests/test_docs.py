@@ -22,8 +22,16 @@ PAGES = {
 }
 WITH_CODE = [name for name, path in PAGES.items() if ">>> " in path.read_text()]
 # Examples that a page has at least, and what its code needs beyond the package.
-LEAST = {"guide/images": 21, "guide/pictures": 11, "guide/saving": 21}
-NEEDS = {"guide/saving": ["skops", "skl2onnx", "onnxruntime", "safetensors"]}
+LEAST = {
+    "guide/images": 21,
+    "guide/pictures": 11,
+    "guide/saving": 21,
+    "guide/scaling": 30,
+}
+NEEDS = {
+    "guide/saving": ["skops", "skl2onnx", "onnxruntime", "safetensors"],
+    "guide/scaling": ["dask.array", "dask.dataframe", "distributed"],
+}
 
 
 def entries(text, directive):
