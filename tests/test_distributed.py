@@ -162,11 +162,13 @@ def test_a_data_frame_with_other_names_is_refused(frame):
 @pytest.mark.parametrize("as_frame", [False, True])
 def test_the_wrappers_of_dask_ml(model, rows, frame, as_frame):
     wrappers = pytest.importorskip("dask_ml.wrappers")
-    X = da.from_array(rows, chunks=(50, 6))
-    data = dd.from_pandas(frame, npartitions=4) if as_frame else X
-    fitted = small().fit(frame) if as_frame else model
-    found = wrappers.ParallelPostFit(fitted).transform(data).compute()
-    assert_array_equal(found, fitted.transform(frame if as_frame else rows))
+    if as_frame:
+        model, rows = small().fit(frame), frame
+        data = dd.from_pandas(frame, npartitions=4)
+    else:
+        data = da.from_array(rows, chunks=(50, 6))
+    found = wrappers.ParallelPostFit(model).transform(data).compute()
+    assert_array_equal(found, model.transform(rows))
 
     stream = small()
     for part in data.partitions:
