@@ -35,7 +35,8 @@ lint: .venv/installed-test
 test: lint
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-slow: .venv/installed-test
+# With dask-ml, which `make test` does without.
+test-slow: .venv/installed-test .venv/installed-dask
 	$(BIN)/python -m pytest -n 2 -m slow
 
 # The lowest torch comes with CUDA, several GB, so this is not part of `make test`.

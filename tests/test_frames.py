@@ -34,12 +34,15 @@ AS_FRAMES = {
     "nullable": lambda frame: frame.astype(NULLABLE),
     "objects": lambda frame: frame.astype(object),
     "polars": pl.from_pandas,
+    "pyarrow": lambda frame: frame.convert_dtypes(dtype_backend="pyarrow"),
     "unsigned": lambda frame: frame.astype({"count": np.uint8}),
 }
 
 
 @pytest.mark.parametrize("kind", AS_FRAMES)
 def test_numeric_columns_of_all_kinds_are_the_same_numbers(frame, kind):
+    if kind == "pyarrow":
+        pytest.importorskip("pyarrow")
     expected = _model().fit_transform(frame.to_numpy(dtype=np.float64))
     given = AS_FRAMES[kind](frame)
     model = _model()
