@@ -225,7 +225,7 @@ class TrainingRows(Dataset[Any]):
         together = max(1, GATHERED // (len(batches[0]) * self.rows.shape[1]))
         for i in range(0, len(batches), together):
             some = batches[i : i + together]
-            yield from self.take(torch.cat(some)).split(len(some))
+            yield from self.take(torch.cat(some).long()).split(len(some))
 
     def __getitem__(self, i: int) -> tuple[Any, Any]:
         row = self.rows.values(np.array([i]))[0]

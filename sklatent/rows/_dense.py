@@ -48,9 +48,12 @@ class DenseRows(Rows):
             return self
         some = object.__new__(type(self))
         some.__dict__.update(vars(self))
-        some._index = (
-            np.arange(len(self))[part] if self._index is None else (self._index[part])
-        )
+        if self._index is not None:
+            some._index = self._index[part]
+        elif isinstance(part, slice):
+            some._index = np.arange(len(self))[part]
+        else:  # itself: of many rows, indices take memory
+            some._index = part
         return some
 
     def where(self, part: Part | None = None) -> Part:

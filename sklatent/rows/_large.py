@@ -45,7 +45,9 @@ class LargeRows(DenseRows):
         Blocks come in a random order; rows are shuffled within some of them at a time.
         """
         n, size = len(self), max(1, BLOCK // self.shape[1])
-        order, done = torch.empty(n, dtype=torch.int64), 0
+        small = n < 2**31
+        order = torch.empty(n, dtype=torch.int32 if small else torch.int64)
+        done = 0
         blocks = torch.randperm(-(-n // size), generator=generator)
         for some in torch.split(blocks, N_TOGETHER):
             rows = (some[:, None] * size + torch.arange(size)).flatten()
