@@ -39,10 +39,9 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ._base import check_features
 from ._doc_link import DocLinkMixin
 from ._state import PlainState
-from ._validation import FLOATS, all_or_nothing, fit_context
+from ._validation import FLOATS, all_or_nothing, check_features, fit_context
 from .model import HiddenCells
 from .starts import rows_and_filling
 

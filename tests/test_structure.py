@@ -24,6 +24,7 @@ ORDER = [
     {"model"},
     {"_callbacks", "_state", "_validation"},
     {"_stream"},
+    {"_fitted"},
     {"_partial_fit"},
     {"_base"},
     {"_with_loss"},
