@@ -295,14 +295,6 @@ class BaseLatentEncoder(StreamingEncoder, metaclass=ABCMeta):
             scores[held_out] = self._score_rows(Inference(model), X[held_out])
         return scores
 
-    def _describe(self, summary: Summary) -> None:
-        """Set the attributes that describe the latents."""
-        attributes = summary.attributes(self.net_.module_)
-        self.__dict__.update(attributes)
-        self._published = tuple(attributes)
-        self._summary = summary
-        self._components: NDArray[Any] | None = None
-
     def _previous(self, n_features: int, targets: Targets | None) -> LatentModel | None:
         """Return the model that `warm_start` continues."""
         if not self.warm_start or not hasattr(self, "net_"):

@@ -336,6 +336,14 @@ class FittedEncoder(
             truncated.ordered = True  # as a share of variance had it
         return truncated
 
+    def _describe(self, summary: Summary) -> None:
+        """Set the attributes that describe the latents."""
+        attributes = summary.attributes(self.net_.module_)
+        self.__dict__.update(attributes)
+        self._published = tuple(attributes)
+        self._summary = summary
+        self._components = None
+
     @property
     def _inference(self) -> Inference:
         check_is_fitted(self)

@@ -22,7 +22,7 @@ ORDER = [
     {"problems"},
     {"training"},
     {"model"},
-    {"_callbacks", "_state", "_validation"},
+    {"_callbacks", "_size_search", "_state", "_validation"},
     {"_stream"},
     {"_fitted"},
     {"_partial_fit"},
