@@ -23,6 +23,7 @@ from .plan import (
     Given,
     Init,
     Plan,
+    has_own_networks,
     is_linear,
     layer_sizes,
     resolve,
@@ -207,7 +208,7 @@ class BaseLatentEncoder(StreamingEncoder, metaclass=ABCMeta):
         basis: Array | None = None,
     ) -> tuple[Rows, Filling | None]:
         """Return validated data as training reads it, and what fills missing cells."""
-        own, known = self.encoder is not None or self.decoder is not None, None
+        own, known = has_own_networks(self), None
         if previous is not None:
             known = previous.scaling.varying_features().numpy()
             if previous.scaling.basis is not None:

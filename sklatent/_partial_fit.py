@@ -17,7 +17,7 @@ from ._fitted import FittedEncoder
 from ._stream import Call, Sketch, Stream, Waiting
 from ._validation import all_or_nothing, fit_context, validated
 from .model import EarlierLatents, Inference, Summary, summarise
-from .plan import Network, Plan, is_linear, plan_further, share_of
+from .plan import Network, Plan, has_own_networks, is_linear, plan_further, share_of
 from .problems import Choice, Problem
 from .rows import Rows, TargetKind, Targets
 from .starts import RunningAxes, SeenRows
@@ -235,8 +235,7 @@ class StreamingEncoder(FittedEncoder):
         X = X.astype(self.mean_.dtype, copy=False)
         call, is_held_out = self._call(stream, X, y, classes)
         previous = self.net_.module_ if stream.network is None else stream.network
-        own = self.encoder is not None or self.decoder is not None
-        rows = call.rows(previous, keeps_constant=own)
+        rows = call.rows(previous, keeps_constant=has_own_networks(self))
         if not self._share_held_out:
             rows = replace(rows, held_out=None)
         data = rows.all_seen
