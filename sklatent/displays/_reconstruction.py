@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
+from .._validation import FLOATS
 from ..plan import RandomState, seed_of
 from ._common import (
     check_feature_names,
@@ -344,9 +345,8 @@ class ReconstructionDisplay:
 
 def _dense(X: Any) -> NDArray[Any]:
     """Return numbers as a dense array; NaN where there is none."""
-    dtypes = [np.float64, np.float32]
     rows = check_array(
-        X, accept_sparse=True, dtype=dtypes, ensure_all_finite="allow-nan"
+        X, accept_sparse=True, dtype=FLOATS, ensure_all_finite="allow-nan"
     )
     return rows.toarray() if hasattr(rows, "toarray") else np.asarray(rows)
 
