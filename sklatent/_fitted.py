@@ -1,7 +1,7 @@
 """What an encoder does once it is fitted."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,13 +15,12 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from . import runtime
 from ._callbacks import ReportsEpochs
 from ._doc_link import DocLinkMixin
-from ._state import PlainState
+from ._state import CopiedState
 from ._stream import Waiting
 from ._validation import FLOATS, validated
 from .model import Inference, Summary
 from .nn import is_ours
 from .plan import Missing, with_weights
-from .training import copied
 
 
 def _fills_cells(estimator: Any) -> bool:
@@ -39,7 +38,7 @@ class FittedEncoder(
     ReportsEpochs,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    PlainState,
+    CopiedState,
 ):
     """Validates rows and latents, and delegates to the fitted model."""
 
@@ -48,7 +47,6 @@ class FittedEncoder(
     #: As long as a subclass has no parameter of this name.
     missing: Missing = "error"
     device: str
-    callbacks: Sequence[Any] | None
     net_: Any
     mean_: NDArray[Any]
     held_out_scores_: NDArray[Any]
@@ -356,36 +354,6 @@ class FittedEncoder(
         return valid
 
     # For scikit-learn, and for pickles --------------------------------------------
-
-    def __sklearn_clone__(self) -> Self:
-        """Clone as scikit-learn does, but for what it would part or cannot copy.
-
-        Encoder and decoder may share weights, and callbacks hold a file or a lock.
-        """
-        given = ("encoder", "decoder", "callbacks")
-        found = {name: vars(self).get(name) for name in given}
-        apart = {name: value for name, value in found.items() if value is not None}
-        rest = object.__new__(type(self))
-        rest.__dict__.update(vars(self), **dict.fromkeys(apart))
-        cloned: Self = super(FittedEncoder, rest).__sklearn_clone__()
-        callbacks = apart.pop("callbacks", None)
-        cloned.__dict__.update(copy.deepcopy(apart))
-        if callbacks is not None:
-            cloned.callbacks = type(callbacks)(copied(callbacks))
-        return cloned
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Copy all but callbacks that cannot be copied, which are shared."""
-        logged = self.net_.callbacks_ if hasattr(self, "net_") else []
-        for callbacks in (self.callbacks or [], logged):
-            for callback, other in zip(callbacks, copied(callbacks), strict=True):
-                if other is callback:
-                    named = isinstance(callback, tuple | list)
-                    shared = callback[1] if named else callback
-                    memo[id(shared)] = shared
-        memo[id(self)] = new = object.__new__(type(self))
-        new.__setstate__(copy.deepcopy(self.__getstate__(), memo))
-        return new
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
