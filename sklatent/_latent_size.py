@@ -1,26 +1,21 @@
 """The latent size, chosen by cross-validation."""
 
-import time
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
-from scipy.stats import rankdata
 from sklearn.base import (
     MetaEstimatorMixin,
     TransformerMixin,
     clone,
     is_classifier,
 )
-from sklearn.decomposition import PCA
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing, get_tags, indexable
+from sklearn.utils import get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -39,23 +34,11 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ._base import check_features
 from ._doc_link import DocLinkMixin
+from ._size_search import FoldScores, Rule, Sample, SizeSearch, automatic_sizes
 from ._state import PlainState
-from ._validation import FLOATS, all_or_nothing, fit_context
+from ._validation import FLOATS, all_or_nothing, check_features, fit_context
 from .model import HiddenCells
-from .starts import rows_and_filling
-
-#: With n_components='auto', the share of variance beyond which PCA's sizes end,
-MAX_EXPLAINED = 0.99
-#: but not below this size,
-MIN_LARGEST = 8
-#: nor above this one if the rows are sparse: all components would take long.
-MAX_SPARSE = 128
-#: The share of hidden cells' variance that counts as none.
-NO_GAIN = 1e-6
-
-Rule = Literal["best", "one_standard_error"] | Callable[[dict[str, Any]], int]
 
 
 def _has(method: str) -> Callable[[Any], bool]:
@@ -264,22 +247,19 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, PlainStat
         frame = hasattr(X, "iloc") or hasattr(X, "select")
         rows, y = indexable(X if frame else valid, y)
         # A model of a frame is asked about arrays where cells are hidden.
-        data = Given(valid if scorer is None else rows, y, routed)
-        scored = Parallel(n_jobs=self.n_jobs)(
-            delayed(self._fold)(data, scorer, split, sizes, f"{i + 1}/{len(splits)}")
+        data = Sample(valid if scorer is None else rows, y, routed)
+        ordered = self.method == "ordered"
+        search = SizeSearch(self.estimator, final, scorer, sizes, ordered)
+        folds = Parallel(n_jobs=self.n_jobs)(
+            delayed(self._fold)(search, data, split, f"{i + 1}/{len(splits)}")
             for i, split in enumerate(splits)
         )
-        scores, fit_times, score_times = (
-            np.array([fold[part] for fold in scored]).T for part in range(3)
-        )
-        linear = [fold[3] for fold in scored]
+        linear = [fold.linear for fold in folds]
         self.n_splits_ = len(splits)
         self.scoring_ = self._scoring()
         self.linear_scores_ = None if None in linear else np.array(linear).T
-        self.cv_results_ = _results(sizes, scores, fit_times, score_times)
-        # What fills cells no better than their means is no better than no latents.
-        least = NO_GAIN if scorer is None else -np.inf
-        self.best_index_ = _choose(self.rule, self.cv_results_, scores, least)
+        self.cv_results_ = search.results(folds)
+        self.best_index_ = search.choose(self.rule, self.cv_results_, folds)
         self.best_n_components_ = int(sizes[self.best_index_])
         self.best_params_ = {"n_components": self.best_n_components_}
         self.best_score_ = float(self.cv_results_["mean_test_score"][self.best_index_])
@@ -287,9 +267,9 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, PlainStat
             self.__dict__.pop(name, None)
         if self.refit:
             best = clone(self.estimator).set_params(**self.best_params_)
-            self.best_estimator_ = Given(rows, y, routed).fit(best)
+            self.best_estimator_ = Sample(rows, y, routed).fit(best)
             if final is not None:
-                latents = Given(best.transform(rows), y, routed)
+                latents = Sample(best.transform(rows), y, routed)
                 self.final_estimator_ = latents.fit(clone(final), "final_estimator")
             if scorer is None:
                 self._hidden_cells = HiddenCells.of(best, valid)
@@ -404,7 +384,7 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, PlainStat
             if not issparse(X):
                 check_features(self, X)
             # PCA finds all but one of the components of sparse rows.
-            return _automatic_sizes(X, max(1, limit - 1) if issparse(X) else limit)
+            return automatic_sizes(X, max(1, limit - 1) if issparse(X) else limit)
         sizes = np.unique(np.asarray(self.n_components))
         whole = np.issubdtype(sizes.dtype, np.integer)
         if not whole or not len(sizes) or sizes[0] < 1:
@@ -415,56 +395,21 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, PlainStat
         return np.asarray(sizes)
 
     def _fold(
-        self,
-        data: "Given",
-        scorer: Any,
-        split: Any,
-        sizes: NDArray[np.intp],
-        label: str,
-    ) -> tuple[list[float], list[float], list[float], list[float] | None]:
-        """Return a fold's scores, seconds to fit and to score, and linear scores."""
-        train, test = (data.part(rows) for rows in split)
-        start = time.perf_counter()
-        models = {"ordered": _prefixes, "exact": _one_by_one}[self.method]
-        scores, fit_times, score_times = [], [], []
-        for model in models(self.estimator, sizes, train):
-            fitted = time.perf_counter()
-            scores.append(self._score(model, scorer, train, test))
-            fit_times.append(fitted - start)
-            score_times.append(time.perf_counter() - fitted)
-            if self.method == "exact":
-                start = time.perf_counter()
-        if self.method == "ordered":  # one fit has served all
-            fit_times = [fit_times[0]] * len(sizes)
-        linear = None
-        if "ordered" in self.estimator.get_params(deep=False):
-            start_only = clone(self.estimator).set_params(
-                hidden_layer_sizes=(), init="pca", encoder=None, decoder=None
-            )
-            linear = [
-                self._score(model, scorer, train, test)
-                for model in models(start_only, sizes, train)
-            ]
+        self, search: SizeSearch, data: Sample, split: Any, label: str
+    ) -> FoldScores:
+        """Return what a fold says of the sizes, and print it if asked to."""
+        fold = search.fold(*(data.part(rows) for rows in split))
         if self.verbose:
-            best = int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))
-            seconds = sum(fit_times) / (len(sizes) if self.method == "ordered" else 1)
+            best = int(np.argmax(np.nan_to_num(fold.scores, nan=-np.inf)))
+            n_fits = len(search.sizes) if search.ordered else 1
             print(
                 f"[{type(self).__name__}] fold {label}: "
-                f"n_components={sizes[best]} scores best, {scores[best]:.4f}; "
-                f"{seconds:.1f} s of fitting",
+                f"n_components={search.sizes[best]} scores best, "
+                f"{fold.scores[best]:.4f}; {sum(fold.fit_times) / n_fits:.1f} s of "
+                "fitting",
                 flush=True,
             )
-        return scores, fit_times, score_times, linear
-
-    def _score(self, model: Any, scorer: Any, train: "Given", test: "Given") -> float:
-        """Score a fitted estimator, or the final estimator on its latents."""
-        if scorer is None:
-            return HiddenCells.of(model, train.X).score(model, test.X)
-        if self.final_estimator is not None:
-            latents = replace(train, X=model.transform(train.X))
-            test = replace(test, X=model.transform(test.X))
-            model = latents.fit(clone(self.final_estimator), "final_estimator")
-        return float(scorer(model, test.X, test.y, **test.params["scorer"]))
+        return fold
 
     def _check_loaded(self) -> None:
         """Raise ValueError unless the best estimator is one of so many features."""
@@ -586,132 +531,9 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, PlainStat
         return tags
 
 
-@dataclass(frozen=True)
-class Given:
-    """Rows, and what goes with them.
-
-    Attributes
-    ----------
-    X, y : rows and labels
-    params : dict of str to dict
-        Metadata for 'estimator', 'final_estimator' and 'scorer'.
-    """
-
-    X: Any
-    y: Any
-    params: dict[str, dict[str, Any]]
-
-    def part(self, rows: Any) -> "Given":
-        """Return some of the rows, with what goes with these."""
-        return Given(
-            _safe_indexing(self.X, rows),
-            None if self.y is None else _safe_indexing(self.y, rows),
-            {
-                name: _check_method_params(self.X, given, rows)
-                for name, given in self.params.items()
-            },
-        )
-
-    def fit(self, model: Any, name: str = "estimator") -> Any:
-        """Fit a model, and return it."""
-        return model.fit(self.X, self.y, **self.params[name])
-
-
-def _automatic_sizes(X: Any, limit: int) -> NDArray[np.intp]:
-    """Return 1, 2, 4, ... up to the first power that is enough, or the limit."""
-    largest = min(max(_n_needed(X), MIN_LARGEST), limit)
-    powers = 2 ** np.arange(largest.bit_length() + 1)
-    return np.unique(np.minimum(powers[powers < 2 * largest], limit))
-
-
-def _n_needed(X: Any) -> int:
-    """Return how many components PCA needs for most of the variance."""
-    if issparse(X):
-        most = min(MAX_SPARSE, min(X.shape) - 1)
-        if most < 1:
-            return 1
-        pca = PCA(most, svd_solver="arpack", random_state=0)
-    else:
-        if np.isnan(X).any():
-            X = rows_and_filling(X)[0].dense()
-        pca, X = PCA(random_state=0), X.astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):  # constant X
-        explained = np.cumsum(pca.fit(X).explained_variance_ratio_)
-    return min(1 + int(np.searchsorted(explained, MAX_EXPLAINED)), len(explained))
-
-
-def _prefixes(estimator: Any, sizes: NDArray[np.intp], train: Given) -> Any:
-    """Fit once, for all sizes; yield the model of each."""
-    largest = clone(estimator)
-    largest.set_params(n_components=int(sizes[-1]), ordered=sizes.tolist())
-    train.fit(largest)
-    for size in sizes:
-        yield largest.truncate(int(size))
-
-
-def _one_by_one(estimator: Any, sizes: NDArray[np.intp], train: Given) -> Any:
-    """Fit each size by itself; yield the model of each.
-
-    Each starts from its linear start, of which that of the size before is a part.
-    Networks started from those of the next smaller or larger size ended lower.
-    """
-    for size in sizes:
-        yield train.fit(clone(estimator).set_params(n_components=int(size)))
-
-
 def _tells_classes(model: Any) -> bool:
     """Return whether a model may be one of classes, so that folds have all of them."""
     if model is None or is_classifier(model):
         return model is not None
     continuous = getattr(model, "target_type", "continuous") == "continuous"
     return get_tags(model).target_tags.required and not continuous
-
-
-def _results(
-    sizes: NDArray[np.intp],
-    scores: NDArray[Any],
-    fit_times: NDArray[Any],
-    score_times: NDArray[Any],
-) -> dict[str, Any]:
-    """Return `cv_results_` as GridSearchCV has it, of arrays (n_sizes, n_splits)."""
-    results: dict[str, Any] = {}
-    for name, values in (("fit_time", fit_times), ("score_time", score_times)):
-        results[f"mean_{name}"] = values.mean(axis=1)
-        results[f"std_{name}"] = values.std(axis=1)
-    results["param_n_components"] = np.ma.array(sizes, mask=False)
-    results["params"] = [{"n_components": int(size)} for size in sizes]
-    for i, split in enumerate(scores.T):
-        results[f"split{i}_test_score"] = split
-    mean = scores.mean(axis=1)
-    if not np.isfinite(scores).all():
-        warnings.warn(
-            f"One or more of the test scores are non-finite: {mean}",
-            category=UserWarning,
-            stacklevel=2,
-        )
-    results["mean_test_score"] = mean
-    results["std_test_score"] = scores.std(axis=1)
-    worst_last = -np.nan_to_num(mean, nan=-np.inf)
-    results["rank_test_score"] = rankdata(worst_last, method="min").astype(np.int32)
-    return results
-
-
-def _choose(
-    rule: Rule, results: dict[str, Any], scores: NDArray[Any], least: float
-) -> int:
-    """Return the index of the size that the rule chooses, with a floor for scores."""
-    if callable(rule):
-        index: Any = rule(results)
-        if not isinstance(index, int | np.integer) or not 0 <= index < len(scores):
-            raise ValueError(
-                f"rule must return an index from 0 to {len(scores) - 1}; got {index!r}."
-            )
-        return int(index)
-    mean = np.nan_to_num(results["mean_test_score"], nan=-np.inf).clip(min=least)
-    best = int(mean.argmax())
-    if rule == "best":
-        return best
-    n_splits = scores.shape[1]
-    error = scores[best].std(ddof=1) / np.sqrt(n_splits) if n_splits > 1 else 0.0
-    error = np.nan_to_num(error)
-    return int(np.flatnonzero(mean >= mean[best] - error)[0])

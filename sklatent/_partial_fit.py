@@ -1,6 +1,6 @@
 """Fitting in parts: rows that come one batch after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import update_wrapper
 from numbers import Real
@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 
 from . import runtime
+from ._fitted import FittedEncoder
 from ._stream import Call, Sketch, Stream, Waiting
 from ._validation import all_or_nothing, fit_context, validated
 from .model import EarlierLatents, Inference, Summary, summarise
-from .plan import Network, Plan, is_linear, plan_further, share_of
+from .plan import Network, Plan, has_own_networks, is_linear, plan_further, share_of
 from .problems import Choice, Problem
 from .rows import Rows, TargetKind, Targets
 from .starts import RunningAxes, SeenRows
@@ -81,29 +82,20 @@ def can_be_fitted_in_parts(estimator: Any) -> None:
         )
 
 
-class PartialFitMixin:
-    """Adds `partial_fit` to the estimators."""
+class StreamingEncoder(FittedEncoder):
+    """Fits, and goes on fitting, to rows that come in parts."""
 
-    if TYPE_CHECKING:  # of the class that it is mixed into
-        n_components: int | float | None
-        early_stopping: bool | str
-        validation_fraction: float
-        encoder: Network
-        decoder: Network
-        callbacks: Sequence[Any] | None
-        net_: Any
-        mean_: NDArray[Any]
-        best_iteration_: int
-        held_out_scores_: NDArray[Any]
-        verdict_: str
-        _summary: Summary
-        _seed: int
-        _stream: Stream | Waiting
+    early_stopping: bool | str
+    validation_fraction: float
+    encoder: Network
+    decoder: Network
+    best_iteration_: int
+    verdict_: str
+    _seed: int
+    _stream: Stream | Waiting
 
-        @property
-        def _n_features_out(self) -> int: ...
-        @property
-        def _inference(self) -> Inference: ...
+    if TYPE_CHECKING:  # of the class that fits to all rows at once
+
         def _check(self, X: NDArray[Any]) -> None: ...
         def _fit(self, X: Any, y: Any, *, classes: Any) -> None: ...
         def _problem(self, data: Rows, plan: Plan) -> Problem | Choice: ...
@@ -113,9 +105,6 @@ class PartialFitMixin:
         def _publish(
             self, trained: Trained, summary: Summary, data: Rows, plan: Plan
         ) -> None: ...
-        def _score_rows(
-            self, inference: Inference, X: NDArray[Any]
-        ) -> NDArray[Any]: ...
 
     @offered_if(can_be_fitted_in_parts)
     @fit_context(prefer_skip_nested_validation=True)
@@ -246,8 +235,7 @@ class PartialFitMixin:
         X = X.astype(self.mean_.dtype, copy=False)
         call, is_held_out = self._call(stream, X, y, classes)
         previous = self.net_.module_ if stream.network is None else stream.network
-        own = self.encoder is not None or self.decoder is not None
-        rows = call.rows(previous, keeps_constant=own)
+        rows = call.rows(previous, keeps_constant=has_own_networks(self))
         if not self._share_held_out:
             rows = replace(rows, held_out=None)
         data = rows.all_seen

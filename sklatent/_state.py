@@ -1,15 +1,17 @@
-"""What pickles and other files hold of an estimator."""
+"""What pickles, other files and copies hold of an estimator."""
 
+import copy
 import inspect
 import warnings
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
 from . import runtime
 from .nn import from_plain, to_plain
-from .training import load_net, save_net
+from .training import copied, load_net, save_net
 
 
 class PlainState(BaseEstimator):
@@ -67,6 +69,45 @@ class PlainState(BaseEstimator):
 
     def _check_loaded(self) -> None:
         """Raise an error unless the parts of a loaded state go with each other."""
+
+
+class CopiedState(PlainState):
+    """Has estimators copied whose networks and callbacks are the user's.
+
+    That is by `copy.deepcopy` and scikit-learn's `clone`.
+    """
+
+    callbacks: Sequence[Any] | None
+
+    def __sklearn_clone__(self) -> Self:
+        """Clone as scikit-learn does, but for what it would part or cannot copy.
+
+        Encoder and decoder may share weights, and callbacks hold a file or a lock.
+        """
+        given = ("encoder", "decoder", "callbacks")
+        found = {name: vars(self).get(name) for name in given}
+        apart = {name: value for name, value in found.items() if value is not None}
+        rest = object.__new__(type(self))
+        rest.__dict__.update(vars(self), **dict.fromkeys(apart))
+        cloned: Self = super(CopiedState, rest).__sklearn_clone__()
+        callbacks = apart.pop("callbacks", None)
+        cloned.__dict__.update(copy.deepcopy(apart))
+        if callbacks is not None:
+            cloned.callbacks = type(callbacks)(copied(callbacks))
+        return cloned
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy all but callbacks that cannot be copied, which are shared."""
+        logged = self.net_.callbacks_ if hasattr(self, "net_") else []
+        for callbacks in (self.callbacks or [], logged):
+            for callback, other in zip(callbacks, copied(callbacks), strict=True):
+                if other is callback:
+                    named = isinstance(callback, tuple | list)
+                    shared = callback[1] if named else callback
+                    memo[id(shared)] = shared
+        memo[id(self)] = new = object.__new__(type(self))
+        new.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return new
 
 
 def _defaults(kind: type) -> dict[str, Any]:

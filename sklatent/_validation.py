@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import _fit_context
 from sklearn.utils.validation import validate_data
@@ -87,3 +88,24 @@ def all_or_nothing(estimator: Any) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+def check_gaps(estimator: Any, X: NDArray[Any]) -> None:
+    """Raise ValueError if rows with missing cells cannot be fitted to."""
+    if estimator.augmentation is not None:
+        raise ValueError(
+            f"augmentation={estimator.augmentation!r} with missing='ignore', which "
+            "requires augmentation=None: missing cells would not move with rows."
+        )
+    check_features(estimator, X)
+
+
+def check_features(estimator: Any, X: NDArray[Any]) -> None:
+    """Raise ValueError if a feature has no observed value."""
+    empty = np.flatnonzero(np.isnan(X).all(axis=0))
+    if len(empty):
+        names = getattr(estimator, "feature_names_in_", np.arange(X.shape[1]))
+        raise ValueError(
+            f"Feature {names[empty[0]]} of X has no observed value: it is NaN in all "
+            "rows. Each feature must have one; drop this one."
+        )

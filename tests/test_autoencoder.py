@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 import sklearn
 import torch
+from helpers import small_encoder, world
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import datasets
 from sklearn.base import clone
@@ -36,12 +37,6 @@ QUICK = {"hidden_layer_sizes": (32,), "max_iter": 5, "random_state": 0}
 def quick(n_components=2, **params):
     """An estimator that trains, little."""
     return Autoencoder(n_components, **{"early_stopping": False, **QUICK, **params})
-
-
-def small_encoder(n_features, n_components):
-    return nn.Sequential(
-        nn.Linear(n_features, 16), nn.Tanh(), nn.Linear(16, n_components)
-    )
 
 
 # Known answers -------------------------------------------------------------------
@@ -434,18 +429,6 @@ class Interrupts(nn.Module):
         if self.n_calls == 3:
             raise KeyboardInterrupt
         return self.linear(x)
-
-
-def world():
-    name, keys, *rest = np.random.get_state()  # noqa: NPY002
-    import random
-
-    return (
-        random.getstate(),
-        (name, keys.tolist(), *rest),
-        torch.get_rng_state().tolist(),
-        torch.get_num_threads(),
-    )
 
 
 @pytest.mark.parametrize("random_state", [None, 0])

@@ -236,6 +236,17 @@ def test_what_is_scored_by_default(estimator, final, expected):
     assert np.isfinite(ours.best_score_)
 
 
+def test_each_fold_prints_a_line(capsys):
+    X = low_rank(40, 5, 2, 0)
+    exact(PCA(), [1, 2], scoring="score", cv=2, verbose=1).fit(X)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    for i, line in enumerate(lines, 1):
+        assert line.startswith(
+            f"[LatentSizeCV] fold {i}/2: n_components=2 scores best, "
+        )
+
+
 def test_hidden_cells_that_cannot_be_scored():
     X = low_rank(40, 5, 2, 0)
     with pytest.raises(ValueError, match="requires final_estimator=None"):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers import generator, identity_scaling, normal
 from torch import nn
 from torch.testing import assert_close
 
@@ -15,7 +16,6 @@ from sklatent.nn import (
     Moments,
     NestedDecoder,
     ResidualMap,
-    Scaling,
     SquaredError,
     SupervisedLoss,
     SupervisedModel,
@@ -26,19 +26,6 @@ from sklatent.nn import (
     ordered_frame,
     principal_frame,
 )
-
-
-def identity_scaling(n_features):
-    zeros = torch.zeros(n_features, dtype=torch.float64)
-    return Scaling(zeros, torch.ones((), dtype=torch.float64))
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape, seed=0):
-    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

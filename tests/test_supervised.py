@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import random
 import re
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import small_encoder, world
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import subspace_angles
 from scipy.sparse import csr_matrix
@@ -856,12 +856,6 @@ def test_the_size_by_cross_validation(scoring, method):
 # Networks of the user's, devices, callbacks ------------------------------------------
 
 
-def small_encoder(n_features, n_components):
-    return nn.Sequential(
-        nn.Linear(n_features, 16), nn.Tanh(), nn.Linear(16, n_components)
-    )
-
-
 def small_decoder(n_features, n_components):
     return small_encoder(n_components, n_features)
 
@@ -1149,16 +1143,6 @@ def test_a_fitted_model_holds_no_rows_and_no_targets():
 
 
 # The world -----------------------------------------------------------------------
-
-
-def world():
-    name, keys, *rest = np.random.get_state()  # noqa: NPY002
-    return (
-        random.getstate(),
-        (name, keys.tolist(), *rest),
-        torch.get_rng_state().tolist(),
-        torch.get_num_threads(),
-    )
 
 
 @pytest.mark.parametrize("early_stopping", ["auto", True, False])

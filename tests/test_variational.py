@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from helpers import generator, identity_scaling, normal
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import gammaln
 from scipy.stats import multivariate_normal, norm
@@ -33,7 +34,6 @@ from sklatent.nn import (
     NoiseVariance,
     Poisson,
     ResidualMap,
-    Scaling,
     VariationalModel,
     kl_to_prior,
 )
@@ -49,11 +49,6 @@ from sklatent.starts import (
 QUICK = {"hidden_layer_sizes": (32,), "max_iter": 5, "random_state": 0}
 LOADERS = {"wine": load_wine, "cancer": load_breast_cancer, "digits": load_digits}
 GAUSSIANS = ("shared", "feature")
-
-
-def identity_scaling(n_features):
-    zeros = torch.zeros(n_features, dtype=torch.float64)
-    return Scaling(zeros, torch.ones((), dtype=torch.float64))
 
 
 def quick(k=2, **params):
@@ -233,14 +228,6 @@ def test_a_row_that_is_far_off_has_a_finite_posterior(digits):
 
 
 # Networks, likelihoods, gradients ------------------------------------------------
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape, seed=0):
-    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
 
 
 def module(likelihood, *, each=True, ordered=False):

@@ -3,11 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from ._common import (
-    shortened,
-)
+from ._common import shortened
+from ._drawing import GREY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,3 +80,44 @@ def shared_unit(units: NDArray[Any] | None) -> str:
 def with_unit(number: str, units: NDArray[Any] | None, feature: int) -> str:
     """Return a number and the unit of a feature."""
     return number if units is None else f"{number} {units[feature]}"
+
+
+def standardised(
+    shown: dict[str, NDArray[Any]], center: ArrayLike | None, spread: ArrayLike | None
+) -> dict[str, NDArray[Any]]:
+    """Return rows as z-scores: by mean and spread given, or those of the originals."""
+    original = shown["original"]
+    center = np.nanmean(original, axis=0) if center is None else np.asarray(center)
+    spread = np.nanstd(original, axis=0) if spread is None else np.asarray(spread)
+    unit = np.where(spread > 0, spread, 1.0)
+    return {name: (rows - center) / unit for name, rows in shown.items()}
+
+
+def draw_profile(
+    ax: "Axes",
+    x: NDArray[Any],
+    parts: dict[str, NDArray[Any]],
+    given: dict[str, Any],
+    *,
+    table: bool,
+) -> list[Any]:
+    """Draw a row, what the encoder was shown, and its reconstruction."""
+    looks: dict[str, dict[str, Any]] = {
+        "original": {"color": "C0", "marker": "o", "linestyle": "-"},
+        "noisy": {"color": GREY, "marker": ".", "linestyle": ":"},
+        "reconstruction": {"color": "C1", "marker": "x", "linestyle": "--"},
+    }
+    lines = []
+    for name, values in parts.items():
+        look = {"linewidth": 1, "markersize": 4, **looks[name], "label": name}
+        look["linestyle" if table else "marker"] = ""
+        (line,) = ax.plot(x, values, **look | given)
+        lines.append(line)
+    original, result = parts["original"], parts["reconstruction"]
+    if table:
+        ax.vlines(x, original, result, color=GREY, linewidth=1, zorder=1)
+    else:
+        ax.fill_between(
+            x, original, result, color=GREY, alpha=0.4, linewidth=0, label="difference"
+        )
+    return lines

@@ -4,15 +4,12 @@ import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from .. import runtime
+from .._validation import FLOATS
 from ..plan import RandomState, seed_of
-from ..problems import corruption_of
-from ..rows import rows_of
 from ._common import (
     check_feature_names,
     check_image_shape,
@@ -22,8 +19,8 @@ from ._common import (
     in_units,
     split_pipeline,
 )
+from ._corrupted import corrupted
 from ._drawing import (
-    GREY,
     figure_width,
     height_of_tiles,
     legend_beside,
@@ -34,11 +31,13 @@ from ._drawing import (
 from ._profiles import (
     PROFILES,
     check_units,
+    draw_profile,
     is_table,
     label_curve_axis,
     label_table_axis,
     positions,
     shared_unit,
+    standardised,
 )
 
 if TYPE_CHECKING:
@@ -317,11 +316,8 @@ class ReconstructionDisplay:
         units, table = check_units(self.units, p), is_table(profile, p)
         x, y_label = positions(names), shared_unit(units)
         if table:
-            x, y_label = (
-                np.arange(p, dtype=np.float64),
-                "z-score",
-            )
-            shown = self._standardised(shown)
+            x, y_label = np.arange(p, dtype=np.float64), "z-score"
+            shown = standardised(shown, self.center, self.spread)
         n_columns = 2 if ax is None and n > 1 and figure_width() >= 5 else 1
         n_rows = -(-n // n_columns)
         height = 1.2 * n_rows + (1.6 if table else 0.9)
@@ -331,7 +327,7 @@ class ReconstructionDisplay:
         self.axes_ = axes.ravel()[:n]
         for i, axis in enumerate(self.axes_):
             parts = {name: rows[i] for name, rows in shown.items()}
-            self.lines_.append(_draw_profile(axis, x, parts, given, table=table))
+            self.lines_.append(draw_profile(axis, x, parts, given, table=table))
             axis.set_title(
                 f"row {self._titles(', error ')[i]}", fontsize="x-small", pad=2
             )
@@ -346,76 +342,11 @@ class ReconstructionDisplay:
         # Above the title.
         self.legend_ = legend_beside(self.axes_[0], "top", borderaxespad=1.6)
 
-    def _standardised(self, shown: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        original = shown["original"]
-        center, spread = self.center, self.spread
-        center = np.nanmean(original, axis=0) if center is None else np.asarray(center)
-        spread = np.nanstd(original, axis=0) if spread is None else np.asarray(spread)
-        unit = np.where(spread > 0, spread, 1.0)
-        return {name: (rows - center) / unit for name, rows in shown.items()}
-
-
-def corrupted(encoder: Any, X: NDArray[Any], seed: int) -> NDArray[Any]:
-    """Return rows with the noise that a denoising autoencoder is trained with.
-
-    Parameters
-    ----------
-    encoder : DenoisingAutoencoder
-        A fitted one.
-    X : ndarray of shape (n_samples, n_features)
-        Rows as it sees them; the noise has their spread and range.
-    seed : int
-        Fixes it.
-    """
-    known = encoder.net_.module_.scaling.varying_features().numpy()
-    rows = rows_of(X, known=known)
-    corruption = corruption_of(encoder.noise, encoder.noise_level, rows)
-    generator = torch.Generator().manual_seed(seed)
-    foreign = callable(encoder.noise)
-    device = torch.device("cpu")
-    with runtime.fitting(seed, device, uses_global_generator=foreign), torch.no_grad():
-        clean, scaling = rows.tensor(), rows.scale.module()
-        noisy = corruption(clean, generator)
-        changed = scaling.widen((noisy != clean).double()).numpy() > 0
-        found = scaling.to_units(noisy.double()).numpy()
-    return np.where(changed, found, X).astype(X.dtype)
-
-
-def _draw_profile(
-    ax: "Axes",
-    x: NDArray[Any],
-    parts: dict[str, NDArray[Any]],
-    given: dict[str, Any],
-    *,
-    table: bool,
-) -> list[Any]:
-    """Draw a row, what the encoder was shown, and its reconstruction."""
-    looks: dict[str, dict[str, Any]] = {
-        "original": {"color": "C0", "marker": "o", "linestyle": "-"},
-        "noisy": {"color": GREY, "marker": ".", "linestyle": ":"},
-        "reconstruction": {"color": "C1", "marker": "x", "linestyle": "--"},
-    }
-    lines = []
-    for name, values in parts.items():
-        look = {"linewidth": 1, "markersize": 4, **looks[name], "label": name}
-        look["linestyle" if table else "marker"] = ""
-        (line,) = ax.plot(x, values, **look | given)
-        lines.append(line)
-    original, result = parts["original"], parts["reconstruction"]
-    if table:
-        ax.vlines(x, original, result, color=GREY, linewidth=1, zorder=1)
-    else:
-        ax.fill_between(
-            x, original, result, color=GREY, alpha=0.4, linewidth=0, label="difference"
-        )
-    return lines
-
 
 def _dense(X: Any) -> NDArray[Any]:
     """Return numbers as a dense array; NaN where there is none."""
-    dtypes = [np.float64, np.float32]
     rows = check_array(
-        X, accept_sparse=True, dtype=dtypes, ensure_all_finite="allow-nan"
+        X, accept_sparse=True, dtype=FLOATS, ensure_all_finite="allow-nan"
     )
     return rows.toarray() if hasattr(rows, "toarray") else np.asarray(rows)
 

@@ -1,9 +1,5 @@
 """The deviance: the loss of rows that are shares or counts."""
 
-import copy
-from typing import Self
-
-import torch
 from torch import Tensor
 
 from ._batch import Batch
@@ -24,12 +20,6 @@ class Deviance(Loss):
 
     def __init__(self, likelihood: ExponentialFamily) -> None:
         self.likelihood = likelihood
-
-    def to(self, device: torch.device) -> Self:
-        """Return the loss for output on a device."""
-        moved = copy.copy(self)
-        moved.likelihood = copy.deepcopy(self.likelihood).to(device)
-        return moved
 
     def rows(self, output: Tensor, batch: Batch) -> Tensor:
         """Return the sum over features of each row, shape (n,)."""

@@ -1,10 +1,11 @@
 """What training makes small: functions of a model's output and a batch."""
 
+import copy
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from ._batch import Batch
@@ -45,9 +46,13 @@ class Loss(ABC):
         """
         return self.rows(output, batch).mean(dim=-1).sum() / batch.target.shape[-1]
 
-    def to(self, device: torch.device) -> Self:  # noqa: ARG002
-        """Return the loss for output on a device; one with tensors moves them."""
-        return self
+    def to(self, device: torch.device) -> Self:
+        """Return the loss for output on a device, with copies of its modules there."""
+        moved = copy.copy(self)
+        for name, part in vars(self).items():
+            if isinstance(part, nn.Module):
+                setattr(moved, name, copy.deepcopy(part).to(device))
+        return moved
 
     def gradient(
         self, output: Any, batch: Batch, done: float = 1.0

@@ -1,9 +1,5 @@
 """The loss of a variational autoencoder."""
 
-import copy
-from typing import Self
-
-import torch
 from torch import Tensor
 
 from ._batch import Batch
@@ -37,12 +33,6 @@ class NegativeBound(Loss):
         self.beta = beta
         self.warmup = warmup
         self.free_bits = free_bits
-
-    def to(self, device: torch.device) -> Self:
-        """Return the loss for output on a device."""
-        moved = copy.copy(self)
-        moved.likelihood = copy.deepcopy(self.likelihood).to(device)
-        return moved
 
     def weight(self, done: float) -> float:
         """Return the weight of the KL divergence when this share of steps is made."""

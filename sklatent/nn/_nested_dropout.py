@@ -21,6 +21,11 @@ def first_latents(u: Tensor, sizes: Tensor | int) -> Tensor:
     return u * (torch.arange(u.shape[-1], device=u.device) < last)
 
 
+def part_for(size: int, bounds: Sequence[int]) -> int:
+    """Return the number of the first of some ascending bounds that is large enough."""
+    return next(i for i, bound in enumerate(bounds) if size <= bound)
+
+
 class SizeEnds(nn.Module):
     r"""The last step of a decoder, for each number of latents by itself.
 
@@ -57,19 +62,15 @@ class SizeEnds(nn.Module):
         self.register_buffer("high", within[1])
         self.bounds = tuple(bounds)
 
-    def number(self, size: int) -> int:
-        """Return the number of the end for this size."""
-        return next(i for i, bound in enumerate(self.bounds) if size <= bound)
-
     def forward(self, u: Tensor, h: Tensor, size: int) -> Tensor:
         """Map latents (n, k) and hidden layer (n, n_hidden) to (n, n_features)."""
-        i = self.number(size)
+        i = part_for(size, self.bounds)
         x = torch.addmm(self.linear[i, 0], u, self.linear[i, 1:])
         return x.addmm(h, self.hidden[i])
 
     def truncate(self, size: int) -> None:
         """Drop the ends that only larger sizes need."""
-        last = self.number(size) + 1
+        last = part_for(size, self.bounds) + 1
         self.linear, self.hidden = self.linear[:last], self.hidden[:last]
         self.bounds = (*self.bounds[: last - 1], size)
 
@@ -104,10 +105,6 @@ class NestedDecoder(nn.Module):
             self.ends = None
         super()._load_from_state_dict(state_dict, prefix, *args)
 
-    def part(self, size: int) -> int:
-        """Return the number of the decoder for this size."""
-        return next(i for i, bound in enumerate(self.bounds) if size <= bound)
-
     def slices(self, sizes: Tensor) -> list[tuple[int, slice]]:
         """Return the decoders that rows of ascending sizes go to, and which rows."""
         bounds = torch.tensor(self.bounds, device=sizes.device)
@@ -139,14 +136,14 @@ class NestedDecoder(nn.Module):
             shown = first_latents(u.clamp(self.ends.low, self.ends.high), size)
             within: Tensor = self.ends(shown, self.hidden(shown, size), size)
             # As in `ResidualMap`, the linear start maps what lies beyond.
-            outer: Any = self.parts[self.part(size)].weight
+            outer: Any = self.parts[part_for(size, self.bounds)].weight
             return within.addmm(u - shown, outer)
-        x: Tensor = self.parts[self.part(size)](u)
+        x: Tensor = self.parts[part_for(size, self.bounds)](u)
         return x
 
     def hidden(self, u: Tensor, size: int) -> Tensor:
         """Return the last hidden layer of the decoder for this size."""
-        network: Any = self.parts[self.part(size)].network
+        network: Any = self.parts[part_for(size, self.bounds)].network
         for layer in list(network)[:-1]:
             u = layer(u)
         return u
@@ -194,7 +191,7 @@ class NestedDecoder(nn.Module):
 
     def truncate(self, size: int) -> None:
         """Drop the decoders that only larger sizes need."""
-        last = self.part(size)
+        last = part_for(size, self.bounds)
         self.parts = self.parts[: last + 1]
         self.bounds = (*self.bounds[:last], size)
         if self.ends is not None:

@@ -19,6 +19,7 @@ from ._plan import (
     Augmentation,
     Network,
     Plan,
+    has_own_networks,
     is_linear,
     resolve,
     share_of,

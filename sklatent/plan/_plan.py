@@ -194,7 +194,7 @@ def resolve(
     schedule = _schedule(given, data.shape, len(hidden), ordered=prefixes is not None)
     if previous is not None and given.learning_rate == "auto":
         schedule["learning_rate"] *= SHARE_OF_THE_RATE
-    own = given.encoder is None and given.decoder is None
+    ours = not has_own_networks(given)
     flops = _flops_of_a_row(given, data.shape[1], hidden, k)
     n_rows = schedule["max_iter"] * len(data)
     return Plan(
@@ -209,7 +209,7 @@ def resolve(
         splits=splits,
         seed=seed,
         device=runtime.training_device(given.device, flops * n_rows),
-        flops_of_a_step=flops * schedule["batch_size"] if own else 0.0,
+        flops_of_a_step=flops * schedule["batch_size"] if ours else 0.0,
         uses_global_generator=_runs_code_of_the_user(given),
         verbose=int(given.verbose),
         previous=previous,
@@ -296,7 +296,7 @@ def _schedule(
 ) -> dict[str, Any]:
     """Return what 'auto' means for batches, epochs, rates, decay and first weights."""
     n_samples, rules = shape[0], given._auto_rules()
-    own = given.encoder is not None or given.decoder is not None
+    own = has_own_networks(given)
     least, changed = rules.min_batch_size, given.augmentation is not None
     batch_size = rows_of_a_batch(
         given.batch_size, n_samples, least, ordered=ordered, own=own
@@ -329,8 +329,13 @@ def is_linear(given: Any) -> bool:
     """Return whether the closed form is all there is."""
     if given.n_components == 0:
         return True
-    own = given.encoder is None and given.decoder is None
-    return own and given.init == "pca" and not len(given.hidden_layer_sizes)
+    ours = not has_own_networks(given)
+    return ours and given.init == "pca" and not len(given.hidden_layer_sizes)
+
+
+def has_own_networks(given: Any) -> bool:
+    """Return whether encoder or decoder is the user's."""
+    return given.encoder is not None or given.decoder is not None
 
 
 def _runs_code_of_the_user(given: Any) -> bool:

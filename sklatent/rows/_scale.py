@@ -95,6 +95,20 @@ def _mean(X: Any, weights: Weights | None) -> Array:
     return total
 
 
+def _mean_and_range(
+    X: Any, weights: Weights | None
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the mean, the least and the largest value of each feature."""
+    with np.errstate(over="ignore", invalid="ignore"):  # `_check_sum` tells
+        mean: NDArray[Any] = _mean(X, weights).astype(X.dtype)
+    low, high = range_of(X)
+    # The mean of equal numbers need not be that number to the last bit, and what
+    # it leaves is rounding, not variance.
+    constant = low == high
+    mean[constant] = low[constant]
+    return mean, low, high
+
+
 def is_one_value(X: Any) -> bool:
     """Return whether all rows are equal."""
     low, high = range_of(X)
@@ -109,6 +123,47 @@ LEAST_SPREAD = 1e-30
 def least_divisor(dtype: DTypeLike) -> float:
     """Return what to divide by at least: one over smaller numbers leaves the floats."""
     return 10 * float(np.finfo(dtype).tiny)
+
+
+def _check_sum(X: Any, largest: float) -> None:
+    """Raise ValueError if the sum of rows, and so the largest distance, is infinite."""
+    if not np.isfinite(largest):
+        raise ValueError(
+            f"X has numbers so large, such as {np.abs(X).max():.3g}, that their "
+            "sum is not finite. Divide X by a constant."
+        )
+
+
+def _check_difference(X: Any, largest: float) -> None:
+    """Raise ValueError if rows differ, but by less than can be divided by."""
+    if 0 < largest < least_divisor(X.dtype):
+        raise ValueError(
+            f"X has numbers so small that they differ by {largest:.3g} at most; "
+            f"{least_divisor(X.dtype):.3g} is the least that can be divided by. "
+            "Multiply X by a constant."
+        )
+
+
+def _check_distance(largest: float, scale: float) -> None:
+    """Raise ValueError if an entry is very much farther from the mean than others."""
+    if largest > MAX_DISTANCE * scale:
+        raise ValueError(
+            f"X has an entry that is {largest:.3g} away from the mean of its "
+            f"feature, over {MAX_DISTANCE:g} times as far as rows usually are. "
+            "Is it a code for a missing value?"
+        )
+
+
+def _check_lengths(X: Any, largest: float) -> None:
+    """Raise ValueError if lengths of rows are not finite with so large an entry."""
+    # Latents are as long as rows; four times that is still a number.
+    limit = np.finfo(X.dtype).max / (4 * np.sqrt(X.shape[1]))
+    if largest > limit:
+        raise ValueError(
+            f"X has numbers so large, such as {np.abs(X).max():.3g}, that lengths "
+            f"of rows are not finite; {limit:.3g} is the largest that can be. "
+            "Divide X by a constant."
+        )
 
 
 @dataclass(frozen=True)
@@ -156,59 +211,18 @@ class Scale:
             If sums of `X` or lengths of rows are not finite, rows differ by next to
             nothing, or one is very much farther from the mean than others.
         """
-        with np.errstate(over="ignore", invalid="ignore"):  # `largest` tells
-            mean: NDArray[Any] = _mean(X, weights).astype(X.dtype)
-        low, high = range_of(X)
-        # The mean of equal numbers need not be that number to the last bit, and what
-        # it leaves is rounding, not variance.
-        constant = low == high
-        mean[constant] = low[constant]
-        ends = np.subtract([low, high], mean, dtype=np.float64)
-        largest = float(np.abs(ends).max())
-        if not np.isfinite(largest):
-            raise ValueError(
-                f"X has numbers so large, such as {np.abs(X).max():.3g}, that their "
-                "sum is not finite. Divide X by a constant."
-            )
-        if 0 < largest < least_divisor(X.dtype):
-            raise ValueError(
-                f"X has numbers so small that they differ by {largest:.3g} at most; "
-                f"{least_divisor(X.dtype):.3g} is the least that can be divided by. "
-                "Multiply X by a constant."
-            )
-        constant |= np.abs(ends).max(axis=0) < LEAST_SPREAD * largest
+        mean, low, high = _mean_and_range(X, weights)
+        ends = np.abs(np.subtract([low, high], mean, dtype=np.float64))
+        largest = float(ends.max())
+        _check_sum(X, largest)
+        _check_difference(X, largest)
+        constant = (low == high) | (ends.max(axis=0) < LEAST_SPREAD * largest)
         varies = ~constant if known is None else ~constant | known
         varying = None if varies.all() else np.flatnonzero(varies)
         if largest == 0:
             return cls(mean, 1.0, None if known is None else varying, keeps_constant)
-        # Division first: the squares of very small or large numbers leave the floats.
-        squares = cls(mean, largest).squared_distances(X)
-        typical = is_typical(squares, weights)
-        # Where all others are equal, the extreme ones are all there is to measure.
-        where = np.flatnonzero(typical)
-        if X.shape[0] * X.shape[1] > MAX_NUMBERS and not issparse(X):
-            where = where[:: -(-len(where) * X.shape[1] // MAX_MEASURED)]
-        if typical.all() or is_one_value(X[where]):
-            total = squares.sum() if weights is None else weights.values @ squares
-            n = X.shape[0] if weights is None else weights.values.sum()
-            scale = largest * float(np.sqrt(total / (n * X.shape[1])))
-        else:
-            some = None if weights is None else weights[where]
-            scale = cls.of(X[where], weights=some).scale
-            if largest > MAX_DISTANCE * scale:
-                raise ValueError(
-                    f"X has an entry that is {largest:.3g} away from the mean of its "
-                    f"feature, over {MAX_DISTANCE:g} times as far as rows usually are. "
-                    "Is it a code for a missing value?"
-                )
-        # Latents are as long as rows; four times that is still a number.
-        limit = np.finfo(X.dtype).max / (4 * np.sqrt(X.shape[1]))
-        if max(largest, np.abs([low, high]).max()) > limit:
-            raise ValueError(
-                f"X has numbers so large, such as {np.abs(X).max():.3g}, that lengths "
-                f"of rows are not finite; {limit:.3g} is the largest that can be. "
-                "Divide X by a constant."
-            )
+        scale = _typical_length(X, cls(mean, largest), weights)
+        _check_lengths(X, max(largest, np.abs([low, high]).max()))
         return cls(mean, scale, varying, keeps_constant)
 
     @classmethod
@@ -267,3 +281,30 @@ class Scale:
         return Scaling(
             mean, scale, varying, keeps_constant=self.keeps_constant, basis=basis
         )
+
+
+def _typical_length(X: Any, widest: Scale, weights: Weights | None) -> float:
+    """Return the root mean square of what the mean leaves of rows that are not extreme.
+
+    Parameters
+    ----------
+    X : array or CSR matrix of shape (n_samples, n_features)
+    widest : Scale
+        The mean, and the largest distance of an entry from it: division comes first,
+        as squares of very small or large numbers leave the floats.
+    weights : Weights or None
+    """
+    squares = widest.squared_distances(X)
+    typical = is_typical(squares, weights)
+    # Where all others are equal, the extreme ones are all there is to measure.
+    where = np.flatnonzero(typical)
+    if X.shape[0] * X.shape[1] > MAX_NUMBERS and not issparse(X):
+        where = where[:: -(-len(where) * X.shape[1] // MAX_MEASURED)]
+    if not typical.all() and not is_one_value(X[where]):
+        some = None if weights is None else weights[where]
+        scale = Scale.of(X[where], weights=some).scale
+        _check_distance(widest.scale, scale)
+        return scale
+    total = squares.sum() if weights is None else weights.values @ squares
+    n = X.shape[0] if weights is None else weights.values.sum()
+    return widest.scale * float(np.sqrt(total / (n * X.shape[1])))

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from ..rows import Array, Weights, as_rows, mean_of
-from ._gaussian import ProbabilisticStart
+from ._gaussian import ProbabilisticStart, diagonal_start
 from ._pca import LinearStart, never_zero, pca_start
 
 #: Newton's steps, and by how many halvings each may be made shorter.
@@ -108,20 +108,8 @@ def _shrunk(
     """Make a start of the latents of PCA and loadings for them, times a factor."""
     loadings = factor * loadings
     _, weights = _mean_and_variance(offset, likelihood)
-    information, rotation = np.linalg.eigh((loadings * weights) @ loadings.T)
-    information, rotation = information[::-1].clip(min=0), rotation[:, ::-1]
-    variance = 1 / (1 + information)
-    # Means and variances of the posteriors together make up the prior's variance of 1.
-    shrink = np.sqrt(1 - variance)
-    return ProbabilisticStart(
-        encoder_weight=pca.encoder_weight @ rotation * shrink,
-        encoder_bias=pca.encoder_bias @ rotation * shrink,
-        posterior_variance=variance,
-        decoder_weight=rotation.T @ loadings,
-        decoder_bias=offset.copy(),
-        noise_variance=np.ones(1),
-        residual=np.ones(len(offset)),
-    )
+    information = (loadings * weights) @ loadings.T
+    return diagonal_start(pca, information, loadings, offset, np.ones(len(offset)))
 
 
 def _bound(

@@ -10,7 +10,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
 from ..rows import Array, Rows, as_rows, mean_of, quantiles
-from ._pca import MAX_FEATURES_OF_GAPS, centred_rows, pca_start, total_variance
+from ._pca import (
+    MAX_FEATURES_OF_GAPS,
+    LinearStart,
+    centred_rows,
+    pca_start,
+    total_variance,
+)
 
 #: The noise's variance does not fall below this share of the variance: of all features
 #: together where they share it, and of each feature's own where each has one (that of
@@ -51,6 +57,41 @@ class ProbabilisticStart:
     decoder_bias: Array
     noise_variance: Array
     residual: Array
+
+
+def diagonal_start(
+    pca: LinearStart,
+    information: Array,
+    loadings: Array,
+    offset: Array,
+    residual: Array,
+) -> ProbabilisticStart:
+    """Make a start of the latents of PCA, rotated so that their posterior is diagonal.
+
+    Parameters
+    ----------
+    pca : LinearStart
+        Of k latents.
+    information : ndarray of shape (k, k)
+        What a row adds to the precision of the prior.
+    loadings : ndarray of shape (k, n_features)
+    offset, residual : ndarray of shape (n_features,)
+        `decoder_bias` and `residual` of the start.
+    """
+    information, rotation = np.linalg.eigh(information)
+    information, rotation = information[::-1].clip(min=0), rotation[:, ::-1]
+    variance = 1 / (1 + information)
+    # Means and variances of the posteriors together make up the prior's variance of 1.
+    shrink = np.sqrt(1 - variance)
+    return ProbabilisticStart(
+        encoder_weight=pca.encoder_weight @ rotation * shrink,
+        encoder_bias=pca.encoder_bias @ rotation * shrink,
+        posterior_variance=variance,
+        decoder_weight=rotation.T @ loadings,
+        decoder_bias=offset.copy(),
+        noise_variance=np.ones(1),
+        residual=residual,
+    )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from ..rows import Array, Rows
-from ._gaussian import ProbabilisticStart
+from ._gaussian import ProbabilisticStart, diagonal_start
 from ._pca import pca_start
 
 #: Of the loadings, to choose from. None is 0, with which all rows had the same latents.
@@ -57,20 +57,7 @@ def multinomial_start(
         W = factor * loadings
         along = W @ mean
         covariance = (W * mean) @ W.T - np.outer(along, along) / max(mean.sum(), 1e-300)
-        information, rotation = np.linalg.eigh(covariance)
-        information, rotation = information[::-1].clip(min=0), rotation[:, ::-1]
-        variance = 1 / (1 + information)
-        # Means and variances together make up the prior's variance of 1.
-        shrink = np.sqrt(1 - variance)
-        return ProbabilisticStart(
-            encoder_weight=pca.encoder_weight @ rotation * shrink,
-            encoder_bias=pca.encoder_bias @ rotation * shrink,
-            posterior_variance=variance,
-            decoder_weight=rotation.T @ W,
-            decoder_bias=offset,
-            noise_variance=np.ones(1),
-            residual=1 / np.sqrt(smooth),
-        )
+        return diagonal_start(pca, covariance, W, offset, 1 / np.sqrt(smooth))
 
     starts = [shrunk(factor) for factor in FACTORS]
     return max(starts, key=lambda start: _bound(start, *shown))
