@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
@@ -46,8 +45,6 @@ from ._reconstruction import nested_dropout
 from ._variational_model import variational_model
 from ._words import SHARE_HIDDEN, multinomial_of, word_start
 
-#: Above this a count is past where the logarithm of a rate is cut off.
-LARGEST_COUNT = 1e12
 #: Cells that a start of logits or logarithms of rates looks at, at most.
 MAX_CELLS = 2**27
 #: Rows to whose latents a mixture is fitted, about; more take longer than they tell.
@@ -166,46 +163,6 @@ def _earlier_noise(previous: Any, rows: Rows) -> Array:
     )
     found = variance.detach().numpy()
     return np.where(found > 0, found, np.maximum(rows.variance(), 1e-6))
-
-
-def range_of_values(X: Any) -> tuple[float, float, float]:
-    """Return least and largest value, NaN if there is none, and a rounding of 1."""
-    values = X.data if issparse(X) else X
-    zero = 0.0 if issparse(X) else np.nan  # what is not stored
-    low, high = (
-        float(end(values, initial=zero, axis=None))
-        for end in (np.fmin.reduce, np.fmax.reduce)
-    )
-    return low, high, 8 * float(np.finfo(X.dtype).eps)  # as MinMaxScaler's
-
-
-def check_range(X: Any, likelihood: str) -> None:
-    """Raise ValueError if rows are not what the likelihood is of."""
-    low, high, rounding = range_of_values(X)
-    if np.isnan(low):
-        return
-    values = X.data if issparse(X) else X
-    values = values[~np.isnan(values)]
-    if likelihood == "multinomial" and low < 0:
-        raise ValueError(
-            f"X has values from {low:.3g} on; likelihood='multinomial' requires counts "
-            "or weights that are not negative."
-        )
-    if likelihood == "bernoulli" and (low < -rounding or high > 1 + rounding):
-        raise ValueError(
-            f"X has values from {low:.3g} to {high:.3g}; likelihood='bernoulli' "
-            "requires them in [0, 1]."
-        )
-    if likelihood == "poisson" and (low < 0 or (np.floor(values) != values).any()):
-        raise ValueError(
-            f"X has values from {low:.3g} to {high:.3g}, not all of them counts; "
-            "likelihood='poisson' requires non-negative whole numbers."
-        )
-    if likelihood == "poisson" and high > LARGEST_COUNT:
-        raise ValueError(
-            f"X has counts up to {high:.3g}; likelihood='poisson' requires at most "
-            f"{LARGEST_COUNT:.0e}."
-        )
 
 
 @saved
