@@ -78,10 +78,14 @@ class VariationalAutoencoder(BaseLatentEncoder):
         The share of the training steps over which that weight rises from 0.
     free_bits : float, default=0.0
         Nats for each latent, in the mean of a batch, that cost nothing.
-    latent_prior : {'gaussian_mixture', 'standard'}, default='gaussian_mixture'
-        What `sample` draws latents from: a ``GaussianMixture`` fitted to draws from the
-        posteriors of the training rows, its size chosen by BIC; or N(0, I), which these
-        need not follow. Nothing else depends on it.
+    latent_prior : str, default='gaussian_mixture'
+        What `sample` draws latents from. 'gaussian_mixture' is a ``GaussianMixture``
+        fitted to draws from the posteriors of the training rows, its size chosen by
+        BIC. 'aggregated_posterior' is these posteriors themselves, one after the other
+        [6]_: the best for rows that other models are to be trained on. They lie around
+        the training rows, and the model keeps the latents of up to about 10,000 of
+        these. 'standard' is N(0, I), which latents of rows need not follow. Nothing
+        else depends on it.
     n_importance_samples : int, default=64
         Draws from the posterior in `score_samples`. They are fixed quasi-random
         numbers, the same for all rows. For words there are at most ``2**17 /
@@ -301,6 +305,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
        autoencoders. arXiv 1509.00519.
     .. [5] D. Liang, R. G. Krishnan, M. D. Hoffman and T. Jebara (2018). Variational
        autoencoders for collaborative filtering. arXiv 1802.05814.
+    .. [6] J. M. Tomczak and M. Welling (2018). VAE with a VampPrior. arXiv 1705.07120.
 
     Examples
     --------
@@ -322,7 +327,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
         "beta": [Interval(Real, 0, None, closed="left")],
         "kl_warmup": [Interval(Real, 0, 1, closed="both")],
         "free_bits": [Interval(Real, 0, None, closed="left")],
-        "latent_prior": [StrOptions({"standard", "gaussian_mixture"})],
+        "latent_prior": [
+            StrOptions({"standard", "gaussian_mixture", "aggregated_posterior"})
+        ],
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
     }
     # Its bound is noisy, which larger batches are for. Variances of the noise follow a
@@ -351,7 +358,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
         beta: float = 1.0,
         kl_warmup: float = 0.0,
         free_bits: float = 0.0,
-        latent_prior: Literal["standard", "gaussian_mixture"] = "gaussian_mixture",
+        latent_prior: Literal[
+            "standard", "gaussian_mixture", "aggregated_posterior"
+        ] = "gaussian_mixture",
         n_importance_samples: int = 64,
         hidden_layer_sizes: ArrayLike | Auto = "auto",
         activation: Activation = "silu",

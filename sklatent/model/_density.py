@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm, qmc
 from torch import Tensor
 
-from ..starts import LatentPrior, draw
+from ..starts import FittedPrior
 from ._inference import Inference
 
 #: Rows drawn to tell their means and deviations, and numbers in them, at most.
@@ -93,14 +93,17 @@ def log_likelihood_bound(
 
 def draw_latents(
     inference: Inference,
-    prior: LatentPrior | None,
+    prior: FittedPrior | None,
     n: int,
     random: np.random.RandomState,
 ) -> NDArray[Any]:
-    """Draw latents, in the frame of `transform`, from a mixture or from N(0, I)."""
-    if prior is not None:
-        return draw(prior.mixture, n, random)
-    u = random.standard_normal((n, len(inference.model.frame.mean)))
+    """Draw latents, in the frame of `transform`, from what was fitted or N(0, I)."""
+    if prior is None:
+        u = random.standard_normal((n, len(inference.model.frame.mean)))
+    else:
+        u = prior.draw(n, random)
+        if prior.in_frame:
+            return u
     own = np.float32 if inference.model.dtype == torch.float32 else np.float64
     return inference.map_rows(u.astype(own), lambda model, u: model.frame(u))
 
@@ -112,7 +115,7 @@ def draw_rows(inference: Inference, Z: NDArray[Any], seed: int | None) -> NDArra
 
 
 def match_training_rows(
-    inference: Inference, prior: LatentPrior, X: NDArray[Any]
+    inference: Inference, prior: FittedPrior, X: NDArray[Any]
 ) -> NDArray[Any]:
     """Return drawn rows, features that are unlike the training rows' moved and scaled.
 

@@ -1,0 +1,87 @@
+"""What latents are drawn from: distributions that follow those of the rows."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..nn import systematic
+from ..rows import Rows, is_typical, squared_norms
+from ..starts import AggregatedPosterior, LatentPrior, fit_mixture
+
+#: Rows to whose latents a mixture is fitted, about; more take longer than they tell.
+MAX_ROWS_OF_MIXTURE = 2000
+#: Rows whose posteriors are kept to draw from, about.
+MAX_POSTERIORS = 10_000
+
+
+def mixture_prior(model: Any, data: Rows, seed: int) -> LatentPrior:
+    """Return a Gaussian mixture of the rows' latents, with the rows' margins."""
+    typical = data.typical()
+    some, n_rows = rows_by_weight(typical, MAX_ROWS_OF_MIXTURE)
+    draws = posterior_draws(model, some, seed)
+    mixture = fit_mixture(draws, n_rows, seed)
+    return LatentPrior(mixture, typical.mean(), np.sqrt(typical.variance()))
+
+
+def aggregated_posterior(model: Any, data: Rows) -> AggregatedPosterior:
+    """Return the mean of the rows' posteriors, with the rows' margins."""
+    typical = data.typical()
+    some, _ = rows_by_weight(typical, MAX_POSTERIORS)
+    centers, widths = typical_posteriors(model, some)
+    margins = typical.mean(), np.sqrt(typical.variance())
+    return AggregatedPosterior(centers, widths, *margins)
+
+
+def rows_by_weight(rows: Rows, most: int) -> tuple[Rows, int]:
+    """Return at most about so many rows, each as often as its weight asks for.
+
+    And how many distinct ones. (A mixture of scikit-learn's takes no weights.)
+    """
+    weights = rows.weights
+    if weights is None:
+        some = rows.subsample(most)
+        return some, len(some)
+    n = int(min(most, max(len(rows), rows.n_samples)))
+    drawn = systematic(torch.from_numpy(weights), n).numpy()
+    return rows[drawn], len(np.unique(drawn))
+
+
+def posterior_draws(model: Any, rows: Rows, seed: int) -> NDArray[Any]:
+    """Return two draws from each row's posterior, in the model's frame.
+
+    They lie on both sides of its mean, so that over all rows their mean is exact.
+    Extreme ones are left out: networks may map a row that is far off anywhere.
+
+    Returns
+    -------
+    Z : ndarray of shape (n_draws, n_components)
+    """
+    generator, draws = torch.Generator().manual_seed(seed), []
+    for mean, deviation in posteriors(model, rows):
+        noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
+        step = deviation * noise
+        draws += [model.frame(mean + step), model.frame(mean - step)]
+    Z = torch.cat(draws).double().numpy()
+    typical: NDArray[Any] = Z[is_typical(squared_norms(Z))]
+    return typical
+
+
+def typical_posteriors(model: Any, rows: Rows) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return means and deviations of the posteriors but for extreme ones, (n, k)."""
+    parts = zip(*posteriors(model, rows), strict=True)
+    mean, deviation = (torch.cat(part).numpy() for part in parts)
+    typical = is_typical(squared_norms(mean.astype(np.float64)))
+    return mean[typical], deviation[typical]
+
+
+def posteriors(model: Any, rows: Rows) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield means and deviations of the rows' posteriors, block by block."""
+    for block in rows.blocks():
+        with torch.inference_mode():
+            x = torch.from_numpy(block).to(model.dtype)
+            mean, log_variance = model.posterior(x)
+            yield mean, torch.exp(0.5 * log_variance)
