@@ -15,9 +15,9 @@ from .model import (
     Inference,
     covariance,
     draw_latents,
-    draw_rows,
+    draw_matched_rows,
     log_likelihood_bound,
-    match_training_rows,
+    precision,
 )
 from .plan import (
     Activation,
@@ -29,10 +29,9 @@ from .plan import (
     Network,
     Plan,
     RandomState,
-    share_of,
     with_weights,
 )
-from .problems import Problem, check_range, variational_problem
+from .problems import Problem, check_for_words, check_range, variational_problem
 from .rows import Rows, mean_of
 
 
@@ -343,6 +342,13 @@ class VariationalAutoencoder(BaseLatentEncoder):
         learning_rate=0.005,
         min_batch_size=128,
     )
+    # Words are many: few epochs, and one layer, whose decay the bound does not need.
+    _auto_for_words = _auto._replace(
+        narrow=((256,), (256,)),
+        wide=((256,), (256,)),
+        learning_rate=0.0015,
+        n_steps=0,
+    )
     # It explains the features' likelihood, and their variance only by the way.
     _extra_latents = 1.0
     _structural = (*BaseLatentEncoder._structural, "likelihood", "noise_variance")
@@ -418,36 +424,10 @@ class VariationalAutoencoder(BaseLatentEncoder):
         self.latent_prior = latent_prior
         self.n_importance_samples = n_importance_samples
 
-    # Words are many: few epochs, and one layer, whose decay the bound does not need.
-    _auto_for_words = AutoRules(
-        narrow=((256,), (256,)),
-        wide=((256,), (256,)),
-        many_features=None,
-        weight_decay=3.0,
-        weight_decay_power=1.5,
-        learning_rate=0.0015,
-        min_batch_size=128,
-        n_steps=0,
-    )
-
     def _check(self, X: Any) -> None:
         check_range(X, self.likelihood)
-        if self.likelihood != "multinomial":
-            return
-        required = {"encoder": None, "decoder": None, "augmentation": None}
-        for name, needed in {**required, "ordered": False, "missing": "error"}.items():
-            value = getattr(self, name)
-            if np.ndim(value) or value != needed:
-                raise ValueError(
-                    f"{name}={value!r} with likelihood='multinomial', which requires "
-                    f"{name}={needed!r}: its encoder sees coordinates of complete rows "
-                    "of words, and its decoder is linear."
-                )
-        if share_of(self.n_components) is not None:
-            raise ValueError(
-                f"n_components={self.n_components!r} with likelihood='multinomial', "
-                "which requires an int or None."
-            )
+        if self.likelihood == "multinomial":
+            check_for_words(self)
 
     def _auto_rules(self) -> AutoRules:
         return self._auto_for_words if self._sees_cells() else self._auto
@@ -549,11 +529,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
             In units of `X`, to the power of -2; the pseudo-inverse, 0 for features
             that were constant in training.
         """
-        precision = covariance = self.get_covariance()
-        varies = np.flatnonzero(covariance.diagonal() > 0)
-        block = np.ix_(varies, varies)
-        precision[block] = np.linalg.inv(covariance[block])
-        return precision
+        return precision(self.get_covariance())
 
     def sample(
         self,
@@ -595,8 +571,4 @@ class VariationalAutoencoder(BaseLatentEncoder):
         prior, inference = self._summary.latent_prior, self._inference
         Z = draw_latents(inference, prior, n_samples, random)
         Z = Z.astype(self.mean_.dtype)
-        X = draw_rows(inference, Z, seed if noise else None)
-        in_basis = inference.model.scaling.basis is not None
-        if prior is None or in_basis or self._fitted_with["likelihood"] != "gaussian":
-            return X
-        return match_training_rows(inference, prior, X)
+        return draw_matched_rows(inference, prior, Z, seed if noise else None)

@@ -10,3 +10,4 @@ from ._reconstruction import ReconstructionReading, reconstruction_problem
 from ._supervised import choice_of_mixing, supervised_problem
 from ._values import check_range
 from ._variational import variational_problem
+from ._words import check_for_words
