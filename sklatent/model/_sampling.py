@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..starts import FittedPrior
+from ..starts import FittedPrior, quantiles
 from ._inference import Inference
 
 #: Rows drawn to tell their means and deviations, and numbers in them, at most.
@@ -30,7 +30,9 @@ def draw_matched_rows(
     X, model = draw_rows(inference, Z, seed), inference.model
     if prior is None or model.scaling.basis is not None or not model.gives_scaled_rows:
         return X
-    return match_training_rows(inference, prior, X)
+    if seed is None or prior.quantiles is None:  # as of a model of an earlier version
+        return match_moments(inference, prior, X)
+    return match_quantiles(inference, prior, X)
 
 
 def draw_latents(
@@ -56,6 +58,24 @@ def draw_rows(inference: Inference, Z: NDArray[Any], seed: int | None) -> NDArra
     return inference.map_rows(Z, lambda model, z: model.sample(z, generator))
 
 
+def match_quantiles(
+    inference: Inference, prior: FittedPrior, X: NDArray[Any]
+) -> NDArray[Any]:
+    """Return drawn rows, each feature distributed as in the training rows.
+
+    Its quantiles, as many draws tell them, are mapped to those of the training rows.
+    The order of a feature's values stays, and with it the dependence between features,
+    which is their copula (Sklar 1959).
+    """
+    known = prior.quantiles
+    assert known is not None
+    drawn = quantiles(many_draws(inference, prior), len(known))
+    matched = X.copy()
+    for j in np.flatnonzero(~np.isnan(known[0])):
+        matched[:, j] = np.interp(X[:, j], drawn[:, j], known[:, j])
+    return matched
+
+
 class Margins(NamedTuple):
     """Mean and deviation of each feature, scaled; each of shape (n_features,)."""
 
@@ -63,7 +83,7 @@ class Margins(NamedTuple):
     deviation: NDArray[np.float64]
 
 
-def match_training_rows(
+def match_moments(
     inference: Inference, prior: FittedPrior, X: NDArray[Any]
 ) -> NDArray[Any]:
     """Return drawn rows, features that are unlike the training rows' moved and scaled.
@@ -94,12 +114,16 @@ def match_training_rows(
 def margins_of_draws(inference: Inference, prior: FittedPrior) -> Margins:
     """Return those of many drawn rows."""
     scaling = inference.model.scaling
-    n_features = len(scaling.mean)
-    n_draws = min(N_DRAWS, MAX_DRAWN // n_features)
-    Z = draw_latents(inference, prior, n_draws, np.random.RandomState(0))
-    X = draw_rows(inference, Z, 0)
-    drawn = (X - scaling.mean.double().numpy()) / float(scaling.scale)
+    centre, unit = scaling.mean.double().numpy(), float(scaling.scale)
+    drawn = (many_draws(inference, prior) - centre) / unit
     return Margins(drawn.mean(axis=0), drawn.std(axis=0))
+
+
+def many_draws(inference: Inference, prior: FittedPrior) -> NDArray[Any]:
+    """Return drawn rows that tell how features are distributed, always the same."""
+    n = min(N_DRAWS, MAX_DRAWN // len(inference.model.scaling.mean))
+    Z = draw_latents(inference, prior, n, np.random.RandomState(0))
+    return draw_rows(inference, Z, 0)
 
 
 def are_off(drawn: Margins, known: Margins) -> NDArray[np.bool_]:

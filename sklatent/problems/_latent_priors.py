@@ -6,16 +6,23 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from torch import Tensor
 
 from ..nn import systematic
-from ..rows import Rows, is_typical, squared_norms
-from ..starts import AggregatedPosterior, LatentPrior, fit_mixture
+from ..rows import Array, Rows, is_typical, squared_norms
+from ..starts import AggregatedPosterior, LatentPrior, fit_mixture, quantiles
 
 #: Rows to whose latents a mixture is fitted, about; more take longer than they tell.
 MAX_ROWS_OF_MIXTURE = 2000
 #: Rows whose posteriors are kept to draw from, about.
 MAX_POSTERIORS = 10_000
+#: Levels at which a feature's quantiles are known, and quantiles of all features, at
+#: most; features for which there are no longer enough; the cells that are looked at.
+MAX_LEVELS = 512
+MAX_QUANTILES = 2**18
+MAX_FEATURES = 2**14
+MAX_CELLS_OF_QUANTILES = 2**22
 
 
 def mixture_prior(model: Any, data: Rows, seed: int) -> LatentPrior:
@@ -23,8 +30,7 @@ def mixture_prior(model: Any, data: Rows, seed: int) -> LatentPrior:
     typical = data.typical()
     some, n_rows = rows_by_weight(typical, MAX_ROWS_OF_MIXTURE)
     draws = posterior_draws(model, some, seed)
-    mixture = fit_mixture(draws, n_rows, seed)
-    return LatentPrior(mixture, typical.mean(), np.sqrt(typical.variance()))
+    return LatentPrior(fit_mixture(draws, n_rows, seed), *margins(model, typical))
 
 
 def aggregated_posterior(model: Any, data: Rows) -> AggregatedPosterior:
@@ -32,8 +38,24 @@ def aggregated_posterior(model: Any, data: Rows) -> AggregatedPosterior:
     typical = data.typical()
     some, _ = rows_by_weight(typical, MAX_POSTERIORS)
     centers, widths = typical_posteriors(model, some)
-    margins = typical.mean(), np.sqrt(typical.variance())
-    return AggregatedPosterior(centers, widths, *margins)
+    return AggregatedPosterior(centers, widths, *margins(model, typical))
+
+
+def margins(model: Any, rows: Rows) -> tuple[Array, Array, Array | None]:
+    """Return mean, deviation and quantiles of each feature.
+
+    There are no quantiles where drawn rows are not matched to them: of rows that are
+    not Gaussian, that are seen as coordinates in a basis, or of very many features.
+    """
+    mean, deviation = rows.mean(), np.sqrt(rows.variance())
+    n_features = len(rows.scale.center)
+    in_basis = rows.scale.basis is not None
+    if in_basis or not model.gives_scaled_rows or n_features > MAX_FEATURES:
+        return mean, deviation, None
+    some, _ = rows_by_weight(rows, MAX_CELLS_OF_QUANTILES // n_features)
+    X: Any = some.in_units()
+    n_levels = min(len(X), MAX_LEVELS, MAX_QUANTILES // n_features)
+    return mean, deviation, quantiles(X.toarray() if issparse(X) else X, n_levels)
 
 
 def rows_by_weight(rows: Rows, most: int) -> tuple[Rows, int]:

@@ -22,6 +22,9 @@ class FittedPrior(ABC):
     ----------
     mean, deviation : ndarray of shape (n_features,)
         Of each feature of the training rows, scaled.
+    quantiles : ndarray of shape (n_levels, n_features) or None
+        Of the same, in the units of the data, as `quantiles` gives them; NaN for a
+        feature that is not known.
     """
 
     #: Whether it is of latents as users read them; else of the model's inner ones.
@@ -29,6 +32,7 @@ class FittedPrior(ABC):
 
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]
+    quantiles: NDArray[Any] | None
 
     @abstractmethod
     def draw(self, n: int, random: np.random.RandomState) -> NDArray[Any]:
@@ -48,7 +52,7 @@ class LatentPrior(FittedPrior):
     ----------
     mixture : GaussianMixture
         The distribution of the latents.
-    mean, deviation
+    mean, deviation, quantiles
         As in `FittedPrior`.
     """
 
@@ -57,6 +61,7 @@ class LatentPrior(FittedPrior):
     mixture: "GaussianMixture"
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]
+    quantiles: NDArray[Any] | None = None
 
     def draw(self, n: int, random: np.random.RandomState) -> NDArray[Any]:
         mixture = self.mixture
@@ -82,7 +87,7 @@ class AggregatedPosterior(FittedPrior):
     ----------
     centers, widths : ndarray of shape (n_rows, n_latents)
         Mean and standard deviation of each row's posterior.
-    mean, deviation
+    mean, deviation, quantiles
         As in `FittedPrior`.
     """
 
@@ -92,6 +97,7 @@ class AggregatedPosterior(FittedPrior):
     widths: NDArray[Any]
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]
+    quantiles: NDArray[Any] | None = None
 
     def draw(self, n: int, random: np.random.RandomState) -> NDArray[Any]:
         """Draw n latents, from all posteriors equally often, up to one."""
@@ -105,6 +111,29 @@ class AggregatedPosterior(FittedPrior):
     def first(self, size: int) -> Self:  # noqa: ARG002
         """Return itself: what reads inner latents leaves out those not in use."""
         return self
+
+
+def quantiles(X: NDArray[Any], n_levels: int) -> NDArray[Any]:
+    """Return quantiles of each feature's known cells, in the middles of equal steps.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        NaN where a cell is not known.
+    n_levels : int
+        Level i is (i + 1/2) / n_levels: for as many as rows, these are the values.
+
+    Returns
+    -------
+    quantiles : ndarray of shape (n_levels, n_features)
+    """
+    levels = (np.arange(n_levels) + 0.5) / n_levels
+    result = np.full((n_levels, X.shape[1]), np.nan, X.dtype)
+    for j, column in enumerate(X.T):
+        known = column[~np.isnan(column)]
+        if len(known):
+            result[:, j] = np.quantile(known, levels, method="hazen")
+    return result
 
 
 def fit_mixture(Z: NDArray[Any], n_rows: int, seed: int) -> "GaussianMixture":
