@@ -540,8 +540,11 @@ class VariationalAutoencoder(BaseLatentEncoder):
     ) -> NDArray[Any]:
         """Draw new rows.
 
-        Features of Gaussian rows whose mean or deviation would be unlike that of the
-        training rows are moved and scaled to these, unless ``latent_prior='standard'``.
+        Gaussian rows are matched to the training rows, unless
+        ``latent_prior='standard'``: a monotone map of each feature gives it their
+        quantiles, with zeros, steps and tails, within their range. Extreme rows do not
+        count. Means (``noise=False``) are matched by mean and deviation alone, where
+        these are off by more than 7% of the deviation.
 
         Parameters
         ----------

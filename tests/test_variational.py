@@ -2,13 +2,14 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import gammaln
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import ks_2samp, multivariate_normal, norm
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
@@ -45,6 +46,7 @@ from sklatent.starts import (
     factor_analysis_start,
     log_likelihood,
     ppca_start,
+    quantiles,
 )
 
 QUICK = {"hidden_layer_sizes": (32,), "max_iter": 5, "random_state": 0}
@@ -701,6 +703,54 @@ def test_samples_of_features_with_long_tails_have_their_deviation(dtype):
     model.set_params(latent_prior="standard").fit(X)
     drawn = model.sample(30_000, random_state=1)
     assert (np.abs(drawn.std(axis=0) / std - 1) > 0.25).any()
+
+
+def curious_rows(n):
+    """Features with zeros, whole numbers, a long tail and two peaks."""
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=n)
+    zeros, whole, tail, peaks = common[:, None] + 0.5 * rng.normal(size=(4, n, 1))
+    columns = zeros.clip(min=0), np.round(2 * whole), np.exp(tail), np.cbrt(peaks)
+    return np.hstack(columns)
+
+
+@pytest.mark.parametrize("prior", ["gaussian_mixture", "aggregated_posterior"])
+def test_draws_have_the_quantiles_of_the_training_rows(prior):
+    X = curious_rows(900)
+    model = linear(2, latent_prior=prior, random_state=0).fit(X)
+    drawn = model.sample(4000, random_state=1)
+    for j in range(4):
+        assert ks_2samp(drawn[:, j], X[:, j]).statistic < 0.06
+    assert (drawn[:, 0] == 0).mean() == pytest.approx((X[:, 0] == 0).mean(), abs=0.04)
+    assert (drawn[:, 1] == drawn[:, 1].round()).mean() > 0.8
+    assert (X.min(axis=0) <= drawn.min(axis=0)).all()
+    assert (drawn.max(axis=0) <= X.max(axis=0)).all()
+    # As a model of an earlier version draws them: the same order in each feature.
+    summary = model._summary
+    model._summary = replace(
+        summary, latent_prior=replace(summary.latent_prior, quantiles=None)
+    )
+    before = model.sample(4000, random_state=1)
+    for column, other in zip(drawn.T, before.T, strict=True):
+        assert (np.diff(column[other.argsort()]) >= 0).all()
+    assert (before[:, 0] != 0).all()
+
+
+def test_quantiles_of_as_many_levels_as_rows_are_the_known_values():
+    X = np.array([[3.0, 1], [1, np.nan], [2, 5], [9, np.nan]])
+    assert_array_equal(quantiles(X[:, :1], 4), [[1], [2], [3], [9]])
+    assert_array_equal(quantiles(X[:, 1:], 2), [[1], [5]])
+    assert np.isnan(quantiles(np.full((4, 1), np.nan), 2)).all()
+
+
+def test_draws_have_the_quantiles_of_known_cells():
+    X = curious_rows(400)[:, :2]
+    share = (X[:, 0] == 0).mean()
+    X[np.random.default_rng(1).random(X.shape) < 0.2] = np.nan
+    model = linear(1, missing="ignore", random_state=0).fit(X)
+    drawn = model.sample(4000, random_state=1)
+    assert (drawn[:, 0] == 0).mean() == pytest.approx(share, abs=0.06)
+    assert np.isfinite(drawn).all()
 
 
 def test_the_mixture_is_of_the_posteriors_and_not_of_their_means():
