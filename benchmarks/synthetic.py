@@ -77,6 +77,7 @@ METHODS = {
     "GaussianMixture": mixture,
     "VAE, prior N(0, I)": variational(latent_prior="standard"),
     "VAE, mixture prior": variational(),
+    "VAE, posteriors": variational(latent_prior="aggregated_posterior"),
 }
 
 

@@ -15,9 +15,9 @@ from .model import (
     Inference,
     covariance,
     draw_latents,
-    draw_rows,
+    draw_matched_rows,
     log_likelihood_bound,
-    match_training_rows,
+    precision,
 )
 from .plan import (
     Activation,
@@ -29,10 +29,9 @@ from .plan import (
     Network,
     Plan,
     RandomState,
-    share_of,
     with_weights,
 )
-from .problems import Problem, check_range, variational_problem
+from .problems import Problem, check_for_words, check_range, variational_problem
 from .rows import Rows, mean_of
 
 
@@ -78,10 +77,14 @@ class VariationalAutoencoder(BaseLatentEncoder):
         The share of the training steps over which that weight rises from 0.
     free_bits : float, default=0.0
         Nats for each latent, in the mean of a batch, that cost nothing.
-    latent_prior : {'gaussian_mixture', 'standard'}, default='gaussian_mixture'
-        What `sample` draws latents from: a ``GaussianMixture`` fitted to draws from the
-        posteriors of the training rows, its size chosen by BIC; or N(0, I), which these
-        need not follow. Nothing else depends on it.
+    latent_prior : str, default='gaussian_mixture'
+        What `sample` draws latents from. 'gaussian_mixture' is a ``GaussianMixture``
+        fitted to draws from the posteriors of the training rows, its size chosen by
+        BIC. 'aggregated_posterior' is these posteriors themselves, one after the other
+        [6]_: the best for rows that other models are to be trained on. They lie around
+        the training rows, and the model keeps the latents of up to about 10,000 of
+        these. 'standard' is N(0, I), which latents of rows need not follow. Nothing
+        else depends on it.
     n_importance_samples : int, default=64
         Draws from the posterior in `score_samples`. They are fixed quasi-random
         numbers, the same for all rows. For words there are at most ``2**17 /
@@ -301,6 +304,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
        autoencoders. arXiv 1509.00519.
     .. [5] D. Liang, R. G. Krishnan, M. D. Hoffman and T. Jebara (2018). Variational
        autoencoders for collaborative filtering. arXiv 1802.05814.
+    .. [6] J. M. Tomczak and M. Welling (2018). VAE with a VampPrior. arXiv 1705.07120.
 
     Examples
     --------
@@ -322,7 +326,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
         "beta": [Interval(Real, 0, None, closed="left")],
         "kl_warmup": [Interval(Real, 0, 1, closed="both")],
         "free_bits": [Interval(Real, 0, None, closed="left")],
-        "latent_prior": [StrOptions({"standard", "gaussian_mixture"})],
+        "latent_prior": [
+            StrOptions({"standard", "gaussian_mixture", "aggregated_posterior"})
+        ],
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
     }
     # Its bound is noisy, which larger batches are for. Variances of the noise follow a
@@ -335,6 +341,13 @@ class VariationalAutoencoder(BaseLatentEncoder):
         weight_decay_power=1.5,
         learning_rate=0.005,
         min_batch_size=128,
+    )
+    # Words are many: few epochs, and one layer, whose decay the bound does not need.
+    _auto_for_words = _auto._replace(
+        narrow=((256,), (256,)),
+        wide=((256,), (256,)),
+        learning_rate=0.0015,
+        n_steps=0,
     )
     # It explains the features' likelihood, and their variance only by the way.
     _extra_latents = 1.0
@@ -351,7 +364,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
         beta: float = 1.0,
         kl_warmup: float = 0.0,
         free_bits: float = 0.0,
-        latent_prior: Literal["standard", "gaussian_mixture"] = "gaussian_mixture",
+        latent_prior: Literal[
+            "standard", "gaussian_mixture", "aggregated_posterior"
+        ] = "gaussian_mixture",
         n_importance_samples: int = 64,
         hidden_layer_sizes: ArrayLike | Auto = "auto",
         activation: Activation = "silu",
@@ -409,36 +424,10 @@ class VariationalAutoencoder(BaseLatentEncoder):
         self.latent_prior = latent_prior
         self.n_importance_samples = n_importance_samples
 
-    # Words are many: few epochs, and one layer, whose decay the bound does not need.
-    _auto_for_words = AutoRules(
-        narrow=((256,), (256,)),
-        wide=((256,), (256,)),
-        many_features=None,
-        weight_decay=3.0,
-        weight_decay_power=1.5,
-        learning_rate=0.0015,
-        min_batch_size=128,
-        n_steps=0,
-    )
-
     def _check(self, X: Any) -> None:
         check_range(X, self.likelihood)
-        if self.likelihood != "multinomial":
-            return
-        required = {"encoder": None, "decoder": None, "augmentation": None}
-        for name, needed in {**required, "ordered": False, "missing": "error"}.items():
-            value = getattr(self, name)
-            if np.ndim(value) or value != needed:
-                raise ValueError(
-                    f"{name}={value!r} with likelihood='multinomial', which requires "
-                    f"{name}={needed!r}: its encoder sees coordinates of complete rows "
-                    "of words, and its decoder is linear."
-                )
-        if share_of(self.n_components) is not None:
-            raise ValueError(
-                f"n_components={self.n_components!r} with likelihood='multinomial', "
-                "which requires an int or None."
-            )
+        if self.likelihood == "multinomial":
+            check_for_words(self)
 
     def _auto_rules(self) -> AutoRules:
         return self._auto_for_words if self._sees_cells() else self._auto
@@ -540,11 +529,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
             In units of `X`, to the power of -2; the pseudo-inverse, 0 for features
             that were constant in training.
         """
-        precision = covariance = self.get_covariance()
-        varies = np.flatnonzero(covariance.diagonal() > 0)
-        block = np.ix_(varies, varies)
-        precision[block] = np.linalg.inv(covariance[block])
-        return precision
+        return precision(self.get_covariance())
 
     def sample(
         self,
@@ -555,8 +540,11 @@ class VariationalAutoencoder(BaseLatentEncoder):
     ) -> NDArray[Any]:
         """Draw new rows.
 
-        Features of Gaussian rows whose mean or deviation would be unlike that of the
-        training rows are moved and scaled to these, unless ``latent_prior='standard'``.
+        Gaussian rows are matched to the training rows, unless
+        ``latent_prior='standard'``: a monotone map of each feature gives it their
+        quantiles, with zeros, steps and tails, within their range. Extreme rows do not
+        count. Means (``noise=False``) are matched by mean and deviation alone, where
+        these are off by more than 7% of the deviation.
 
         Parameters
         ----------
@@ -586,8 +574,4 @@ class VariationalAutoencoder(BaseLatentEncoder):
         prior, inference = self._summary.latent_prior, self._inference
         Z = draw_latents(inference, prior, n_samples, random)
         Z = Z.astype(self.mean_.dtype)
-        X = draw_rows(inference, Z, seed if noise else None)
-        in_basis = inference.model.scaling.basis is not None
-        if prior is None or in_basis or self._fitted_with["likelihood"] != "gaussian":
-            return X
-        return match_training_rows(inference, prior, X)
+        return draw_matched_rows(inference, prior, Z, seed if noise else None)

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from helpers import generator, identity_scaling, normal
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import gammaln
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import ks_2samp, multivariate_normal, norm
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
@@ -39,11 +40,13 @@ from sklatent.nn import (
 )
 from sklatent.rows import as_rows, rows_of
 from sklatent.starts import (
+    AggregatedPosterior,
     Noise,
     choose_noise,
     factor_analysis_start,
     log_likelihood,
     ppca_start,
+    quantiles,
 )
 
 QUICK = {"hidden_layer_sizes": (32,), "max_iter": 5, "random_state": 0}
@@ -582,18 +585,78 @@ def test_a_mixture_as_the_prior():
     centres = np.array([[4, 0, 0, 0], [-4, 0, 0, 0], [0, 4, 0, 0]])
     X = centres[rng.integers(3, size=900)] + 0.3 * rng.normal(size=(900, 4))
     params = {"max_iter": 20, "batch_size": 64}
-    standard, mixture = (
+    standard, mixture, posteriors = (
         quick(2, latent_prior=prior, **params).fit(X)
-        for prior in ("standard", "gaussian_mixture")
+        for prior in ("standard", "gaussian_mixture", "aggregated_posterior")
     )
     assert isinstance(mixture.latent_prior_, GaussianMixture)
     assert not hasattr(standard, "latent_prior_")
+    assert not hasattr(posteriors, "latent_prior_")
 
     def distance(model):
         sample = model.sample(2000, random_state=0)
         return np.linalg.norm(sample[:, None] - centres, axis=2).min(axis=1).mean()
 
     assert distance(mixture) < 0.7 * distance(standard)
+    assert distance(posteriors) < 0.7 * distance(standard)
+
+
+@pytest.mark.parametrize("noise_variance", GAUSSIANS)
+def test_the_mean_of_exact_posteriors_has_the_moments_of_the_prior(noise_variance):
+    X, prior = standardised("wine"), "aggregated_posterior"
+    model = linear(3, noise_variance=noise_variance, latent_prior=prior).fit(X)
+    found = model._summary.latent_prior
+    assert_allclose(found.centers.mean(axis=0), 0, atol=1e-5)
+    n = len(X) - 1 if noise_variance == "shared" else len(X)  # as PCA has it, or FA
+    second = found.centers.T @ found.centers / n
+    second += np.diag(np.square(found.widths).mean(axis=0))
+    assert_allclose(second, np.eye(3), atol=1e-4)
+
+
+def test_all_posteriors_are_drawn_from_equally_often():
+    centers, margins = np.arange(3.0)[:, None], np.ones(2)
+    prior = AggregatedPosterior(centers, 0 * centers, margins, margins)
+    for n, counts in ((9, {3}), (8, {2, 3}), (2, {0, 1})):
+        drawn = prior.draw(n, np.random.RandomState(0))
+        assert drawn.shape == (n, 1)
+        assert {int((drawn == center).sum()) for center in centers} == counts
+    first = [prior.draw(1, np.random.RandomState(seed))[0, 0] for seed in range(300)]
+    assert np.mean(first) == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize("params", [{"whiten": True}, {"ordered": True}])
+def test_posteriors_are_drawn_from_in_any_frame(params):
+    """Three groups of rows whose places are known, and so is the spread around them."""
+    rng = np.random.default_rng(0)
+    groups = np.array([[4.0, 0, 0, 0], [-4, 0, 0, 0], [0, 4, 0, 0]])
+    X = np.repeat(groups, 100, axis=0) + 0.3 * rng.normal(size=(300, 4))
+    prior = {"latent_prior": "aggregated_posterior", "random_state": 0}
+    model = linear(3, noise_variance="shared", **prior, **params).fit(X)
+    if "ordered" in params:
+        model = model.truncate(2)
+    for each in (model, pickle.loads(pickle.dumps(model))):
+        drawn = each.sample(300, random_state=0)
+        steps = drawn[:, None] - groups
+        nearest = np.linalg.norm(steps, axis=2).argmin(axis=1)
+        assert_array_equal(np.bincount(nearest), [100] * 3)
+        assert 0.25 < steps[np.arange(300), nearest].std() < 0.5
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "poisson"])
+def test_other_likelihoods_draw_from_posteriors(digits, likelihood):
+    X = binary(digits) if likelihood == "bernoulli" else digits
+    model = quick(3, likelihood=likelihood, latent_prior="aggregated_posterior").fit(X)
+    drawn = model.sample(2000, random_state=0)
+    off = np.abs(drawn.mean(axis=0) - X.mean(axis=0))
+    assert (off < 0.1 * X.std() + 0.1 * X.mean(axis=0)).all()
+
+
+def test_rows_without_weight_are_not_drawn_from():
+    X = np.concatenate([standardised("wine"), 1e3 + np.zeros((40, 13))])
+    weights = np.arange(len(X)) < 178
+    model = linear(2, latent_prior="aggregated_posterior", random_state=0)
+    drawn = model.fit(X, sample_weight=weights.astype(float)).sample(500, 0)
+    assert np.abs(drawn).max() < 20
 
 
 def test_samples_are_distributed_as_the_rows(digits):
@@ -627,6 +690,54 @@ def test_samples_of_features_with_long_tails_have_their_deviation(dtype):
     model.set_params(latent_prior="standard").fit(X)
     drawn = model.sample(30_000, random_state=1)
     assert (np.abs(drawn.std(axis=0) / std - 1) > 0.25).any()
+
+
+def curious_rows(n):
+    """Features with zeros, whole numbers, a long tail and two peaks."""
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=n)
+    zeros, whole, tail, peaks = common[:, None] + 0.5 * rng.normal(size=(4, n, 1))
+    columns = zeros.clip(min=0), np.round(2 * whole), np.exp(tail), np.cbrt(peaks)
+    return np.hstack(columns)
+
+
+@pytest.mark.parametrize("prior", ["gaussian_mixture", "aggregated_posterior"])
+def test_draws_have_the_quantiles_of_the_training_rows(prior):
+    X = curious_rows(900)
+    model = linear(2, latent_prior=prior, random_state=0).fit(X)
+    drawn = model.sample(4000, random_state=1)
+    for j in range(4):
+        assert ks_2samp(drawn[:, j], X[:, j]).statistic < 0.06
+    assert (drawn[:, 0] == 0).mean() == pytest.approx((X[:, 0] == 0).mean(), abs=0.04)
+    assert (drawn[:, 1] == drawn[:, 1].round()).mean() > 0.8
+    assert (X.min(axis=0) <= drawn.min(axis=0)).all()
+    assert (drawn.max(axis=0) <= X.max(axis=0)).all()
+    # As a model of an earlier version draws them: the same order in each feature.
+    summary = model._summary
+    model._summary = replace(
+        summary, latent_prior=replace(summary.latent_prior, quantiles=None)
+    )
+    before = model.sample(4000, random_state=1)
+    for column, other in zip(drawn.T, before.T, strict=True):
+        assert (np.diff(column[other.argsort()]) >= 0).all()
+    assert (before[:, 0] != 0).all()
+
+
+def test_quantiles_of_as_many_levels_as_rows_are_the_known_values():
+    X = np.array([[3.0, 1], [1, np.nan], [2, 5], [9, np.nan]])
+    assert_array_equal(quantiles(X[:, :1], 4), [[1], [2], [3], [9]])
+    assert_array_equal(quantiles(X[:, 1:], 2), [[1], [5]])
+    assert np.isnan(quantiles(np.full((4, 1), np.nan), 2)).all()
+
+
+def test_draws_have_the_quantiles_of_known_cells():
+    X = curious_rows(400)[:, :2]
+    share = (X[:, 0] == 0).mean()
+    X[np.random.default_rng(1).random(X.shape) < 0.2] = np.nan
+    model = linear(1, missing="ignore", random_state=0).fit(X)
+    drawn = model.sample(4000, random_state=1)
+    assert (drawn[:, 0] == 0).mean() == pytest.approx(share, abs=0.06)
+    assert np.isfinite(drawn).all()
 
 
 def test_the_mixture_is_of_the_posteriors_and_not_of_their_means():

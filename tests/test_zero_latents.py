@@ -88,7 +88,9 @@ def test_its_likelihood_is_the_classic_one(kind, classic):
     assert_allclose(auto.score(X), best, rtol=1e-4)
 
 
-@pytest.mark.parametrize("prior", ["standard", "gaussian_mixture"])
+@pytest.mark.parametrize(
+    "prior", ["standard", "gaussian_mixture", "aggregated_posterior"]
+)
 def test_what_it_draws(prior):
     model = VariationalAutoencoder(0, latent_prior=prior, random_state=0).fit(X)
     rows = model.sample(4000, random_state=0)

@@ -4,11 +4,9 @@ from ._attribution import integrated_gradients
 from ._calibration import Calibration
 from ._density import (
     covariance,
-    draw_latents,
-    draw_rows,
     log_likelihood_bound,
-    match_training_rows,
     normal_draws,
+    precision,
 )
 from ._earlier import EarlierLatents
 from ._hidden_cells import HiddenCells
@@ -17,4 +15,5 @@ from ._labelled import LabelledRows
 from ._neighbours import Neighbours
 from ._oddness import Oddness, Standardiser
 from ._outlier_stream import OutlierStream
+from ._sampling import draw_latents, draw_matched_rows
 from ._summary import Summary, summarise

@@ -8,16 +8,10 @@ from numpy.typing import NDArray
 from scipy.stats import norm, qmc
 from torch import Tensor
 
-from ..starts import LatentPrior, draw
 from ._inference import Inference
 
-#: Rows drawn to tell their means and deviations, and numbers in them, at most.
-N_DRAWS = 2**14
-MAX_DRAWN = 2**22
 #: Words of all draws of a row, about, by which its likelihood is bounded.
 MAX_WORDS_DRAWN = 2**17
-#: How far these may be off, as a share of the training rows' deviations.
-TOLERANCE = 0.07
 
 
 def normal_draws(n: int, k: int) -> NDArray[np.float64]:
@@ -68,6 +62,15 @@ def _over_all_features(covariance: NDArray[Any], model: Any) -> NDArray[Any]:
     return wide
 
 
+def precision(covariance: NDArray[Any]) -> NDArray[Any]:
+    """Return the inverse of a covariance, 0 for features without variance."""
+    result = covariance.copy()
+    varies = np.flatnonzero(covariance.diagonal() > 0)
+    block = np.ix_(varies, varies)
+    result[block] = np.linalg.inv(covariance[block])
+    return result
+
+
 def log_likelihood_bound(
     inference: Inference, X: NDArray[Any], n_draws: int
 ) -> NDArray[Any]:
@@ -89,54 +92,3 @@ def log_likelihood_bound(
         return torch.as_tensor(found.add_(model.log_density_unseen(x)))
 
     return inference.map_rows(X, bound, width=n_draws)
-
-
-def draw_latents(
-    inference: Inference,
-    prior: LatentPrior | None,
-    n: int,
-    random: np.random.RandomState,
-) -> NDArray[Any]:
-    """Draw latents, in the frame of `transform`, from a mixture or from N(0, I)."""
-    if prior is not None:
-        return draw(prior.mixture, n, random)
-    u = random.standard_normal((n, len(inference.model.frame.mean)))
-    own = np.float32 if inference.model.dtype == torch.float32 else np.float64
-    return inference.map_rows(u.astype(own), lambda model, u: model.frame(u))
-
-
-def draw_rows(inference: Inference, Z: NDArray[Any], seed: int | None) -> NDArray[Any]:
-    """Draw rows given latents; without a seed they are the likelihood's means."""
-    generator = None if seed is None else torch.Generator().manual_seed(seed)
-    return inference.map_rows(Z, lambda model, z: model.sample(z, generator))
-
-
-def match_training_rows(
-    inference: Inference, prior: LatentPrior, X: NDArray[Any]
-) -> NDArray[Any]:
-    """Return drawn rows, features that are unlike the training rows' moved and scaled.
-
-    That is where the mean or the deviation is off by more than `TOLERANCE`, as many
-    draws tell: where features have long tails, or training has not come to its end. Of
-    other features the dependence on each other is left as the model has it.
-    """
-    scaling = inference.model.scaling
-    centre, unit = scaling.mean.double().numpy(), float(scaling.scale)
-    n_draws = min(N_DRAWS, MAX_DRAWN // len(centre))
-    Z = draw_latents(inference, prior, n_draws, np.random.RandomState(0))
-    drawn = (draw_rows(inference, Z, 0) - centre) / unit
-    mean, deviation = drawn.mean(axis=0), drawn.std(axis=0)
-    known_mean, known = (
-        scaling.widen(torch.from_numpy(values)).numpy()
-        for values in (prior.mean, prior.deviation)
-    )
-    # A feature that is constant has no deviation to go by.
-    alive = np.minimum(deviation, known) > 1e-9 * known.max()
-    ratio = np.divide(known, deviation, where=alive, out=np.ones(len(mean)))
-    off = np.abs(ratio - 1) > TOLERANCE
-    off |= np.abs(mean - known_mean) > TOLERANCE * known
-    off &= alive
-    scaled = (X[:, off] - centre[off]) / unit - mean[off]
-    matched = X.copy()
-    matched[:, off] = (scaled * ratio[off] + known_mean[off]) * unit + centre[off]
-    return matched

@@ -13,7 +13,7 @@ from ..nn import LatentFrame, LatentModel, Moments, saved
 from ..plan import Plan
 from ..problems import Reading
 from ..rows import Rows, least_divisor
-from ..starts import LatentPrior, SeenRows, TargetMap
+from ..starts import FittedPrior, SeenRows, TargetMap
 from ..training import Trained
 from ._earlier import EarlierLatents
 from ._inference import widest_layer
@@ -58,7 +58,7 @@ class Summary:
         Whether the first few latents are a model of their own.
     reading : Reading
         What else is to be known.
-    latent_prior : LatentPrior or None
+    latent_prior : FittedPrior or None
         The distribution of the latents, where it is modelled.
     seen : SeenRows or None
         From which `partial_fit` goes on; None where it cannot.
@@ -79,7 +79,7 @@ class Summary:
     information: NDArray[np.float64]
     ordered: bool
     reading: Reading
-    latent_prior: LatentPrior | None = None
+    latent_prior: FittedPrior | None = None
     seen: SeenRows | None = None
     drift: float = 0.0
 

@@ -8,4 +8,6 @@ from ._networks import Networks, share_unused
 from ._problem import Choice, Problem, Reading
 from ._reconstruction import ReconstructionReading, reconstruction_problem
 from ._supervised import choice_of_mixing, supervised_problem
-from ._variational import check_range, variational_problem
+from ._values import check_range
+from ._variational import variational_problem
+from ._words import check_for_words

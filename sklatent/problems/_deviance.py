@@ -24,7 +24,8 @@ from ..starts import LinearStart, deviance_start
 from ._held_out import ExplainedDeviance
 from ._problem import Problem
 from ._reconstruction import ReconstructionReading, autoencoder, reconstruction_problem
-from ._variational import LARGEST_COUNT, MAX_CELLS, range_of_values
+from ._values import LARGEST_COUNT, range_of_values
+from ._variational import MAX_CELLS
 
 #: The likelihood whose deviance each loss is.
 LIKELIHOODS = {"log_loss": "bernoulli", "poisson": "poisson"}

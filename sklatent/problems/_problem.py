@@ -10,7 +10,7 @@ from torch import Tensor
 from ..nn import LatentFrame, LatentModel, Loss, Moments
 from ..plan import Plan
 from ..rows import Array, Inputs, Rows
-from ..starts import LatentPrior
+from ..starts import FittedPrior
 from ._continued import State, taken_over
 from ._held_out import ExplainedVariance, HeldOutScore
 
@@ -54,7 +54,7 @@ class Reading(Protocol):
             What is known of it already.
         """
 
-    def latent_prior(self, model: LatentModel, data: Rows) -> LatentPrior | None:
+    def latent_prior(self, model: LatentModel, data: Rows) -> FittedPrior | None:
         """Return a distribution of the latents of the training rows, or None.
 
         Parameters

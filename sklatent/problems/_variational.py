@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
@@ -24,34 +22,29 @@ from ..nn import (
     decoder_gram,
     saved,
     signs,
-    systematic,
 )
 from ..plan import Plan
-from ..rows import Array, LatentNoise, Rows, WordDropout, is_typical, squared_norms
+from ..rows import Array, LatentNoise, Rows, WordDropout
 from ..starts import (
-    LatentPrior,
+    FittedPrior,
     Noise,
     ProbabilisticStart,
     blank_start,
     choose_noise,
     exponential_start,
     factor_analysis_start,
-    fit_mixture,
     ppca_start,
 )
 from ._held_out import LogLikelihood
+from ._latent_priors import aggregated_posterior, mixture_prior
 from ._networks import check_networks
 from ._problem import Problem
 from ._reconstruction import nested_dropout
 from ._variational_model import variational_model
 from ._words import SHARE_HIDDEN, multinomial_of, word_start
 
-#: Above this a count is past where the logarithm of a rate is cut off.
-LARGEST_COUNT = 1e12
 #: Cells that a start of logits or logarithms of rates looks at, at most.
 MAX_CELLS = 2**27
-#: Rows to whose latents a mixture is fitted, about; more take longer than they tell.
-MAX_ROWS_OF_MIXTURE = 2000
 #: Rows at which the steps of latents that tell words are measured.
 MAX_PROBED_FOR_WORDS = 4
 #: Nats above which a latent says something of the rows.
@@ -109,6 +102,7 @@ def variational_problem(given: Any, data: Rows, plan: Plan) -> Problem:
             n_components=plan.n_components,
             shared_noise=noise.shared,
             fits_mixture=given.latent_prior == "gaussian_mixture",
+            keeps_posteriors=given.latent_prior == "aggregated_posterior",
             seed=plan.seed,
         ),
     )
@@ -168,46 +162,6 @@ def _earlier_noise(previous: Any, rows: Rows) -> Array:
     return np.where(found > 0, found, np.maximum(rows.variance(), 1e-6))
 
 
-def range_of_values(X: Any) -> tuple[float, float, float]:
-    """Return least and largest value, NaN if there is none, and a rounding of 1."""
-    values = X.data if issparse(X) else X
-    zero = 0.0 if issparse(X) else np.nan  # what is not stored
-    low, high = (
-        float(end(values, initial=zero, axis=None))
-        for end in (np.fmin.reduce, np.fmax.reduce)
-    )
-    return low, high, 8 * float(np.finfo(X.dtype).eps)  # as MinMaxScaler's
-
-
-def check_range(X: Any, likelihood: str) -> None:
-    """Raise ValueError if rows are not what the likelihood is of."""
-    low, high, rounding = range_of_values(X)
-    if np.isnan(low):
-        return
-    values = X.data if issparse(X) else X
-    values = values[~np.isnan(values)]
-    if likelihood == "multinomial" and low < 0:
-        raise ValueError(
-            f"X has values from {low:.3g} on; likelihood='multinomial' requires counts "
-            "or weights that are not negative."
-        )
-    if likelihood == "bernoulli" and (low < -rounding or high > 1 + rounding):
-        raise ValueError(
-            f"X has values from {low:.3g} to {high:.3g}; likelihood='bernoulli' "
-            "requires them in [0, 1]."
-        )
-    if likelihood == "poisson" and (low < 0 or (np.floor(values) != values).any()):
-        raise ValueError(
-            f"X has values from {low:.3g} to {high:.3g}, not all of them counts; "
-            "likelihood='poisson' requires non-negative whole numbers."
-        )
-    if likelihood == "poisson" and high > LARGEST_COUNT:
-        raise ValueError(
-            f"X has counts up to {high:.3g}; likelihood='poisson' requires at most "
-            f"{LARGEST_COUNT:.0e}."
-        )
-
-
 @saved
 @dataclass(frozen=True)
 class VariationalReading:
@@ -227,6 +181,8 @@ class VariationalReading:
         For that.
     start_is_in_frame : bool
         Whether an untrained model's latents are in order: no.
+    keeps_posteriors : bool
+        Whether it is the mean of the rows' posteriors.
     """
 
     ordered: bool
@@ -235,6 +191,7 @@ class VariationalReading:
     fits_mixture: bool
     seed: int
     start_is_in_frame: bool = False
+    keeps_posteriors: bool = False
 
     def order(self, moments: Moments) -> Tensor:
         """Return which inner latents to read, one after the other."""
@@ -269,7 +226,7 @@ class VariationalReading:
             "kl_per_component_": kl,
             "n_active_components_": int((kl > MIN_ACTIVE_NATS).sum()),
         }
-        if fitted.latent_prior is not None:
+        if self.fits_mixture and fitted.latent_prior is not None:
             found["latent_prior_"] = fitted.latent_prior.mixture
         scaled = model.noise_variance()
         if scaled is None:
@@ -281,53 +238,13 @@ class VariationalReading:
             return found | {"noise_variance_": float(variance[0])}
         return found | {"noise_variance_": model.scaling.widen(variance).numpy()}
 
-    def latent_prior(self, model: LatentModel, data: Rows) -> LatentPrior | None:
-        """Return a Gaussian mixture of the latents, if one is asked for."""
-        if not self.fits_mixture or not self.n_components:
-            return None
-        typical = data.typical()
-        some, n_rows = rows_by_weight(typical, MAX_ROWS_OF_MIXTURE)
-        draws = posterior_draws(model, some, self.seed)
-        mixture = fit_mixture(draws, n_rows, self.seed)
-        return LatentPrior(mixture, typical.mean(), np.sqrt(typical.variance()))
-
-
-def rows_by_weight(rows: Rows, most: int) -> tuple[Rows, int]:
-    """Return at most about so many rows, each as often as its weight asks for.
-
-    And how many distinct ones. (A mixture of scikit-learn's takes no weights.)
-    """
-    weights = rows.weights
-    if weights is None:
-        some = rows.subsample(most)
-        return some, len(some)
-    n = int(min(most, max(len(rows), rows.n_samples)))
-    drawn = systematic(torch.from_numpy(weights), n).numpy()
-    return rows[drawn], len(np.unique(drawn))
-
-
-def posterior_draws(model: Any, rows: Rows, seed: int) -> NDArray[Any]:
-    """Return two draws from each row's posterior, in the model's frame.
-
-    They lie on both sides of its mean, so that over all rows their mean is exact.
-    Extreme ones are left out: networks may map a row that is far off anywhere.
-
-    Returns
-    -------
-    Z : ndarray of shape (n_draws, n_components)
-    """
-    generator, draws = torch.Generator().manual_seed(seed), []
-    with torch.inference_mode():
-        for block in rows.blocks():
-            mean, log_variance = model.posterior(
-                torch.from_numpy(block).to(model.dtype)
-            )
-            noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
-            step = torch.exp(0.5 * log_variance) * noise
-            draws += [model.frame(mean + step), model.frame(mean - step)]
-    Z = torch.cat(draws).double().numpy()
-    typical: NDArray[Any] = Z[is_typical(squared_norms(Z))]
-    return typical
+    def latent_prior(self, model: LatentModel, data: Rows) -> FittedPrior | None:
+        """Return what `latent_prior` asks for; None is N(0, I)."""
+        if self.fits_mixture and self.n_components:
+            return mixture_prior(model, data, self.seed)
+        if self.keeps_posteriors and self.n_components:
+            return aggregated_posterior(model, data)
+        return None
 
 
 def _warn_of_collapse() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import diags_array
 
 from ..nn import Multinomial
+from ..plan import share_of
 from ..rows import Rows, mean_of
 from ..starts import ProbabilisticStart, multinomial_start
 
@@ -16,6 +17,34 @@ OVERDISPERSION = 2.0
 MIN_WORDS = 20.0
 #: Of the cells of a row, what the encoder is not shown in training.
 SHARE_HIDDEN = 0.5
+
+
+#: The values that parameters require, since the encoder sees coordinates of complete
+#: rows of words and the decoder is linear.
+REQUIRED = {
+    "encoder": None,
+    "decoder": None,
+    "augmentation": None,
+    "ordered": False,
+    "missing": "error",
+}
+
+
+def check_for_words(given: Any) -> None:
+    """Raise ValueError if a parameter is not what a likelihood of words requires."""
+    for name, needed in REQUIRED.items():
+        value = getattr(given, name)
+        if np.ndim(value) or value != needed:
+            raise ValueError(
+                f"{name}={value!r} with likelihood='multinomial', which requires "
+                f"{name}={needed!r}: its encoder sees coordinates of complete rows "
+                "of words, and its decoder is linear."
+            )
+    if share_of(given.n_components) is not None:
+        raise ValueError(
+            f"n_components={given.n_components!r} with likelihood='multinomial', "
+            "which requires an int or None."
+        )
 
 
 def multinomial_of(rows: Rows) -> Multinomial:

@@ -15,7 +15,13 @@ from ._gaussian import (
 )
 from ._gaussian_em import GaussianFit, fit_gaussian, hide_cells
 from ._head import logistic_head
-from ._mixture import LatentPrior, draw, fit_mixture
+from ._mixture import (
+    AggregatedPosterior,
+    FittedPrior,
+    LatentPrior,
+    fit_mixture,
+    quantiles,
+)
 from ._multinomial import multinomial_start
 from ._pca import LinearStart, pca_errors, pca_start
 from ._running import RunningAxes, SeenRows
