@@ -38,10 +38,12 @@ from ._multinomial import Multinomial
 from ._negative_bound import NegativeBound
 from ._nested_dropout import NestedDecoder, SizeEnds
 from ._own_network import check_width
+from ._placement import exact_device, moved, normal_like, uniform_like
 from ._residual import Gate, ResidualMap
 from ._saving import copy_module, from_plain, is_ours, save_module, saved, to_plain
 from ._scaling import Scaling
 from ._size_ends import can_solve_ends, solve_ends
+from ._sizes import Sizes
 from ._sparse_batch import SparseBatch
 from ._stack import can_stack, share_weights, stack_models
 from ._supervised_loss import SupervisedLoss

@@ -273,7 +273,7 @@ class Run:
 
     def errors(self) -> Array:
         """Return each held-out row's error, from when they were last judged."""
-        return np.concatenate(self.net.row_errors_)
+        return torch.cat(self.net.row_errors_).cpu().double().numpy()
 
     def state(self) -> dict[str, Tensor]:
         """Return a copy of all weights."""
