@@ -19,14 +19,15 @@ from ..nn import (
     is_ours,
     jacobians,
     mean_jacobian,
+    moved,
 )
 from ..plan import torch_dtype
 from ..rows import row_slices, sparse_batch
 
 #: Rows that are computed at once, at least.
 MIN_BLOCK = 64
-#: Copies of models in another dtype or on another device: what they were made of, the
-#: copy, and the tensors of both.
+#: Copies of models in another dtype or on another device: the structure of what they
+#: were made of, the copy, and for each tensor its value then and its twin there.
 _copies: WeakKeyDictionary[nn.Module, dict[Any, Any]] = WeakKeyDictionary()
 
 
@@ -93,7 +94,9 @@ class Inference:
             if n > smallest:  # to walk through a model takes time
                 width *= widest_layer(model)
             for rows in row_slices(n, width, smallest):
-                yield function(model, _as_tensor(X[rows], model).to(device))
+                x = _as_tensor(X[rows], model)
+                sent = moved(x, device) if isinstance(x, Tensor) else x.to(device)
+                yield function(model, sent)
 
     def errors(self, X: NDArray[Any]) -> NDArray[Any]:
         """Return each row's error of reconstruction, as the model counts it."""
@@ -135,8 +138,9 @@ class Inference:
         """Return the model, or a copy of it in another dtype or on another device.
 
         The copy is kept while the model's structure stays the same. Its weights are
-        read anew each time, so that a change of one is followed. With a network of the
-        user's, whose structure is not known, it is a new one each time.
+        compared with the model's each time, so that a change of one is followed, and
+        only what has changed goes to the device. With a network of the user's, whose
+        structure is not known, it is a new one each time.
         """
         if device.type == "cpu" and self.model.dtype == dtype:
             return self.model
@@ -147,11 +151,13 @@ class Inference:
         found = known.get((dtype, device))
         if found is None or found[0] != structure:
             made = copy_module(self.model).to(device, dtype)
-            pairs = list(zip(_tensors(self.model), _tensors(made), strict=True))
-            found = known[dtype, device] = structure, made, pairs
-        else:
-            for value, target in found[2]:
-                target.copy_(value)
+            then = [value.detach().clone() for value in _tensors(self.model)]
+            twins = list(zip(then, _tensors(made), strict=True))
+            found = known[dtype, device] = structure, made, twins
+        for now, (then, twin) in zip(_tensors(self.model), found[2], strict=True):
+            if not torch.equal(now, then):
+                then.copy_(now)
+                twin.copy_(now)
         return found[1]
 
     # Derivatives ----------------------------------------------------------------

@@ -38,7 +38,14 @@ from ._multinomial import Multinomial
 from ._negative_bound import NegativeBound
 from ._nested_dropout import NestedDecoder, SizeEnds
 from ._own_network import check_width
-from ._placement import exact_device, moved, normal_like, uniform_like
+from ._placement import (
+    exact,
+    exact_device,
+    moved,
+    normal_like,
+    uniform_like,
+    where_exact,
+)
 from ._residual import Gate, ResidualMap
 from ._saving import copy_module, from_plain, is_ours, save_module, saved, to_plain
 from ._scaling import Scaling

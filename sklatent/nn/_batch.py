@@ -71,7 +71,9 @@ class Batch:
         parts: dict[str, Any] = {
             field.name: value.tensor_split(n)
             for field in fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor | SparseBatch | Sizes)
+            if isinstance(
+                value := getattr(self, field.name), Tensor | SparseBatch | Sizes
+            )
         }
         return [
             Batch(

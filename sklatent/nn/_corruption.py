@@ -62,7 +62,7 @@ class Corruption(ABC):
                 parts[name] = copy.deepcopy(value).to(device)
         return replace(self, **parts) if parts else self  # type: ignore[type-var]
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027
         """Raise ValueError if a function of the user's has gone wrong."""
 
     @abstractmethod
@@ -168,9 +168,7 @@ class Swap(CellNoise):
 
     def values(self, x: Tensor, generator: torch.Generator) -> Tensor:
         n, place = x.shape[-2], generator.device
-        step = torch.randint(
-            1, max(n, 2), x.shape, generator=generator, device=place
-        )
+        step = torch.randint(1, max(n, 2), x.shape, generator=generator, device=place)
         other = (torch.arange(n, device=place)[:, None] + step) % n
         return x.gather(-2, moved(other, x.device))
 

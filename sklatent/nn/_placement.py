@@ -41,3 +41,13 @@ def uniform_like(x: Tensor, generator: torch.Generator) -> Tensor:
 def exact_device(device: torch.device) -> torch.device:
     """Return where to sum up in float64 what is on a device: there, if it can."""
     return torch.device("cpu") if device.type == "mps" else device
+
+
+def where_exact(x: Tensor) -> Tensor:
+    """Return a tensor where it can be summed up in float64."""
+    return x.to(exact_device(x.device))
+
+
+def exact(x: Tensor) -> Tensor:
+    """Return a tensor in float64, on its device if that has float64."""
+    return where_exact(x).double()

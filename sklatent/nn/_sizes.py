@@ -64,7 +64,7 @@ class Sizes:
         """
         counts = torch.bincount(self.on_host - 1, minlength=most)
         lengths = moved(counts, values.device).expand(*values.shape[:-2], most)
-        sums: Tensor = torch.segment_reduce(  # type: ignore[attr-defined]
+        sums: Tensor = torch.segment_reduce(
             values,
             "sum",
             lengths=lengths.contiguous(),

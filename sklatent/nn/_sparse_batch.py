@@ -100,7 +100,7 @@ class SparseBatch:
 
     def _sums(self, cells: Tensor) -> Tensor:
         """Return each row's sum of values (n_cells,), in their order on all devices."""
-        sums: Tensor = torch.segment_reduce(  # type: ignore[attr-defined]
+        sums: Tensor = torch.segment_reduce(
             cells, "sum", lengths=self.offsets.diff(), axis=0, unsafe=True
         )
         return sums

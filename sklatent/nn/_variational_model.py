@@ -134,9 +134,7 @@ class VariationalModel(LatentModel):
         self.register_buffer("spread", spread)
         self.register_buffer("unseen", unseen)
 
-    def posterior(
-        self, x: Tensor, sizes: Sizes | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def posterior(self, x: Tensor, sizes: Sizes | None = None) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of the latents of scaled rows, each (n, k).
 
         Latents that are not used have those of the prior, 0 and 0.

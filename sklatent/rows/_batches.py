@@ -39,7 +39,7 @@ class Inputs(ABC):
         """Return the same for batches on a device; one with tensors moves them."""
         return self
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027
         """Raise ValueError if a function of the user's has gone wrong."""
 
 
@@ -200,9 +200,8 @@ class TrainingRows(Dataset[Any]):
         """Return the rows with these indices, or all, scaled, on the device."""
         part = None if index is None else index.numpy()
         read = {name: moved(x, self.device) for name, x in self._read(part).items()}
-        if self.with_cells:
-            read["cells"] = self.rows.cells(part).to(self.device)
-        return self._batch(index, **read)
+        cells = self.rows.cells(part).to(self.device) if self.with_cells else None
+        return self._batch(index, **read, cells=cells)
 
     def _read(self, part: Indices | None) -> dict[str, Any]:
         """Return the rows with these indices, or all, and what belongs to them."""
