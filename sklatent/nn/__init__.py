@@ -15,7 +15,7 @@ from ._corruption import (
 from ._corruption_in_basis import CorrelatedNoise, InBasis
 from ._deviance import Deviance
 from ._filling import Filling, imputation_inputs
-from ._flat_adamw import AdamW, FlatAdamW
+from ._flat_adamw import HAS_FUSED_KERNEL, AdamW, FlatAdamW
 from ._frame import LatentFrame, ordered_frame, principal_frame, signs
 from ._gaps import Gaps, gaps_of
 from ._gaussian import CellGaussian, FactorGaussian, FullGaussian

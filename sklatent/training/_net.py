@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..nn import (
+    HAS_FUSED_KERNEL,
     AdamW,
     Batch,
     CustomNoise,
@@ -263,7 +264,7 @@ def training_net(
         optimizer=FlatAdamW,
         optimizer__weight_decay=plan.weight_decay,
         optimizer__eps=1e-15,
-        optimizer__fused=plan.device.type in ("cpu", "cuda"),
+        optimizer__fused=plan.device.type in HAS_FUSED_KERNEL,
         lr=plan.learning_rate,
         batch_size=plan.batch_size,
         iterator_train=Shuffled,

@@ -296,7 +296,7 @@ class Run:
         for values in (*self.model.parameters(), *changing):
             flat = exact(values.detach()).flatten()
             numbers += [flat.sum(), torch.dot(flat, flat)]
-        return tuple(torch.stack(numbers).tolist()) if numbers else ()
+        return tuple(torch.stack(numbers).cpu().tolist()) if numbers else ()
 
     def finish(self, dtype: torch.dtype) -> LatentModel:
         """Return the model for use: on the CPU, in `dtype`, its linear part exact."""

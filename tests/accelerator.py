@@ -1,0 +1,205 @@
+"""An accelerator that is not there, whose waits are counted.
+
+Its tensors hold others on the CPU, which compute, so that a fit on it is the fit on the
+CPU; and they say that they are on PyTorch's device 'meta'. What would make a host wait
+for a GPU is noted: a number that is read, a copy back, one from memory that is not
+pinned, a result whose shape depends on values. What would fail there fails here: an
+operation of tensors on two devices.
+"""
+
+import traceback
+from contextlib import contextmanager
+from unittest import mock
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from sklatent import runtime
+from sklatent.nn import _flat_adamw, _mlp, _placement
+from sklatent.training._net import TrainingNet
+
+DEVICE = torch.device("meta")
+#: Operations that read values, or have results of a shape that depends on them.
+READS = {
+    "_local_scalar_dense",
+    "_unique2",
+    "bincount",
+    "equal",
+    "is_nonzero",
+    "masked_select",
+    "nonzero",
+    "unique_consecutive",
+    "unique_dim",
+}
+#: Operations whose sums CUDA makes in any order.
+UNORDERED = {"_embedding_bag_backward", "index_add", "index_add_", "scatter_add_"}
+
+
+class OnDevice(torch.Tensor):
+    """A tensor on the accelerator."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @staticmethod
+    def __new__(cls, inner):
+        return torch.Tensor._make_wrapper_subclass(
+            cls,
+            inner.size(),
+            strides=inner.stride(),
+            storage_offset=inner.storage_offset(),
+            dtype=inner.dtype,
+            device=DEVICE,
+        )
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    @property
+    def data(self):
+        return self.detach()
+
+    @data.setter
+    def data(self, value):
+        torch.Tensor.data.__set__(self, value)
+        self.inner = value.inner
+
+    @classmethod
+    def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
+        raise AssertionError(f"{function} outside of the block of the accelerator")
+
+
+class Generator(torch.Generator):
+    """A generator that says that it is on the accelerator."""
+
+    device = DEVICE
+
+
+class Accelerator(TorchDispatchMode):
+    """Computes, and notes what waits.
+
+    Attributes
+    ----------
+    waits : list of tuple
+        Of each: the operation, the part of a fit, and where in the package.
+    unordered : list of tuple
+        The same of sums in any order.
+    moved : int
+        Bytes that went to the device.
+    part : str
+        Of a fit, that now runs.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.waits, self.unordered, self.moved, self.part = [], [], 0, ""
+        self.pinned = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        name = function.overloadpacket.__name__
+        given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
+        here = [t for t in given if isinstance(t, OnDevice)]
+        there = [t for t in given if not isinstance(t, OnDevice)]
+        device = kwargs.get("device") or (DEVICE if here else None)
+        stays = device == DEVICE
+        if name == "copy_":
+            stays = _is_here(args[0])
+        if here or stays:
+            self._look(name, args, kwargs, here, there, device)
+        if kwargs.get("device") == DEVICE:
+            kwargs["device"] = torch.device("cpu")
+        known = {id(t.inner): t for t in here}
+        result = function(*tree_map(_inner, args), **tree_map(_inner, kwargs))
+
+        def wrapped(x):
+            if id(x) in known:  # of an operation in place
+                return known[id(x)]
+            return OnDevice(x) if stays and isinstance(x, torch.Tensor) else x
+
+        return tree_map(wrapped, result)
+
+    def _look(self, name, args, kwargs, here, there, device):
+        if name in ("_to_copy", "copy_"):
+            self._look_at_copy(name, args, kwargs, device)
+            return
+        indices = args[1] if name in ("index", "index_put_", "index_put") else ()
+        counts = name == "repeat_interleave" and kwargs.get("output_size") is None
+        by_mask = any(t is not None and t.dtype == torch.bool for t in indices)
+        if here and (name in READS or counts or by_mask):
+            self._note(self.waits, name)
+        if here and name in UNORDERED:
+            self._note(self.unordered, name)
+        others = [t for t in there if t.dim()]
+        if here and others:
+            if not all(any(t is i for i in indices) for t in others):
+                raise RuntimeError(f"{name}: tensors are on two devices")
+            self._note(self.waits, f"{name} with an index of the host's")
+
+    def _look_at_copy(self, name, args, kwargs, device):
+        source = args[0] if name == "_to_copy" else args[1]
+        target = device == DEVICE if name == "_to_copy" else _is_here(args[0])
+        blocks = not (kwargs.get("non_blocking") or args[2:3] == (True,))
+        if _is_here(source) and not target:
+            self._note(self.waits, "copy to the host")
+        elif target and not _is_here(source):
+            self.moved += source.nbytes
+            if blocks or id(source) not in self.pinned:
+                self._note(self.waits, "copy to the device")
+
+    def _note(self, where, name):
+        frames = [f for f in traceback.extract_stack() if "/sklatent/" in f.filename]
+        last = frames[-1]
+        where.append((name, self.part, f"{last.filename}:{last.lineno}"))
+
+    def pin(self, tensor):
+        """Return a tensor in pinned memory."""
+        pinned = tensor.clone()
+        self.pinned.add(id(pinned))
+        self._alive = [*getattr(self, "_alive", [])[-99:], pinned]
+        return pinned
+
+    def of(self, part):
+        """Return the waits in a part of a fit."""
+        return [wait for wait in self.waits if wait[1] == part]
+
+
+def _is_here(x):
+    return isinstance(x, OnDevice)
+
+
+def _inner(x):
+    return x.inner if isinstance(x, OnDevice) else x
+
+
+@contextmanager
+def accelerator():
+    """Give an accelerator that device='cuda' names in the block."""
+    gpu = Accelerator()
+    own = runtime.training_device
+    epoch = TrainingNet.run_single_epoch
+
+    def named(name, flops):
+        return DEVICE if name == "cuda" else own(name, flops)
+
+    def watched(net, iterator, training, *args, **kwargs):
+        gpu.part = "epoch" if training else "judging"
+        try:
+            epoch(net, iterator, training, *args, **kwargs)
+        finally:
+            gpu.part = ""
+
+    with (
+        mock.patch.object(runtime, "training_device", named),
+        mock.patch.object(runtime, "_generator_functions", lambda device: None),
+        mock.patch.object(
+            runtime, "generator", lambda device, seed: Generator().manual_seed(seed)
+        ),
+        mock.patch.object(_placement, "COPY_FROM_PINNED", (DEVICE.type,)),
+        mock.patch.object(_flat_adamw, "HAS_FUSED_KERNEL", ("cpu", DEVICE.type)),
+        mock.patch.object(_mlp, "HAS_BFLOAT16", False),
+        mock.patch.object(torch.Tensor, "pin_memory", lambda x: gpu.pin(x)),
+        mock.patch.object(TrainingNet, "run_single_epoch", watched),
+        gpu,
+    ):
+        yield gpu
