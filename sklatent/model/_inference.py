@@ -27,7 +27,8 @@ from ..rows import row_slices, sparse_batch
 #: Rows that are computed at once, at least.
 MIN_BLOCK = 64
 #: Copies of models in another dtype or on another device: the structure of what they
-#: were made of, the copy, and for each tensor its value then and its twin there.
+#: were made of, the copy, and for each tensor its twin there and, on another device,
+#: its value when it was sent.
 _copies: WeakKeyDictionary[nn.Module, dict[Any, Any]] = WeakKeyDictionary()
 
 
@@ -138,9 +139,9 @@ class Inference:
         """Return the model, or a copy of it in another dtype or on another device.
 
         The copy is kept while the model's structure stays the same. Its weights are
-        compared with the model's each time, so that a change of one is followed, and
-        only what has changed goes to the device. With a network of the user's, whose
-        structure is not known, it is a new one each time.
+        read anew each time, so that a change of one is followed; to another device only
+        those go that have changed. With a network of the user's, whose structure is not
+        known, it is a new one each time.
         """
         if device.type == "cpu" and self.model.dtype == dtype:
             return self.model
@@ -151,13 +152,13 @@ class Inference:
         found = known.get((dtype, device))
         if found is None or found[0] != structure:
             made = copy_module(self.model).to(device, dtype)
-            then = [value.detach().clone() for value in _tensors(self.model)]
-            twins = list(zip(then, _tensors(made), strict=True))
-            found = known[dtype, device] = structure, made, twins
-        for now, (then, twin) in zip(_tensors(self.model), found[2], strict=True):
-            if not torch.equal(now, then):
-                then.copy_(now)
-                twin.copy_(now)
+            values, twins = _tensors(self.model), _tensors(made)
+            sent = [None if device.type == "cpu" else v.clone() for v in values]
+            copies = list(zip(twins, values, sent, strict=True))
+            found = known[dtype, device] = structure, made, copies
+        else:
+            for copy in found[2]:
+                _update(*copy)
         return found[1]
 
     # Derivatives ----------------------------------------------------------------
@@ -235,6 +236,15 @@ def _as_tensor(X: Any, model: LatentModel) -> Tensor | SparseBatch:
         X = X.toarray()
     shared = X.flags.c_contiguous and X.flags.writeable
     return torch.from_numpy(X if shared else np.array(X, order="C"))
+
+
+def _update(twin: Tensor, value: Tensor, sent: Tensor | None) -> None:
+    """Copy a value to its twin, where it was sent only if it has changed since."""
+    if sent is None:  # on the CPU to compare takes as long as to copy
+        twin.copy_(value)
+    elif not torch.equal(value, sent):
+        twin.copy_(value)
+        sent.copy_(value)
 
 
 def _in_float64(Z: NDArray[Any]) -> Tensor:

@@ -119,6 +119,7 @@ class SparseBatch:
         """Return the rows with all cells, (n, n_features)."""
         x = self.values.new_zeros(len(self) * self.n_features)
         places = self._row_of_each_cell() * self.n_features + self.columns
+        # A cell is there once, so that the order of sums is none.
         return x.index_add_(0, places, self.values).view(self.shape)
 
     def _row_of_each_cell(self) -> Tensor:
