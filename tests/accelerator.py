@@ -13,7 +13,6 @@ from unittest import mock
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 from sklatent import runtime
 from sklatent.nn import _flat_adamw, _mlp, _placement
@@ -90,6 +89,10 @@ class Accelerator(TorchDispatchMode):
         Of a fit, that now runs: 'epoch 1' and so on, 'judging', or ''.
     """
 
+    @classmethod
+    def _should_skip_dynamo(cls):
+        return False  # else PyTorch imports its compiler, which takes seconds
+
     def __init__(self):
         super().__init__()
         self.waits, self.unordered, self.moved, self.part = [], [], [], ""
@@ -105,26 +108,28 @@ class Accelerator(TorchDispatchMode):
                 result = function.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
-        given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
-        here = [t for t in given if isinstance(t, OnDevice)]
-        there = [t for t in given if not isinstance(t, OnDevice)]
+        here, there = [], []
+        for tensor in _tensors([*args, *kwargs.values()]):
+            (here if _is_here(tensor) else there).append(tensor)
         device = kwargs.get("device") or (DEVICE if here else None)
         stays = device == DEVICE
         if name == "copy_":
             stays = _is_here(args[0])
-        if here or stays:
-            self._look(name, args, kwargs, here, there, device)
+        if not here and not stays:
+            return function(*args, **kwargs)
+        self._look(name, args, kwargs, here, there, device)
         if kwargs.get("device") == DEVICE:
             kwargs["device"] = torch.device("cpu")
         known = {id(t.inner): t for t in here}
-        result = function(*tree_map(_inner, args), **tree_map(_inner, kwargs))
+        inner = {name: _map(_inner, value) for name, value in kwargs.items()}
+        result = function(*_map(_inner, args), **inner)
 
         def wrapped(x):
             if id(x) in known:  # of an operation in place
                 return known[id(x)]
             return OnDevice(x) if stays and isinstance(x, torch.Tensor) else x
 
-        return tree_map(wrapped, result)
+        return _map(wrapped, result)
 
     def _look(self, name, args, kwargs, here, there, device):
         if name in ("_to_copy", "copy_"):
@@ -176,6 +181,20 @@ def _is_here(x):
 
 def _inner(x):
     return x.inner if isinstance(x, OnDevice) else x
+
+
+def _map(function, x):
+    """Return what a function makes of a value, or of all in a list."""
+    if isinstance(x, list | tuple):
+        return type(x)([_map(function, value) for value in x])
+    return function(x)
+
+
+def _tensors(x):
+    """Return the tensors in a list."""
+    if isinstance(x, list | tuple):
+        return [tensor for value in x for tensor in _tensors(value)]
+    return [x] if isinstance(x, torch.Tensor) else []
 
 
 @contextmanager
