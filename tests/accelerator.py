@@ -15,7 +15,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklatent import runtime
-from sklatent.nn import _flat_adamw, _mlp, _placement
+from sklatent.nn import _flat_adamw, _mlp, _placement, _segments
 from sklatent.training._net import TrainingNet
 
 DEVICE = torch.device("meta")
@@ -223,6 +223,7 @@ def accelerator():
         ),
         mock.patch.object(_placement, "COPY_FROM_PINNED", (DEVICE.type,)),
         mock.patch.object(_flat_adamw, "HAS_FUSED_KERNEL", ("cpu", DEVICE.type)),
+        mock.patch.object(_segments, "SUM_IN_ORDER", ("cpu", DEVICE.type)),
         mock.patch.object(_mlp, "HAS_BFLOAT16", False),
         mock.patch.object(torch.Tensor, "pin_memory", lambda x: gpu.pin(x)),
         mock.patch.object(TrainingNet, "run_single_epoch", watched),

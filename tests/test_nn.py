@@ -1,5 +1,7 @@
 """The networks: properties, without scikit-learn or skorch."""
 
+from unittest import mock
+
 import pytest
 import torch
 from torch import nn
@@ -20,12 +22,14 @@ from sklatent.nn import (
     SupervisedLoss,
     SupervisedModel,
     _mlp,
+    _segments,
     check_width,
     decoder_gram,
     jacobians,
     ordered_frame,
     principal_frame,
 )
+from sklatent.nn._segments import segment_sums
 
 
 def identity_scaling(n_features):
@@ -449,3 +453,14 @@ def test_a_head_that_is_watched_leaves_the_gradient_to_autograd():
     net = supervised(classes_of_nine())
     net.head.register_forward_hook(lambda *args: None)
     assert not net.has_manual_backward
+
+
+@pytest.mark.parametrize("devices", [("cpu",), ()])
+def test_sums_of_consecutive_values(devices):
+    values = torch.arange(24.0).reshape(2, 4, 3)
+    with mock.patch.object(_segments, "SUM_IN_ORDER", devices):
+        sums = segment_sums(values, torch.tensor([1, 0, 3]), 1)
+    expected = torch.stack(
+        [values[:, 0], torch.zeros(2, 3), values[:, 1:].sum(dim=1)], dim=1
+    )
+    assert torch.equal(sums, expected)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ._placement import moved
+from ._segments import segment_sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +59,9 @@ class Sizes:
         return [(i, slice(a, b)) for i, (a, b) in enumerate(pairwise(ends)) if a < b]
 
     def sums(self, values: Tensor, most: int) -> Tensor:
-        """Return the sums of values (..., n, p) over rows of each size, (..., most, p).
-
-        In the order of the rows on all devices, unlike those of ``index_add_``.
-        """
+        """Return sums of values (..., n, p) over rows of each size, (..., most, p)."""
         counts = torch.bincount(self.on_host - 1, minlength=most)
-        lengths = moved(counts, values.device).expand(*values.shape[:-2], most)
-        sums: Tensor = torch.segment_reduce(
-            values,
-            "sum",
-            lengths=lengths.contiguous(),
-            axis=values.dim() - 2,
-            unsafe=True,  # else it would read the lengths, and wait for them
-        )
-        return sums
+        return segment_sums(values, moved(counts, values.device), values.dim() - 2)
 
     def tensor_split(self, n: int) -> list["Sizes"]:
         """Split in n parts as `torch.tensor_split` does."""

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from ._placement import moved, uniform_like
+from ._segments import segment_sums
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,8 @@ class SparseBatch:
         return self._sums(self.values.square()).sqrt()
 
     def _sums(self, cells: Tensor) -> Tensor:
-        """Return each row's sum of values (n_cells,), in their order on all devices."""
-        sums: Tensor = torch.segment_reduce(
-            cells, "sum", lengths=self.offsets.diff(), axis=0, unsafe=True
-        )
-        return sums
+        """Return each row's sum of values, (n_cells,) to (n,)."""
+        return segment_sums(cells, self.offsets.diff())
 
     def scaled(self, factors: Tensor) -> Self:
         """Return each row times its factor; `factors` has shape (n,)."""
