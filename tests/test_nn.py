@@ -18,6 +18,7 @@ from sklatent.nn import (
     NestedDecoder,
     ResidualMap,
     Scaling,
+    Sizes,
     SquaredError,
     SupervisedLoss,
     SupervisedModel,
@@ -244,7 +245,7 @@ def nested_decoder():
 def test_a_nested_decoder_sees_the_first_latents_only():
     decoder, u = nested_decoder(), normal(6, 3)
     sizes = torch.tensor([1, 1, 2, 2, 3, 3])
-    x = decoder(u, sizes)
+    x = decoder(u, Sizes.of(sizes))
     for i, size in enumerate(sizes.tolist()):
         shown = torch.cat([u[i, :size], torch.zeros(3 - size)])[None]
         expected = decoder.parts[0 if size == 1 else 1](shown)
@@ -261,7 +262,7 @@ def test_a_nested_decoder_sees_the_first_latents_only():
 def test_the_gradient_of_a_nested_decoder_is_that_of_autograd(sizes):
     plain, criterion = module(), SquaredError()
     net = AutoencoderModel(plain.encoder, nested_decoder(), plain.frame, plain.scaling)
-    shown = None if sizes is None else torch.tensor(sizes)
+    shown = None if sizes is None else Sizes.of(torch.tensor(sizes))
     batch = Batch(normal(9, 5), normal(9, 5, seed=1), sizes=shown)
     loss = criterion(net.forward_scaled(batch), batch)
     loss.backward()
@@ -401,7 +402,7 @@ def test_the_gradient_of_rows_and_targets_is_that_of_autograd(
     net = supervised(y, nested=sizes is not None, linear=linear)
     assert net.has_manual_backward
     criterion = SupervisedLoss(0.3, 1.7, is_classes=is_classes)
-    shown = None if sizes is None else torch.tensor(sizes)
+    shown = None if sizes is None else Sizes.of(torch.tensor(sizes))
     batch = Batch(normal(9, 5), normal(9, 5, seed=1), sizes=shown, y=y)
     loss = criterion(net.forward_scaled(batch), batch)
     loss.backward()

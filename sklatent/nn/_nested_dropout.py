@@ -108,18 +108,16 @@ class NestedDecoder(nn.Module):
         """Return the number of the decoder for this size."""
         return next(i for i, bound in enumerate(self.bounds) if size <= bound)
 
-    def forward(self, u: Tensor, sizes: Sizes | Tensor | int | None = None) -> Tensor:
+    def forward(self, u: Tensor, sizes: Sizes | int | None = None) -> Tensor:
         """Map (n, k) to (n, n_features).
 
         Parameters
         ----------
         u : Tensor of shape (n, k)
             Latents.
-        sizes : Sizes, Tensor of shape (n,), int or None
-            How many to use, ascending; one number for all rows; or all there are.
+        sizes : Sizes of n rows, int or None
+            How many to use; one number for all rows; or all there are.
         """
-        if isinstance(sizes, Tensor):
-            sizes = Sizes.of(sizes)
         if isinstance(sizes, Sizes):
             u = first_latents(u, sizes)
             if self.ends is not None:
@@ -157,13 +155,11 @@ class NestedDecoder(nn.Module):
         return all(part.has_manual_backward for part in parts)
 
     def forward_with_tape(
-        self, u: Tensor, sizes: Sizes | Tensor | None = None
+        self, u: Tensor, sizes: Sizes | None = None
     ) -> tuple[Tensor, tuple[Tapes, Sizes]]:
         """Do what `forward` does and keep what `backward` needs."""
         if sizes is None:
             sizes = Sizes.same(u.shape[-2], self.bounds[-1], u.device)
-        elif isinstance(sizes, Tensor):
-            sizes = Sizes.of(sizes)
         u = first_latents(u, sizes)
         outputs, tapes = [], Tapes()
         for i, rows in sizes.slices(self.bounds):
