@@ -3,12 +3,13 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-slow test-lowest coverage lint docs benchmarks dist clean
+.PHONY: help demo test test-gpu test-slow test-lowest coverage lint docs benchmarks dist clean
 
 help:
 	@echo "demo         the main job on real data, and docs/images/demo.png"
 	@echo "test         lint, types, tests and doctests"
 	@echo "test-slow    the tests that take longer"
+	@echo "test-gpu     the tests on a GPU, with the CUDA build of PyTorch"
 	@echo "test-lowest  the tests with the lowest versions that pyproject.toml allows"
 	@echo "coverage     what share of lines and branches the tests run"
 	@echo "docs         the documentation, in docs/_build/html"
@@ -33,7 +34,11 @@ lint: .venv/installed-test
 
 # One thread for each of two workers: more would wait for each other, spinning.
 test: lint
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu"
+
+test-gpu: .venv/installed-test
+	$(BIN)/python -c "import torch; assert torch.cuda.is_available(), 'there is no CUDA'"
+	$(BIN)/python -m pytest -m gpu tests/test_gpu.py
 
 # With dask-ml, which `make test` does without.
 test-slow: .venv/installed-test .venv/installed-dask
@@ -45,12 +50,12 @@ test-slow: .venv/installed-test .venv/installed-dask
 test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt --editable ".[test]"
-	.venv-lowest/bin/python -m pytest -n 2 -m "not slow" tests \
+	.venv-lowest/bin/python -m pytest -n 2 -m "not slow and not gpu" tests \
 		-W ignore::FutureWarning -W ignore::pytest.PytestRemovedIn10Warning
 
 coverage: .venv/installed-test
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 \
-		-m "not slow" --cov --cov-report=term
+		-m "not slow and not gpu" --cov --cov-report=term
 
 # The examples of the gallery run, and the code of the guide as a test.
 docs: .venv/installed-docs
@@ -75,7 +80,7 @@ dist: .venv/installed-test
 	rm -r .venv-dist/sklatent && $(PYTHON) -m venv .venv-dist/env
 	.venv-dist/env/bin/python -m pip install --quiet -c constraints.txt \
 		"$$(ls dist/*.whl)[test]"
-	cd .venv-dist && env/bin/python -m pytest -q -m "not slow" \
+	cd .venv-dist && env/bin/python -m pytest -q -m "not slow and not gpu" \
 		tests/test_net.py tests/test_onnx.py tests/test_package.py tests/test_saving.py
 
 clean:

@@ -1,6 +1,7 @@
 """Speed: seconds of a fit beside the loops that a PyTorch user would write.
 
     python benchmarks/speed.py [--repeats 5] [--parts fit transform grid memory ...]
+    python benchmarks/speed.py --device cuda [--parts fit transform growth]
 
 fit        the same hidden layers, batch size and number of epochs for all
 transform  beside the bare products, and PCA
@@ -11,7 +12,9 @@ memory     the peak of a fit on a million rows
 growth     seconds of a fit by rows and by features
 curve      time against quality, a line for each package, as a picture too
 
-One thread, repeats interleaved; medians, and medians of ratios to Autoencoder.
+One thread, repeats interleaved; medians, and medians of ratios to Autoencoder. On a GPU
+rows begin and results end in the memory of the host, and cuML's PCA stands beside
+scikit-learn's if it is installed.
 """
 
 import argparse
@@ -20,7 +23,8 @@ import subprocess
 import sys
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -94,16 +98,24 @@ def network(n_features, hidden=HIDDEN, activation=ACTIVATION):
 
 
 def tensor_loop(
-    X, epochs, *, fused=False, lr=1e-3, watch=None, batch_size=BATCH, **kwargs
+    X,
+    epochs,
+    *,
+    fused=False,
+    lr=1e-3,
+    watch=None,
+    batch_size=BATCH,
+    device="cpu",
+    **kwargs,
 ):
     """A training loop over slices of a tensor, with Adam."""
     torch.manual_seed(0)
-    x = torch.from_numpy(unit_scale(X))
-    model = network(x.shape[1], **kwargs)
+    x = torch.from_numpy(unit_scale(X)).to(device)
+    model = network(x.shape[1], **kwargs).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=fused)
     loss_function = nn.MSELoss()
     for _ in range(epochs):
-        order = torch.randperm(len(x))
+        order = torch.randperm(len(x), device=device)
         for i in range(0, len(x), batch_size):
             batch = x[order[i : i + batch_size]]
             optimizer.zero_grad()
@@ -112,7 +124,7 @@ def tensor_loop(
             optimizer.step()
         if watch:
             watch(model)
-    return model
+    return model.cpu()
 
 
 def loader_loop(X, epochs):
@@ -131,7 +143,7 @@ def loader_loop(X, epochs):
             optimizer.step()
 
 
-def skorch_net(x, epochs, **kwargs):
+def skorch_net(x, epochs, device="cpu", **kwargs):
     """Skorch's NeuralNet as it comes, but for the validation split."""
     torch.manual_seed(0)
     return NeuralNet(
@@ -142,6 +154,7 @@ def skorch_net(x, epochs, **kwargs):
         batch_size=BATCH,
         max_epochs=epochs,
         train_split=None,
+        device=device,
         iterator_train__shuffle=True,
         verbose=0,
     ).fit(x, x)
@@ -206,6 +219,30 @@ FITS = {
 }
 
 
+def pcas():
+    """scikit-learn's PCA, and cuML's where it can be imported."""
+    found = {"PCA": PCA}
+    with suppress(ImportError):
+        from cuml.decomposition import PCA as OnGPU  # noqa: N811
+
+        found["PCA of cuML"] = OnGPU
+    return found
+
+
+def fits_on(device):
+    """What `fits` compares: on a GPU, PCAs and what runs there without more ado."""
+    if device == "cpu":
+        return FITS
+    return {
+        "Autoencoder": partial(autoencoder, device=device),
+        "  on the CPU": autoencoder,
+        "tensor loop, Adam": partial(tensor_loop, device=device),
+        "tensor loop, fused Adam": partial(tensor_loop, device=device, fused=True),
+        "skorch, default": lambda X, e: skorch_net(unit_scale(X), e, device=device),
+        **{n: (lambda X, e, f=f: f(K).fit(X)) for n, f in pcas().items()},  # noqa: ARG005
+    }
+
+
 def interleaved(functions, repeats):
     """Median seconds of each function, called in turn after a warm-up."""
     seconds = {name: [] for name in functions}
@@ -231,36 +268,37 @@ def table(title, functions, repeats, unit=1.0, name="seconds"):
         print(f"  {label:32}{value / unit:12.3f}{ratios[label]:20.2f}", flush=True)
 
 
-def fits(repeats):
+def fits(repeats, device="cpu"):
     for label, (load, epochs) in DATA.items():
         X = load()
         table(
-            f"fit, {label}: {X.shape[1]}-{'-'.join(map(str, HIDDEN))}-{K}, "
+            f"fit on {device}, {label}: {X.shape[1]}-{'-'.join(map(str, HIDDEN))}-{K}, "
             f"batch {BATCH}, {epochs} epochs",
-            {n: (lambda f=f, X=X, e=epochs: f(X, e)) for n, f in FITS.items()},
+            {n: partial(f, X, epochs) for n, f in fits_on(device).items()},
             repeats,
         )
 
 
-def transforms(repeats):
+def transforms(repeats, device="cpu"):
     for n_rows, hidden in ((1000, (256, 256)), (100_000, (256, 256))):
         X = nonlinear(n_rows, 100).astype(np.float32)
         model = Autoencoder(K, max_iter=1, early_stopping=False).fit(X[:1000])
-        pca = PCA(K).fit(X)
-        bare = network(100, hidden, "silu")[: 2 * len(hidden) + 1]
+        model.set_params(device=device)
+        fitted = {name: kind(K).fit(X) for name, kind in pcas().items()}
+        bare = network(100, hidden, "silu")[: 2 * len(hidden) + 1].to(device)
         x = torch.from_numpy(X)
 
         def products(bare=bare, x=x):
             with torch.inference_mode():
                 for batch in x.split(4096):
-                    bare(batch)
+                    bare(batch.to(device)).cpu()
 
         table(
-            f"transform, {n_rows} x 100, float32, default network",
+            f"transform on {device}, {n_rows} x 100, float32, default network",
             {
-                "Autoencoder": lambda X=X, model=model: model.transform(X),
+                "Autoencoder": partial(model.transform, X),
                 "bare products and activations": products,
-                "PCA": lambda X=X, pca=pca: pca.transform(X),
+                **{name: partial(pca.transform, X) for name, pca in fitted.items()},
             },
             4 * repeats,
             1e-3,
@@ -445,21 +483,42 @@ def memory(repeats):  # noqa: ARG001
     print(f"  transform, float32: {left:.0f} MB more than X and the result", flush=True)
 
 
-def growth(repeats):  # noqa: ARG001
+def growth(repeats, device="cpu"):  # noqa: ARG001
     """Print seconds of a default fit by rows and by features."""
-    print("\ngrowth, default settings, k=10 (5 of 10 features), float32")
-    print(f"  {'rows':>10}{'features':>10}{'seconds':>10}{'µs a row and feature':>24}")
+    print(f"\ngrowth on {device}, default settings, k=10 (5 of 10 features), float32")
+    others = pcas()
+    print(
+        f"  {'rows':>10}{'features':>10}{'seconds':>10}{'µs a row and feature':>24}"
+        + "".join(f"{name:>14}" for name in others)
+    )
     sizes = [(n, 100) for n in (500, 10**3, 10**4, 10**5, 10**6)]
     sizes += [(1000, 10**i) for i in (1, 2, 3, 4)]
-    Autoencoder(max_iter=1).fit(nonlinear(1000, 20))  # what is imported late
+    for first in (
+        Autoencoder(max_iter=1, device=device),
+        *(f(2) for f in others.values()),
+    ):
+        first.fit(nonlinear(1000, 20, np.float32))  # what is imported late
     for n_rows, n_features in sizes:
         X = nonlinear(n_rows, n_features, np.float32)
         k = min(10, n_features // 2)  # with all of them nothing is to train
-        start = time.perf_counter()
-        Autoencoder(k, random_state=0).fit(X)
-        seconds = time.perf_counter() - start
-        each = 1e6 * seconds / X.size
-        print(f"  {n_rows:10}{n_features:10}{seconds:10.1f}{each:24.2f}", flush=True)
+        models = (
+            Autoencoder(k, device=device, random_state=0),
+            *(f(k) for f in others.values()),
+        )
+        seconds = [seconds_of(partial(model.fit, X)) for model in models]
+        each = 1e6 * seconds[0] / X.size
+        print(
+            f"  {n_rows:10}{n_features:10}{seconds[0]:10.1f}{each:24.2f}"
+            + "".join(f"{value:14.2f}" for value in seconds[1:]),
+            flush=True,
+        )
+
+
+def seconds_of(function):
+    """Seconds of one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
 
 
 def fitted_curve(make, X_train, X_test, epochs):
@@ -554,16 +613,25 @@ PARTS = {
 }
 
 
+#: Parts that may run on a GPU.
+ON_DEVICE = ("fit", "transform", "growth")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
+    parser.add_argument("--parts", nargs="+", choices=PARTS)
+    parser.add_argument("--device", default="cpu", help="'cpu', 'cuda' or 'cuda:1'")
     args = parser.parse_args()
+    parts = args.parts or (PARTS if args.device == "cpu" else ON_DEVICE)
+    if args.device != "cpu" and not set(parts) <= set(ON_DEVICE):
+        parser.error(f"--device={args.device} is for the parts {', '.join(ON_DEVICE)}")
     warnings.filterwarnings("ignore")  # MLPRegressor did not converge, on purpose
     torch.set_num_threads(1)
     threadpool_limits(1)  # NumPy's and SciPy's BLAS
-    for part in args.parts:
-        PARTS[part](args.repeats)
+    for part in parts:
+        given = {"device": args.device} if part in ON_DEVICE else {}
+        PARTS[part](args.repeats, **given)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,10 @@ MIN_FLOPS_FOR_THREADS = 1e9
 #: With device='auto', fewer operations than this in all stay on the CPU: some ten
 #: seconds of two cores, beside the seconds that a GPU takes to be started.
 MIN_FLOPS_FOR_GPU = 2e12
+#: Rows are kept on an accelerator if they take at most this share of its free memory,
+SHARE_OF_FREE_MEMORY = 0.25
+#: and at most this many bytes where PyTorch does not say how much is free.
+BYTES_IF_UNKNOWN = 2**30
 
 #: Code of the user's may draw from the global generators: one such block at a time.
 #: It may fit an estimator of its own, hence the RLock.
@@ -230,6 +234,19 @@ def inference_device(name: str, dtype: torch.dtype, flops: float) -> torch.devic
     if device.type == "mps" and dtype == torch.float64:
         return torch.device("cpu")
     return device
+
+
+def has_room(device: torch.device, n_bytes: int) -> bool:
+    """Return whether so many bytes of rows are to be kept on an accelerator."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return n_bytes <= SHARE_OF_FREE_MEMORY * free
+    return n_bytes <= BYTES_IF_UNKNOWN
+
+
+def generator(device: torch.device, seed: int) -> torch.Generator:
+    """Return a generator of a device, seeded."""
+    return torch.Generator(device).manual_seed(seed)
 
 
 def _is_available(device: torch.device) -> bool:

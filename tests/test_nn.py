@@ -1,5 +1,7 @@
 """The networks: properties, without scikit-learn or skorch."""
 
+from unittest import mock
+
 import pytest
 import torch
 from helpers import generator, identity_scaling, normal
@@ -16,16 +18,19 @@ from sklatent.nn import (
     Moments,
     NestedDecoder,
     ResidualMap,
+    Sizes,
     SquaredError,
     SupervisedLoss,
     SupervisedModel,
     _mlp,
+    _segments,
     check_width,
     decoder_gram,
     jacobians,
     ordered_frame,
     principal_frame,
 )
+from sklatent.nn._segments import segment_sums
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -227,7 +232,7 @@ def nested_decoder():
 def test_a_nested_decoder_sees_the_first_latents_only():
     decoder, u = nested_decoder(), normal(6, 3)
     sizes = torch.tensor([1, 1, 2, 2, 3, 3])
-    x = decoder(u, sizes)
+    x = decoder(u, Sizes.of(sizes))
     for i, size in enumerate(sizes.tolist()):
         shown = torch.cat([u[i, :size], torch.zeros(3 - size)])[None]
         expected = decoder.parts[0 if size == 1 else 1](shown)
@@ -244,7 +249,7 @@ def test_a_nested_decoder_sees_the_first_latents_only():
 def test_the_gradient_of_a_nested_decoder_is_that_of_autograd(sizes):
     plain, criterion = module(), SquaredError()
     net = AutoencoderModel(plain.encoder, nested_decoder(), plain.frame, plain.scaling)
-    shown = None if sizes is None else torch.tensor(sizes)
+    shown = None if sizes is None else Sizes.of(torch.tensor(sizes))
     batch = Batch(normal(9, 5), normal(9, 5, seed=1), sizes=shown)
     loss = criterion(net.forward_scaled(batch), batch)
     loss.backward()
@@ -384,7 +389,7 @@ def test_the_gradient_of_rows_and_targets_is_that_of_autograd(
     net = supervised(y, nested=sizes is not None, linear=linear)
     assert net.has_manual_backward
     criterion = SupervisedLoss(0.3, 1.7, is_classes=is_classes)
-    shown = None if sizes is None else torch.tensor(sizes)
+    shown = None if sizes is None else Sizes.of(torch.tensor(sizes))
     batch = Batch(normal(9, 5), normal(9, 5, seed=1), sizes=shown, y=y)
     loss = criterion(net.forward_scaled(batch), batch)
     loss.backward()
@@ -436,3 +441,14 @@ def test_a_head_that_is_watched_leaves_the_gradient_to_autograd():
     net = supervised(classes_of_nine())
     net.head.register_forward_hook(lambda *args: None)
     assert not net.has_manual_backward
+
+
+@pytest.mark.parametrize("devices", [("cpu",), ()])
+def test_sums_of_consecutive_values(devices):
+    values = torch.arange(24.0).reshape(2, 4, 3)
+    with mock.patch.object(_segments, "SUM_IN_ORDER", devices):
+        sums = segment_sums(values, torch.tensor([1, 0, 3]), 1)
+    expected = torch.stack(
+        [values[:, 0], torch.zeros(2, 3), values[:, 1:].sum(dim=1)], dim=1
+    )
+    assert torch.equal(sums, expected)

@@ -85,7 +85,7 @@ def test_sizes_are_sampled_as_they_should_be():
     for _ in range(200):
         batch = Batch(torch.zeros(7, 2), torch.zeros(7, 2))
         show(batch, generator)
-        sizes = batch.sizes
+        sizes = batch.sizes.each
         assert batch.inputs.shape == (7, 2)
         assert sizes.shape == (7,)
         assert (sizes.diff() >= 0).all()

@@ -19,14 +19,16 @@ from ..nn import (
     is_ours,
     jacobians,
     mean_jacobian,
+    moved,
 )
 from ..plan import torch_dtype
 from ..rows import row_slices, sparse_batch
 
 #: Rows that are computed at once, at least.
 MIN_BLOCK = 64
-#: Copies of models in another dtype or on another device: what they were made of, the
-#: copy, and the tensors of both.
+#: Copies of models in another dtype or on another device: the structure of what they
+#: were made of, the copy, and for each tensor its twin there and, on another device,
+#: its value when it was sent.
 _copies: WeakKeyDictionary[nn.Module, dict[Any, Any]] = WeakKeyDictionary()
 
 
@@ -93,7 +95,9 @@ class Inference:
             if n > smallest:  # to walk through a model takes time
                 width *= widest_layer(model)
             for rows in row_slices(n, width, smallest):
-                yield function(model, _as_tensor(X[rows], model).to(device))
+                x = _as_tensor(X[rows], model)
+                sent = moved(x, device) if isinstance(x, Tensor) else x.to(device)
+                yield function(model, sent)
 
     def errors(self, X: NDArray[Any]) -> NDArray[Any]:
         """Return each row's error of reconstruction, as the model counts it."""
@@ -135,8 +139,9 @@ class Inference:
         """Return the model, or a copy of it in another dtype or on another device.
 
         The copy is kept while the model's structure stays the same. Its weights are
-        read anew each time, so that a change of one is followed. With a network of the
-        user's, whose structure is not known, it is a new one each time.
+        read anew each time, so that a change of one is followed; to another device only
+        those go that have changed. With a network of the user's, whose structure is not
+        known, it is a new one each time.
         """
         if device.type == "cpu" and self.model.dtype == dtype:
             return self.model
@@ -147,11 +152,13 @@ class Inference:
         found = known.get((dtype, device))
         if found is None or found[0] != structure:
             made = copy_module(self.model).to(device, dtype)
-            pairs = list(zip(_tensors(self.model), _tensors(made), strict=True))
-            found = known[dtype, device] = structure, made, pairs
+            values, twins = _tensors(self.model), _tensors(made)
+            sent = [None if device.type == "cpu" else v.clone() for v in values]
+            copies = list(zip(twins, values, sent, strict=True))
+            found = known[dtype, device] = structure, made, copies
         else:
-            for value, target in found[2]:
-                target.copy_(value)
+            for copy in found[2]:
+                _update(*copy)
         return found[1]
 
     # Derivatives ----------------------------------------------------------------
@@ -229,6 +236,15 @@ def _as_tensor(X: Any, model: LatentModel) -> Tensor | SparseBatch:
         X = X.toarray()
     shared = X.flags.c_contiguous and X.flags.writeable
     return torch.from_numpy(X if shared else np.array(X, order="C"))
+
+
+def _update(twin: Tensor, value: Tensor, sent: Tensor | None) -> None:
+    """Copy a value to its twin, where it was sent only if it has changed since."""
+    if sent is None:  # on the CPU to compare takes as long as to copy
+        twin.copy_(value)
+    elif not torch.equal(value, sent):
+        twin.copy_(value)
+        sent.copy_(value)
 
 
 def _in_float64(Z: NDArray[Any]) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ._scaling import Scaling
+from ._sizes import Sizes
 from ._sparse_batch import SparseBatch
 
 
@@ -25,7 +26,7 @@ class Batch:
         The rows, scaled.
     noise : Tensor of shape (n, k) or None
         Standard normal numbers, to draw latents from their posterior.
-    sizes : Tensor of shape (n,) or None
+    sizes : Sizes of n rows or None
         How many latents each row uses, ascending, where they are ordered.
     y : Tensor of shape (n, n_targets) or None
         What else the rows are to tell: a column for each class, or numbers.
@@ -44,7 +45,7 @@ class Batch:
     inputs: Tensor
     target: Tensor
     noise: Tensor | None = None
-    sizes: Tensor | None = None
+    sizes: Sizes | None = None
     y: Tensor | None = None
     mask: Tensor | None = None
     weight: Tensor | None = None
@@ -70,7 +71,9 @@ class Batch:
         parts: dict[str, Any] = {
             field.name: value.tensor_split(n)
             for field in fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor | SparseBatch)
+            if isinstance(
+                value := getattr(self, field.name), Tensor | SparseBatch | Sizes
+            )
         }
         return [
             Batch(

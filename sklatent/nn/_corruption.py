@@ -1,13 +1,15 @@
 """Noise for denoising autoencoders, with its second moments where they are known."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from ._placement import moved, normal_like, uniform_like
 from ._scaling import Scaling
 
 
@@ -45,8 +47,23 @@ class Corruption(ABC):
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Corrupt rows (n, n_features), or (m, n, n_features) of m models.
 
-        All noise is from `generator`.
+        All noise is from `generator`, drawn where that is.
         """
+
+    def to(self, device: torch.device) -> "Corruption":
+        """Return the noise for rows on a device, where all that it needs then is."""
+        if device.type == "cpu":  # where it was made
+            return self
+        parts: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor | Corruption):
+                parts[name] = value.to(device)
+            elif isinstance(value, Scaling):  # modules move in place
+                parts[name] = copy.deepcopy(value).to(device)
+        return replace(self, **parts) if parts else self  # type: ignore[type-var]
+
+    def check(self) -> None:  # noqa: B027
+        """Raise ValueError if a function of the user's has gone wrong."""
 
     @abstractmethod
     def moments(self, mean: Tensor, variance: Tensor) -> CellMoments | None:
@@ -72,8 +89,7 @@ class GaussianNoise(Corruption):
     std: Tensor
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-        return torch.addcmul(x, noise.to(x.device), self.std.to(x))
+        return torch.addcmul(x, normal_like(x, generator), self.std.to(x))
 
     def moments(self, mean: Tensor, variance: Tensor) -> CellMoments:  # noqa: ARG002
         return CellMoments(mean, 1.0, self.std**2)
@@ -86,9 +102,8 @@ class CellNoise(Corruption):
     level: float
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        chance = torch.rand(x.shape, generator=generator, dtype=torch.float32)
-        hit = chance < self.level
-        return torch.where(hit.to(x.device), self.values(x, generator), x)
+        hit = uniform_like(x, generator) < self.level
+        return torch.where(hit, self.values(x, generator), x)
 
     @abstractmethod
     def values(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -139,9 +154,8 @@ class SaltAndPepper(CellNoise):
     high: Tensor
 
     def values(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        chance = torch.rand(x.shape, generator=generator, dtype=torch.float32)
-        salt = chance < 0.5
-        return torch.where(salt.to(x.device), self.high.to(x), self.low.to(x))
+        salt = uniform_like(x, generator) < 0.5
+        return torch.where(salt, self.high.to(x), self.low.to(x))
 
     def value_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         low, high = self.low.to(mean), self.high.to(variance)
@@ -153,10 +167,10 @@ class Swap(CellNoise):
     """A cell takes the value that another row has there."""
 
     def values(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        n = x.shape[-2]
-        step = torch.randint(1, max(n, 2), x.shape, generator=generator)
-        other = (torch.arange(n)[:, None] + step) % n
-        return x.gather(-2, other.to(x.device))
+        n, place = x.shape[-2], generator.device
+        step = torch.randint(1, max(n, 2), x.shape, generator=generator, device=place)
+        other = (torch.arange(n, device=place)[:, None] + step) % n
+        return x.gather(-2, moved(other, x.device))
 
     def value_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         return mean, variance
@@ -180,11 +194,13 @@ class CustomNoise(Corruption):
     function: Callable[[Tensor], Tensor]
     scaling: Scaling
     name: str = "noise"
+    #: Whether all values were finite, since it was asked last: of none or one tensor.
+    finite: list[Tensor] = field(default_factory=list, init=False, compare=False)
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         if x.dim() == 3:  # the function sees rows of one model at a time
             return torch.stack([self(part, generator) for part in x])
-        given = self.scaling.to(x.device).to_units(x)
+        given = self.scaling.to_units(x)
         result = self.function(given.clone())
         if not isinstance(result, Tensor):
             raise TypeError(
@@ -196,11 +212,23 @@ class CustomNoise(Corruption):
                 f"{self.name} must map a tensor of shape {tuple(given.shape)} to one "
                 f"of the same shape; it returned {tuple(result.shape)}."
             )
-        if not torch.isfinite(result).all():
-            raise ValueError(f"{self.name} returned values that are not finite.")
+        self._note(torch.isfinite(result).all())
         # Only the noise goes through the units of the data, whose offset may be large.
         away = result - given + self.scaling.mean.to(given)
         return x + self.scaling.to_scaled(away).to(x)
+
+    def _note(self, finite: Tensor) -> None:
+        """Note whether a result is finite; to ask at once is to wait for a device."""
+        self.finite[:] = [finite.logical_and(*self.finite) if self.finite else finite]
+        if finite.device.type == "cpu":
+            self.check()
+
+    def check(self) -> None:
+        """Raise ValueError if values since the last time were not finite."""
+        finite = all(map(bool, self.finite))
+        self.finite.clear()
+        if not finite:
+            raise ValueError(f"{self.name} returned values that are not finite.")
 
     def moments(self, mean: Tensor, variance: Tensor) -> None:  # noqa: ARG002
         return None

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ._corruption import CellMoments, Corruption, Masking
+from ._placement import normal_like
 from ._scaling import Scaling
 from ._sparse_batch import SparseBatch
 
@@ -37,8 +38,7 @@ class CorrelatedNoise(Corruption):
         return cls(covariance, axes * squares.clamp(min=0).sqrt())
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
-        return x + noise @ self.root.mT.to(x)
+        return x + normal_like(x, generator) @ self.root.mT.to(x)
 
     def moments(self, mean: Tensor, variance: Tensor) -> CellMoments:  # noqa: ARG002
         return CellMoments(mean, 1.0, self.covariance)
@@ -69,7 +69,7 @@ class InBasis(Corruption):
     def __call__(  # type: ignore[override]
         self, x: SparseBatch, generator: torch.Generator
     ) -> Tensor:
-        scaling = self.scaling.to(x.device)
+        scaling = self.scaling
         if isinstance(self.noise, Masking):
             return scaling.to_scaled(x.without(self.noise.level, generator))
         parts = x.tensor_split(max(1, -(-len(x) // N_DENSE)))
@@ -79,6 +79,10 @@ class InBasis(Corruption):
         ]
         assert scaling.narrow is not None
         return torch.cat([part @ scaling.narrow for part in noisy])
+
+    def check(self) -> None:
+        """Raise ValueError if a function of the user's has gone wrong."""
+        self.noise.check()
 
     def moments(self, mean: Tensor, variance: Tensor) -> CellMoments | None:  # noqa: ARG002
         of_cells = self.noise.moments(torch.zeros_like(self.variance), self.variance)

@@ -7,6 +7,9 @@ from torch import nn
 
 from ._saving import saved
 
+#: Devices whose AdamW is one kernel.
+HAS_FUSED_KERNEL = ("cpu", "cuda")
+
 
 @saved
 class AdamW(torch.optim.AdamW):
@@ -52,7 +55,7 @@ class FlatAdamW(AdamW):
         #: The kernel's arguments: weights, gradient, moments, their maxima, steps.
         self.tensors = [[t] for t in (flat.detach(), flat.grad, *moments)]
         self.tensors += [[], [self.n_steps]]
-        self.fused = flat.device.type in ("cpu", "cuda")
+        self.fused = flat.device.type in HAS_FUSED_KERNEL
 
     def step(self, closure: Any = None) -> Any:
         """Make a step; a part that is frozen stays as it is."""

@@ -166,6 +166,8 @@ class RandomShift(Recipe):
     def __call__(self, x: Tensor) -> Tensor:
         """Move rows (n, n_features); PyTorch's global generator draws the shifts.
 
+        It is that of the device on which the rows are.
+
         Raises
         ------
         ValueError
@@ -176,15 +178,14 @@ class RandomShift(Recipe):
         if not is_int(self.pixels) or self.pixels < 0:
             raise ValueError(f"pixels must be an int from 0 on; got {self.pixels!r}.")
         # Of each value that is wanted, the place in its row.
-        places = torch.zeros(1, *(1 for _ in shape), dtype=torch.int64, device="cpu")
+        places = torch.zeros(1, *(1 for _ in shape), dtype=torch.int64, device=x.device)
         for i, n in enumerate(shape):
-            along = torch.arange(n, device="cpu")
+            along = torch.arange(n, device=x.device)
             if i != axis:
-                by = torch.randint(
-                    -self.pixels, self.pixels + 1, (len(x), 1), device="cpu"
-                )
+                ends = -self.pixels, self.pixels + 1
+                by = torch.randint(*ends, (len(x), 1), device=x.device)
                 along = (along - by).clamp(0, n - 1)
             after = (1 for _ in shape[i + 1 :])
             before = (1 for _ in shape[:i])
             places = n * places + along.reshape(-1, *before, n, *after)
-        return x.gather(1, places.flatten(1).to(x.device).expand_as(x))
+        return x.gather(1, places.flatten(1).expand_as(x))

@@ -10,6 +10,7 @@ from ._autoencoder_model import AutoencoderModel
 from ._batch import Batch
 from ._losses import Loss
 from ._mlp import MLP
+from ._placement import exact, exact_device, moved
 from ._residual import ResidualMap
 
 #: A penalty with which nothing of the last hidden layer is left.
@@ -42,10 +43,12 @@ class LastLayer:
         self.has_linear = self.decoder.weight is not None
         self.n_linear = 1 + (len(self.decoder.weight) if self.has_linear else 0)
         size = self.n_linear + self.last.in_features
-        self.gram = torch.zeros(size, size, dtype=torch.float64)
-        self.cross = torch.zeros(size, self.last.out_features, dtype=torch.float64)
+        place = exact_device(self.last.weight.device)
+        more: Any = {"dtype": torch.float64, "device": place}
+        self.gram = torch.zeros(size, size, **more)
+        self.cross = torch.zeros(size, self.last.out_features, **more)
         #: The sum of the squares of each feature.
-        self.squares = torch.zeros(self.last.out_features, dtype=torch.float64)
+        self.squares = torch.zeros(self.last.out_features, **more)
         self.trained = self._trained()
 
     @staticmethod
@@ -83,24 +86,26 @@ class LastLayer:
             u = shown
         linear = [u] if self.has_linear else []
         design = torch.cat([u.new_ones(len(u), 1), *linear, hidden], dim=1)
-        return design.cpu().double(), target.cpu().double()
+        return exact(design), exact(target)
 
     def add(self, batch: Batch) -> None:
         """Take in rows."""
         design, target = self.regression(batch)
         if batch.weight is not None:
-            root = batch.weight.sqrt()[:, None]
+            root = moved(batch.weight.sqrt(), design.device)[:, None]
             design, target = design * root, target * root
         self.gram += design.mT @ design
         self.cross += design.mT @ target
         self.squares += target.square().sum(dim=0)
 
     def factorise(self) -> None:
-        """Prepare for any penalty, when all rows are in.
+        """Prepare for any penalty, when all rows are in; from then on on the CPU.
 
         What is linear in the latents is not penalised, so it is taken off `h` first;
         what is left of `h` is turned to its principal axes.
         """
+        self.gram, self.cross = self.gram.cpu(), self.cross.cpu()
+        self.squares = self.squares.cpu()
         m = self.n_linear
         inverse = torch.linalg.pinv(self.gram[:m, :m], hermitian=True)
         self._linear = inverse @ torch.cat([self.cross[:m], self.gram[:m, m:]], dim=1)
@@ -143,8 +148,9 @@ class LastLayer:
         """Yield the squared errors (n, n_features) of rows with each penalty."""
         design, target = self.regression(batch)
         for penalty in penalties:
-            same = torch.full_like(target[0], penalty)
-            yield _squares(design @ self.weights(same) - target, batch)
+            same = torch.full_like(self.squares, penalty)
+            weights = moved(self.weights(same), design.device)
+            yield _squares(design @ weights - target, batch)
 
     def mean_errors(self, penalties: Tensor) -> Tensor:
         """Return each feature's mean squared error over the rows taken in."""
@@ -155,7 +161,8 @@ class LastLayer:
     def errors_with(self, batch: Batch, penalties: Tensor) -> Tensor:
         """Return the squared errors (n, n_features) of rows with these penalties."""
         design, target = self.regression(batch)
-        return _squares(design @ self.weights(penalties) - target, batch)
+        weights = moved(self.weights(penalties), design.device)
+        return _squares(design @ weights - target, batch)
 
     @torch.no_grad()
     def set(self, penalties: Tensor) -> dict[str, Tensor]:
@@ -175,4 +182,5 @@ class LastLayer:
 
 def _squares(errors: Tensor, batch: Batch) -> Tensor:
     """Return squares, 0 where the target was missing."""
-    return errors.square() if batch.mask is None else errors.square() * batch.mask.cpu()
+    squares = errors.square()
+    return squares if batch.mask is None else squares * batch.mask.to(errors.device)

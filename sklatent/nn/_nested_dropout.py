@@ -1,7 +1,6 @@
 """Decoding the first latents only, for ordered latents."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -10,14 +9,15 @@ from torch import Tensor, nn
 from ._manual import has_hooks
 from ._mlp import Tape
 from ._residual import ResidualMap
+from ._sizes import Sizes
 
 #: For each decoder that had rows: its number, its slice of the rows, and its tape.
 Tapes = list[tuple[int, slice, Tape]]
 
 
-def first_latents(u: Tensor, sizes: Tensor | int) -> Tensor:
+def first_latents(u: Tensor, sizes: Sizes | int) -> Tensor:
     """Return latents (..., n, k), set to zero from number ``sizes[i]`` on in row i."""
-    last = sizes if isinstance(sizes, int) else sizes[:, None]
+    last = sizes if isinstance(sizes, int) else sizes.each[:, None]
     return u * (torch.arange(u.shape[-1], device=u.device) < last)
 
 
@@ -105,28 +105,23 @@ class NestedDecoder(nn.Module):
             self.ends = None
         super()._load_from_state_dict(state_dict, prefix, *args)
 
-    def slices(self, sizes: Tensor) -> list[tuple[int, slice]]:
-        """Return the decoders that rows of ascending sizes go to, and which rows."""
-        bounds = torch.tensor(self.bounds, device=sizes.device)
-        ends = [0, *torch.searchsorted(sizes, bounds, right=True).tolist()]
-        return [(i, slice(a, b)) for i, (a, b) in enumerate(pairwise(ends)) if a < b]
-
-    def forward(self, u: Tensor, sizes: Tensor | int | None = None) -> Tensor:
+    def forward(self, u: Tensor, sizes: Sizes | int | None = None) -> Tensor:
         """Map (n, k) to (n, n_features).
 
         Parameters
         ----------
         u : Tensor of shape (n, k)
             Latents.
-        sizes : Tensor of shape (n,), int or None
-            How many to use, ascending; one number for all rows; or all there are.
+        sizes : Sizes of n rows, int or None
+            How many to use; one number for all rows; or all there are.
         """
-        if isinstance(sizes, Tensor):
+        if isinstance(sizes, Sizes):
             u = first_latents(u, sizes)
             if self.ends is not None:
-                found = sizes.unique().tolist()  # type: ignore[no-untyped-call]
-                return torch.cat([self._decode(u[sizes == s], s) for s in found])
-            return torch.cat([self.parts[i](u[rows]) for i, rows in self.slices(sizes)])
+                each = sizes.slices(tuple(range(self.bounds[-1] + 1)))
+                return torch.cat([self._decode(u[rows], s) for s, rows in each])
+            slices = sizes.slices(self.bounds)
+            return torch.cat([self.parts[i](u[rows]) for i, rows in slices])
         size = self.bounds[-1] if sizes is None else sizes
         return self._decode(first_latents(u, size), size)
 
@@ -157,14 +152,14 @@ class NestedDecoder(nn.Module):
         return all(part.has_manual_backward for part in parts)
 
     def forward_with_tape(
-        self, u: Tensor, sizes: Tensor | None = None
-    ) -> tuple[Tensor, tuple[Tapes, Tensor]]:
+        self, u: Tensor, sizes: Sizes | None = None
+    ) -> tuple[Tensor, tuple[Tapes, Sizes]]:
         """Do what `forward` does and keep what `backward` needs."""
         if sizes is None:
-            sizes = torch.full((u.shape[-2],), self.bounds[-1], device=u.device)
+            sizes = Sizes.same(u.shape[-2], self.bounds[-1], u.device)
         u = first_latents(u, sizes)
         outputs, tapes = [], Tapes()
-        for i, rows in self.slices(sizes):
+        for i, rows in sizes.slices(self.bounds):
             output, tape = self.parts[i].forward_with_tape(u[..., rows, :])  # type: ignore[operator]
             outputs.append(output)
             tapes.append((i, rows, tape))
@@ -172,7 +167,7 @@ class NestedDecoder(nn.Module):
 
     def backward(
         self,
-        tapes: tuple[Tapes, Tensor],
+        tapes: tuple[Tapes, Sizes],
         grad: Tensor,
         *,
         to_input: bool,  # noqa: ARG002

@@ -7,6 +7,7 @@ from ._manual import has_hooks
 from ._mlp import MLP, Tape
 from ._own_network import HasNetwork
 from ._scaling import Scaling
+from ._sizes import Sizes
 
 
 class ResidualMap(HasNetwork):
@@ -79,7 +80,7 @@ class ResidualMap(HasNetwork):
             zero = torch.zeros(1, dtype=torch.float32, device="cpu")
             self.change = nn.Parameter(zero)
 
-    def forward(self, x: Tensor, sizes: Tensor | int | None = None) -> Tensor:  # noqa: ARG002
+    def forward(self, x: Tensor, sizes: Sizes | int | None = None) -> Tensor:  # noqa: ARG002
         """Map (n, n_in) to (n, n_out); `sizes` are for a `NestedDecoder`."""
         if self.network is None:
             assert self.weight is not None
@@ -116,7 +117,7 @@ class ResidualMap(HasNetwork):
     def forward_with_tape(
         self,
         x: Tensor,
-        sizes: Tensor | None = None,  # noqa: ARG002
+        sizes: Sizes | None = None,  # noqa: ARG002
     ) -> tuple[Tensor, Tape]:
         """Map (n, n_in) to (n, n_out) and keep what `backward` needs."""
         network, weight, bias, scale = self._parts()

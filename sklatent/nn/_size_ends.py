@@ -12,6 +12,7 @@ from ._batch import Batch
 from ._losses import Loss
 from ._mlp import MLP
 from ._nested_dropout import NestedDecoder, SizeEnds, first_latents
+from ._placement import exact, moved
 from ._tails import BEYOND
 
 #: Numbers that all ends of a model may have together: some 16 MB.
@@ -61,17 +62,18 @@ def solve_ends(
         cross: Any = 0.0
         for size in range(low + 1, high + 1):
             for u, batch in rows:
-                design, weight = _design(decoder, u, size), batch.weight
+                design = weighted = _design(decoder, u, size)
                 target = _target(decoder, u, size, batch)
-                weighted = design if weight is None else design * weight[:, None]
+                if batch.weight is not None:
+                    weighted = design * moved(batch.weight, design.device)[:, None]
                 gram = gram + weighted.mT @ design
                 cross = cross + weighted.mT @ target
-        solved.append(_ridge(gram, cross, 1 + rows[0][0].shape[1], penalty))
+        solved.append(_ridge(gram.cpu(), cross.cpu(), 1 + rows[0][0].shape[1], penalty))
     linear, hidden = zip(*solved, strict=True)
     least = torch.stack([u.amin(dim=0) for u, _ in rows]).amin(dim=0)
     most = torch.stack([u.amax(dim=0) for u, _ in rows]).amax(dim=0)
     beyond = BEYOND * (most - least)
-    within = (least - beyond).cpu().double(), (most + beyond).cpu().double()
+    within = exact(least - beyond).cpu(), exact(most + beyond).cpu()
     return SizeEnds(torch.stack(linear), torch.stack(hidden), bounds, within)
 
 
@@ -88,7 +90,7 @@ def _design(decoder: NestedDecoder, u: Tensor, size: int) -> Tensor:
     """Return 1, the latents in use and the last hidden layer, in float64."""
     used = first_latents(u, size)
     hidden = decoder.hidden(used, size)
-    return torch.cat([u.new_ones(len(u), 1), used, hidden], dim=1).cpu().double()
+    return exact(torch.cat([u.new_ones(len(u), 1), used, hidden], dim=1))
 
 
 def _target(decoder: NestedDecoder, u: Tensor, size: int, batch: Batch) -> Tensor:
@@ -96,7 +98,7 @@ def _target(decoder: NestedDecoder, u: Tensor, size: int, batch: Batch) -> Tenso
     target = batch.target
     if batch.mask is not None:
         target = torch.where(batch.mask > 0, target, decoder(u, size))
-    return target.cpu().double()
+    return exact(target)
 
 
 def _ridge(

@@ -11,6 +11,7 @@ from ._manual import has_hooks
 from ._nested_dropout import NestedDecoder, first_latents
 from ._residual import ResidualMap
 from ._scaling import Scaling
+from ._sizes import Sizes
 
 
 class SupervisedOutput(NamedTuple):
@@ -86,5 +87,5 @@ class SupervisedModel(AutoencoderModel):
         return output.rows
 
 
-def _used(u: Tensor, sizes: Tensor | None) -> Tensor:
+def _used(u: Tensor, sizes: Sizes | None) -> Tensor:
     return u if sizes is None else first_latents(u, sizes)

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from ._placement import exact, exact_device
+
 #: In ranges of a feature without heavy tails.
 BEYOND = 0.5
 #: The most, with heavy tails.
@@ -20,18 +22,22 @@ class Tails:
     ----------
     n_features : int
         Of the rows.
+    device : torch.device or str, default='cpu'
+        Where they are.
     """
 
-    def __init__(self, n_features: int) -> None:
-        self.low = torch.full((n_features,), torch.inf, dtype=torch.float64)
+    def __init__(self, n_features: int, device: torch.device | str = "cpu") -> None:
+        place = exact_device(torch.device(device))
+        infinity = torch.full((n_features,), torch.inf, dtype=torch.float64)
+        self.low = infinity.to(place)
         self.high = -self.low
         self.n = 0
         #: Sums of the first four powers.
-        self.sums = torch.zeros(4, n_features, dtype=torch.float64)
+        self.sums = self.low.new_zeros(4, len(self.low))
 
     def add(self, x: Tensor) -> None:
         """Take in rows, (n, n_features), whose mean over all is about 0."""
-        x = x.cpu().double()
+        x = exact(x)
         self.low = torch.minimum(self.low, x.amin(0))
         self.high = torch.maximum(self.high, x.amax(0))
         self.n += len(x)

@@ -16,6 +16,7 @@ from ._mlp import Tape
 from ._nested_dropout import NestedDecoder, first_latents
 from ._residual import ResidualMap
 from ._scaling import Scaling
+from ._sizes import Sizes
 from ._sparse_batch import SparseBatch
 
 #: Of the posterior, whose variance should not be above the prior's, 1: networks may
@@ -65,23 +66,20 @@ class NoiseVariance(nn.Module):
         self.register_buffer("log_floor", floor.log())
         self.shift = nn.Parameter(torch.zeros_like(variance))
 
-    def forward(self, sizes: Tensor | None = None) -> Tensor:
+    def forward(self, sizes: Sizes | None = None) -> Tensor:
         """Return the logarithm of the variance, or of each row's, by its size."""
         table = torch.logaddexp(self.start + 10 * self.shift, self.log_floor)
         if sizes is not None:
-            return table[..., sizes - 1, :]
+            return table[..., sizes.each - 1, :]
         return table[-1] if table.dim() == 2 else table[:, -1:]  # of stacked models
 
-    def backward(self, grad: Tensor, sizes: Tensor | None = None) -> None:
+    def backward(self, grad: Tensor, sizes: Sizes | None = None) -> None:
         """Set the shift's gradient, from that at the logarithm of the variance."""
         inner = self.start + 10 * self.shift
         outer = torch.logaddexp(inner, self.log_floor)
         assert self.shift.grad is not None
         table = self.shift.grad
-        if sizes is None:
-            table.copy_(grad)
-        else:
-            table.zero_().index_add_(-2, sizes - 1, grad)
+        table.copy_(grad if sizes is None else sizes.sums(grad, table.shape[-2]))
         table.mul_(10 * torch.exp(inner - outer))
 
     def truncate(self, size: int) -> None:
@@ -136,9 +134,7 @@ class VariationalModel(LatentModel):
         self.register_buffer("spread", spread)
         self.register_buffer("unseen", unseen)
 
-    def posterior(
-        self, x: Tensor, sizes: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def posterior(self, x: Tensor, sizes: Sizes | None = None) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of the latents of scaled rows, each (n, k).
 
         Latents that are not used have those of the prior, 0 and 0.
@@ -146,17 +142,17 @@ class VariationalModel(LatentModel):
         code = self.encoder(self.likelihood.features(x))
         if sizes is None and self.spread is not None:
             n_used = len(self.spread)
-            sizes = torch.full((x.shape[0],), n_used, device=self.spread.device)
+            sizes = Sizes.same(x.shape[0], n_used, self.spread.device)
         return self._of_used_latents(code, sizes)
 
     def _of_used_latents(
-        self, code: Tensor, sizes: Tensor | None
+        self, code: Tensor, sizes: Sizes | None
     ) -> tuple[Tensor, Tensor]:
         mean, log_variance = code.chunk(2, dim=-1)
         log_variance = log_variance.clamp(max=MAX_LOG_VARIANCE)
         if sizes is None or self.spread is None:
             return mean, log_variance
-        wider = log_variance + self.spread[..., sizes - 1, :]
+        wider = log_variance + self.spread[..., sizes.each - 1, :]
         return first_latents(mean, sizes), first_latents(wider, sizes)
 
     def forward_scaled(self, batch: Batch) -> Output:
@@ -191,7 +187,7 @@ class VariationalModel(LatentModel):
         return output, (encoding, decoding, deviation, batch.sizes)
 
     def backward(
-        self, tape: tuple[Tape, Any, Tensor, Tensor | None], grad: Output
+        self, tape: tuple[Tape, Any, Tensor, Sizes | None], grad: Output
     ) -> None:
         """Write the parameters' gradients, given the loss's gradient at the output."""
         encoding, decoding, deviation, sizes = tape

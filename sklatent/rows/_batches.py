@@ -1,39 +1,53 @@
 """Batches: slices of larger tensors, and what networks are shown of them."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..nn import Batch, Corruption, Scaling, systematic
+from .. import runtime
+from ..nn import Batch, Corruption, Scaling, Sizes, moved, normal_like, systematic
 from ._rows import Indices, Rows
 
 #: Numbers that are gathered at once, in the new order: some MB.
 GATHERED = 2**18
+#: Bytes of rows that go to a device at once, to be kept there.
+MOVED = 2**24
 
 
-class Inputs(Protocol):
+class Inputs(ABC):
     """Changes what a network is shown of a batch."""
 
-    @property
-    def only_in_training(self) -> bool:
-        """Whether held-out rows are shown as they are."""
+    #: Whether held-out rows are shown as they are.
+    only_in_training: ClassVar[bool] = False
+    #: Whether the host must know what is drawn, which it then draws itself.
+    draws_on_host: ClassVar[bool] = False
 
+    @abstractmethod
     def __call__(self, batch: Batch, generator: torch.Generator) -> None:
         """Change the batch; the generator is the source of all noise."""
 
+    def to(self, device: torch.device) -> Self:  # noqa: ARG002
+        """Return the same for batches on a device; one with tensors moves them."""
+        return self
+
+    def check(self) -> None:  # noqa: B027
+        """Raise ValueError if a function of the user's has gone wrong."""
+
 
 @dataclass(frozen=True)
-class CorruptedInputs:
+class CorruptedInputs(Inputs):
     """Shows the encoder a corrupted copy of the rows."""
 
     corruption: Corruption
-    only_in_training: ClassVar[bool] = False
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> None:
         """Corrupt the inputs."""
@@ -43,9 +57,17 @@ class CorruptedInputs:
             corrupted = torch.where(batch.mask > 0, corrupted, batch.inputs)
         batch.inputs = corrupted
 
+    def to(self, device: torch.device) -> Self:
+        """Return the same for batches on a device."""
+        return replace(self, corruption=self.corruption.to(device))
+
+    def check(self) -> None:
+        """Raise ValueError if a function of the user's has gone wrong."""
+        self.corruption.check()
+
 
 @dataclass(frozen=True)
-class WordDropout:
+class WordDropout(Inputs):
     """Shows the encoder sparse rows without some of their cells, no shorter than all.
 
     (Mult-VAE: Liang et al. 2018, arXiv 1802.05814.)
@@ -65,7 +87,7 @@ class WordDropout:
 
 
 @dataclass(frozen=True)
-class AugmentedRows:
+class AugmentedRows(Inputs):
     """Shows the encoder changed rows, and asks for these."""
 
     change: Corruption
@@ -75,24 +97,29 @@ class AugmentedRows:
         """Change inputs and target alike."""
         batch.inputs = batch.target = self.change(batch.target, generator)
 
+    def to(self, device: torch.device) -> Self:
+        """Return the same for batches on a device."""
+        return replace(self, change=self.change.to(device))
+
+    def check(self) -> None:
+        """Raise ValueError if a function of the user's has gone wrong."""
+        self.change.check()
+
 
 @dataclass(frozen=True)
-class LatentNoise:
+class LatentNoise(Inputs):
     """Adds standard normal numbers for k latents."""
 
     k: int
-    only_in_training: ClassVar[bool] = False
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> None:
         """Draw the numbers."""
         x = batch.inputs
-        shape = (*x.shape[:-1], self.k)
-        noise = torch.randn(shape, generator=generator, dtype=x.dtype)
-        batch.noise = noise.to(x.device)
+        batch.noise = normal_like(x.new_empty(*x.shape[:-1], self.k), generator)
 
 
 @dataclass(frozen=True)
-class NestedDropout:
+class NestedDropout(Inputs):
     """Says how many latents to use of each row.
 
     The numbers are drawn anew for every batch (nested dropout: Rippel et al. 2014,
@@ -107,13 +134,14 @@ class NestedDropout:
     """
 
     weights: Tensor
-    only_in_training: ClassVar[bool] = False
+    draws_on_host: ClassVar[bool] = True
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> None:
         """Draw the numbers."""
-        n, device = batch.inputs.shape[-2], batch.inputs.device
+        n = batch.inputs.shape[-2]
         shift = torch.rand(1, generator=generator, dtype=self.weights.dtype)
-        batch.sizes = (systematic(self.weights, n, shift) + 1).to(device)
+        drawn = systematic(self.weights, n, shift) + 1
+        batch.sizes = Sizes.of(drawn, batch.inputs.device)
 
 
 class TrainingRows(Dataset[Any]):
@@ -143,9 +171,11 @@ class TrainingRows(Dataset[Any]):
     ) -> None:
         self.with_cells = with_cells
         self.rows = rows
-        self.inputs = tuple(inputs)
+        self.device = torch.device(device)
+        self.inputs = tuple(change.to(self.device) for change in inputs)
+        #: The order of rows is the same on all devices; noise is drawn where they are.
         self.generator = torch.Generator().manual_seed(seed)
-        self.device = device
+        self.noise = self._noise_generator(seed)
         self.scaling: Scaling = rows.scale.module().to(device)
         #: How much each row counts in sums, 1 on average over all rows of the data.
         self.weight: Tensor | None = None
@@ -160,22 +190,34 @@ class TrainingRows(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.rows)
 
+    def _noise_generator(self, seed: int) -> torch.Generator:
+        """Return what noise is drawn by: on the CPU what the order is drawn by."""
+        if self.device.type == "cpu":
+            return self.generator
+        return runtime.generator(self.device, seed)
+
     def take(self, index: Tensor | None = None) -> Batch:
         """Return the rows with these indices, or all, scaled, on the device."""
         part = None if index is None else index.numpy()
-        x = self.rows.tensor(part).to(self.device)
-        others = {
-            name: None if values is None else values.to(self.device)
-            for name, values in (
-                ("y", self.rows.y(part)),
-                ("mask", self.rows.mask(part)),
-            )
+        read = {name: moved(x, self.device) for name, x in self._read(part).items()}
+        cells = self.rows.cells(part).to(self.device) if self.with_cells else None
+        return self._batch(index, **read, cells=cells)
+
+    def _read(self, part: Indices | None) -> dict[str, Any]:
+        """Return the rows with these indices, or all, and what belongs to them."""
+        read = {
+            "x": self.rows.tensor(part),
+            "y": self.rows.y(part),
+            "mask": self.rows.mask(part),
         }
+        return {name: values for name, values in read.items() if values is not None}
+
+    def _batch(self, index: Tensor | None, x: Tensor, **others: Any) -> Batch:
+        """Return rows of these indices, or all, as a batch."""
         weight = self.weight
         if weight is not None and index is not None:
             weight = weight[index]
-        cells = self.rows.cells(part).to(self.device) if self.with_cells else None
-        return Batch(x, x, **others, weight=weight, cells=cells, scaling=self.scaling)
+        return Batch(x, x, **others, weight=weight, scaling=self.scaling)
 
     def unseen(self, part: Indices) -> float:
         """Return the sum of squares, weighted, of what some rows do not show."""
@@ -184,8 +226,13 @@ class TrainingRows(Dataset[Any]):
     def show(self, batch: Batch) -> Batch:
         """Return a batch with what the network is shown of it."""
         for change in self.inputs:
-            change(batch, self.generator)
+            change(batch, self.generator if change.draws_on_host else self.noise)
         return batch
+
+    def check(self) -> None:
+        """Raise ValueError if a function of the user's has gone wrong."""
+        for change in self.inputs:
+            change.check()
 
     def shuffled(self, n_batches: int) -> Iterator[Batch]:
         """Yield as many rows as there are, in a new order, as so many batches.
@@ -199,12 +246,14 @@ class TrainingRows(Dataset[Any]):
         for batch in self._batches(self.drawn(n, self.generator), n_batches):
             batch.weight = None  # it has had its say
             yield self.show(batch)
+        self.check()
 
     def each_once(self, n_batches: int) -> Iterator[Batch]:
         """Yield all rows once, with their weights, in a new order."""
         order = self.rows.random_order(self.generator)
         for batch in self._batches(order, n_batches):
             yield self.show(batch)
+        self.check()
 
     def drawn(self, n: int, generator: torch.Generator) -> Tensor:
         """Return so many indices in a random order, by weight.
@@ -223,9 +272,44 @@ class TrainingRows(Dataset[Any]):
         """Yield rows in an order, as so many batches."""
         batches = order.tensor_split(n_batches)
         together = max(1, GATHERED // (len(batches[0]) * self.rows.shape[1]))
-        for i in range(0, len(batches), together):
-            some = batches[i : i + together]
-            yield from self.take(torch.cat(some).long()).split(len(some))
+        gather, ends = self.gathering(order), [0, *accumulate(map(len, batches))]
+        for i in range(0, n_batches, together):
+            j = min(i + together, n_batches)
+            yield from gather(slice(ends[i], ends[j])).split(j - i)
+
+    def gathering(self, order: Tensor) -> Callable[[slice], Batch]:
+        """Return what gathers rows by their places in an order.
+
+        That goes to the device once, if the rows are there; else they go as they come.
+        """
+        kept = self._kept
+        if kept is None:
+            return lambda places: self.take(order[places].long())
+        index = moved(order, self.device)
+        return lambda places: self._batch(
+            order[places].long(),
+            **{name: x.index_select(0, index[places]) for name, x in kept.items()},
+        )
+
+    @cached_property
+    def _kept(self) -> dict[str, Tensor] | None:
+        """The rows on the device, and what belongs to them, if they are kept there."""
+        if self.device.type == "cpu" or self.with_cells:
+            return None
+        one = self._read(np.arange(1))
+        n_bytes = len(self) * sum(x.nbytes for x in one.values())
+        if not runtime.has_room(self.device, n_bytes):
+            return None
+        kept = {
+            name: torch.empty(
+                len(self), *x.shape[1:], dtype=x.dtype, device=self.device
+            )
+            for name, x in one.items()
+        }
+        for places in np.array_split(np.arange(len(self)), -(-n_bytes // MOVED)):
+            for name, x in self._read(places).items():
+                kept[name][places[0] : places[-1] + 1] = moved(x, self.device)
+        return kept
 
     def __getitem__(self, i: int) -> tuple[Any, Any]:
         row = self.rows.values(np.array([i]))[0]
@@ -252,6 +336,11 @@ class HeldOutRows(TrainingRows):
         super().__init__(*args)
         self.inputs = tuple(i for i in self.inputs if not i.only_in_training)
         self.shown = self.show(self.take())
+        self.check()
+
+    def _noise_generator(self, seed: int) -> torch.Generator:  # noqa: ARG002
+        """Return the generator of the CPU: all devices judge with the same noise."""
+        return self.generator
 
 
 class StackedRows(TrainingRows):
@@ -279,7 +368,11 @@ class StackedRows(TrainingRows):
     def shuffled(self, n_batches: int) -> Iterator[Batch]:
         """Yield rows of each model in a new order, as so many batches."""
         n = n_batches * -(-len(self) // n_batches)
-        taken = [part.take(part.drawn(n, self.generator)) for part in self.parts]
+        orders = [part.drawn(n, self.generator) for part in self.parts]
+        taken = [
+            part.gathering(order)(slice(n))
+            for part, order in zip(self.parts, orders, strict=True)
+        ]
         x = _in_batches([batch.target for batch in taken], n_batches)
         others: dict[str, Any] = {
             name: _in_batches([getattr(batch, name) for batch in taken], n_batches)

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import t as student
 from torch import Tensor
 
-from ..nn import AS_TRAINED, LINEAR, Batch, LastLayer
+from ..nn import AS_TRAINED, LINEAR, Batch, LastLayer, exact, moved, where_exact
 from ._run import Run
 
 #: Penalties to choose from, for each feature: the mean of the rows, a linear decoder,
@@ -178,11 +178,11 @@ class _Differences:
     def add(self, differences: Tensor, weight: Tensor | None = None) -> None:
         """Add those of some rows, (..., n, n_features), with the weights of these."""
         if weight is not None:
-            differences = differences * weight[:, None]
             self._weight += float(weight.sum())
             self._excess += float(weight.square().sum())
-            moved = (differences * weight[:, None]).sum(dim=-2)
-            self._moved = self._moved + moved
+            each = moved(weight, differences.device)[:, None]
+            differences = differences * each
+            self._moved = self._moved + (differences * each).sum(dim=-2)
         self.total = self.total + differences.sum(dim=-2)
         self.squares = self.squares + differences.square().sum(dim=-2)
 
@@ -209,8 +209,11 @@ def _choose(runs: Sequence[Run], layers: Sequence[LastLayer]) -> Tensor:
                 on_mean[i].add(mean - errors, batch.weight)
                 on_linear[i].add(linear - errors, batch.weight)
     both = (on_mean, on_linear)
-    totals = torch.stack([torch.stack([g.total for g in gains]) for gains in both])
-    spreads = torch.stack([torch.stack([g.error for g in gains]) for gains in both])
+    totals, spreads = (
+        torch.stack([torch.stack([getattr(g, name) for g in gains]) for gains in both])
+        for name in ("total", "error")
+    )
+    totals, spreads = totals.cpu(), spreads.cpu()
     variance = torch.zeros(())
     for run in runs:
         variance = variance + _weight(run) * run.feature_variance
@@ -240,15 +243,15 @@ def loses_nothing(runs: Sequence[Run], start: Errors, now: Errors) -> bool:
     for run, before, after in zip(runs, start.held_out, now.held_out, strict=True):
         seen = seen + _weight(run) * run.feature_variance
         for a, b, batch in zip(before, after, run.held_out_batches(), strict=True):
-            squares = _weighted(batch.target.cpu().double().square(), batch)
+            squares = _weighted(exact(batch.target).square(), batch)
             variance = variance + squares.sum(dim=0)
             losses.add(b - a, batch.weight)
     # Few rows may have all of a feature's variance, and none of them be held out.
-    allowed = most * torch.maximum(variance, seen)
+    allowed = most * torch.maximum(variance.cpu(), seen)
     level = LEVEL_OF_A_LOSS / len(losses.total)
     margin = float(student.ppf(1 - level, max(losses.n_units - 1, 1)))
-    allowed = torch.maximum(allowed, margin * losses.error)
-    return bool((losses.total <= allowed).all())
+    allowed = torch.maximum(allowed, margin * losses.error.cpu())
+    return bool((losses.total.cpu() <= allowed).all())
 
 
 def loses_in_training(start: Errors, training: Sequence[Tensor]) -> bool:
@@ -269,12 +272,13 @@ def loses_in_training(start: Errors, training: Sequence[Tensor]) -> bool:
 
 def _gain(runs: Sequence[Run], start: Errors, now: Errors) -> float:
     """Return the share of the held-out rows' variance that is gained on the start."""
-    gain = total = 0.0
+    gain = total = torch.zeros((), dtype=torch.float64)
     for run, before, after in zip(runs, start.held_out, now.held_out, strict=True):
         for a, b, batch in zip(before, after, run.held_out_batches(), strict=True):
-            gain += float(_weighted(a - b, batch).sum())
-            total += float(_weighted(batch.target.cpu().square(), batch).sum())
-    return gain / total if total > 0 else 0.0
+            gain = gain + exact(_weighted(a - b, batch).sum())
+            squares = where_exact(batch.target).square()
+            total = total + exact(_weighted(squares, batch).sum())
+    return float(gain) / float(total) if total > 0 else 0.0
 
 
 def _weight(run: Run) -> float:
@@ -285,7 +289,9 @@ def _weight(run: Run) -> float:
 
 def _weighted(values: Tensor, batch: Batch) -> Tensor:
     """Return values (n, n_features) times the weights of the rows of a batch."""
-    return values if batch.weight is None else values * batch.weight[:, None]
+    if batch.weight is None:
+        return values
+    return values * moved(batch.weight, values.device)[:, None]
 
 
 def _errors_with(

@@ -10,26 +10,27 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.dataset import Dataset as SkorchDataset
 from skorch.exceptions import SkorchException
 from skorch.helper import predefined_split
 from skorch.history import History
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..nn import (
+    HAS_FUSED_KERNEL,
     AdamW,
     Batch,
     CustomNoise,
     FlatAdamW,
     LatentModel,
     Loss,
+    exact_device,
     from_plain,
+    moved,
     save_module,
     saved,
     to_plain,
@@ -76,7 +77,7 @@ class TrainingNet(NeuralNet):
         self.watched_ = watched
         self.by_hand_ = False
         self.least_: dict[str, float] = {}
-        self.row_errors_: list[NDArray[np.float64]] = []
+        self.row_errors_: list[Tensor] = []
 
     def release(self) -> None:
         """Let go of the rows and what is made for them: a callback may hold the net."""
@@ -199,10 +200,12 @@ class TrainingNet(NeuralNet):
         with torch.no_grad():
             output = self.module_.forward_scaled(batch)
             loss = self.loss_(output, batch, self.cycle_.done)
-            errors = self.loss_.rows(output, batch).cpu().double()
-            self.row_errors_.append(errors.numpy())
+            errors = self.loss_.rows(output, batch)
+            self.row_errors_.append(errors)
             if batch.weight is not None:
-                loss = batch.weight @ errors / batch.weight.sum()
+                place = exact_device(errors.device)
+                errors, weight = errors.to(place).double(), moved(batch.weight, place)
+                loss = weight @ errors / weight.sum()
                 loss = loss.float().to(self.device) / batch.target.shape[-1]
             return self._shown({"loss": loss, "output": output})
 
@@ -261,7 +264,7 @@ def training_net(
         optimizer=FlatAdamW,
         optimizer__weight_decay=plan.weight_decay,
         optimizer__eps=1e-15,
-        optimizer__fused=plan.device.type in ("cpu", "cuda"),
+        optimizer__fused=plan.device.type in HAS_FUSED_KERNEL,
         lr=plan.learning_rate,
         batch_size=plan.batch_size,
         iterator_train=Shuffled,

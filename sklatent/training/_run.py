@@ -7,7 +7,6 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,8 +18,11 @@ from ..nn import (
     LatentModel,
     Tails,
     can_solve_ends,
+    exact,
     joined,
+    moved,
     solve_ends,
+    where_exact,
 )
 from ..plan import Plan
 from ..problems import Problem
@@ -154,7 +156,7 @@ class Run:
         decoder: Any = self.model.decoder
         if getattr(decoder, "low", None) is None:
             return
-        tails = Tails(len(decoder.low))
+        tails = Tails(len(decoder.low), decoder.low.device)
         self.model.eval()
         for batch in EachOnce(self.rows, JUDGED):
             tails.add(self.model.latents(batch.inputs))
@@ -185,8 +187,8 @@ class Run:
         rows = training_rows(some, None, self._problem, self._plan)[0]
         batches = list(EachOnce(rows, JUDGED))
         ends = solve_ends(model, batches, penalty)
-        exact = ends.state_dict()
-        self._exact.append({f"decoder.ends.{n}": t.clone() for n, t in exact.items()})
+        solved = ends.state_dict()
+        self._exact.append({f"decoder.ends.{n}": t.clone() for n, t in solved.items()})
         model.decoder.ends = ends.to(model.frame.mean)
 
     def set_decoder(self, layer: LastLayer, penalties: Tensor) -> None:
@@ -233,25 +235,23 @@ class Run:
 
     def mean_training_errors(self) -> Tensor:
         """Return each feature's mean squared error over the training rows."""
-        total = torch.zeros(self._all_rows.rows.shape[1], dtype=torch.float64)
-        n = 0.0
+        total, n = torch.zeros((), dtype=torch.float64), 0.0
         self.model.eval()
         with torch.no_grad():
             for batch in EachOnce(self._all_rows, JUDGED):
-                squares = self._left(batch).cpu().double().square()
+                squares = exact(self._left(batch)).square()
                 if batch.weight is not None:
-                    squares *= batch.weight[:, None]
+                    squares *= moved(batch.weight, squares.device)[:, None]
                 n += len(batch) if batch.weight is None else float(batch.weight.sum())
-                total += squares.sum(dim=0)
-        return total / n
+                total = total + squares.sum(dim=0)
+        return total.cpu() / n
 
     def feature_errors(self) -> list[Tensor]:
         """Return squared errors (n, n_features) of each batch of held-out rows."""
         self.model.eval()
         with torch.no_grad():
-            return [
-                self._left(batch).cpu().square() for batch in self.held_out_batches()
-            ]
+            left = map(self._left, self.held_out_batches())
+            return [where_exact(part).square() for part in left]
 
     def _left(self, batch: Batch) -> Tensor:
         """Return what reconstructions leave of a batch, (n, n_features)."""
@@ -273,7 +273,7 @@ class Run:
 
     def errors(self) -> Array:
         """Return each held-out row's error, from when they were last judged."""
-        return np.concatenate(self.net.row_errors_)
+        return torch.cat(self.net.row_errors_).cpu().double().numpy()
 
     def state(self) -> dict[str, Tensor]:
         """Return a copy of all weights."""
@@ -294,17 +294,17 @@ class Run:
             if n not in fixed and not n.startswith("scaling.")
         ]
         for values in (*self.model.parameters(), *changing):
-            flat = values.detach().double().flatten()
-            numbers += [float(flat.sum()), float(torch.dot(flat, flat))]
-        return tuple(numbers)
+            flat = exact(values.detach()).flatten()
+            numbers += [flat.sum(), torch.dot(flat, flat)]
+        return tuple(torch.stack(numbers).cpu().tolist()) if numbers else ()
 
     def finish(self, dtype: torch.dtype) -> LatentModel:
         """Return the model for use: on the CPU, in `dtype`, its linear part exact."""
         self.net.release()
         model = self.model.to("cpu", dtype).eval()
         now = dict(model.named_buffers())
-        for exact in self._exact:
-            for name, value in exact.items():
+        for state in self._exact:
+            for name, value in state.items():
                 if name in now and torch.equal(now[name].float(), value.float()):
                     now[name].copy_(value)
         return model

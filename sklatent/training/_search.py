@@ -241,7 +241,7 @@ def held_out_score(
     rows, weights, unseen = [], [], 0.0
     for run, part in zip(runs, typical, strict=True):
         mask = torch.from_numpy(part)
-        rows.append(run.held_out_rows[mask])
+        rows.append(run.held_out_rows.cpu()[mask])
         assert run.held_out is not None
         unseen += run.held_out.unseen(np.flatnonzero(part))
         if run.held_out_weights is not None:

@@ -197,7 +197,7 @@ def train_on_all(
             return Final(run, 1, [run.loss_now()])
         return Final(run, 0, [])
     n_epochs += search is None and bool(run.taken_over)
-    score, p = problem.held_out_score(run.probe.target), data.shape[1]
+    score, p = problem.held_out_score(run.probe.target.cpu()), data.shape[1]
     loop = EpochLoop([run], n_epochs, plan, "training", lambda x: score.score(x * p))
     before = run.loss_now()
     with run.training():
