@@ -28,7 +28,7 @@ class Search:
     :math:`\epsilon \sqrt d\, (|q| + |p|)^2` (Higham & Mary 2019). Where two of the
     nearest, or the last of them and the next one, are not further apart than that,
     the point is asked about again in double precision. So the neighbours, and their
-    order, are those of double precision, in less than half of the time.
+    order, are those of double precision, in less time where points are wide.
 
     Parameters
     ----------
