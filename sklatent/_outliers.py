@@ -2,44 +2,31 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import MetaEstimatorMixin, OutlierMixin, clone
-from sklearn.utils import _safe_indexing, get_tags, indexable
+from sklearn.base import MetaEstimatorMixin, OutlierMixin
+from sklearn.utils import get_tags, indexable
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _get_adapter_from_container
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._autoencoder import Autoencoder
 from ._base import BaseLatentEncoder
 from ._doc_link import DocLinkMixin
+from ._outlier_fit import OddnessFit, shares_of_features
 from ._partial_fit import can_be_fitted_in_parts, offered_if
 from ._state import PlainState
 from ._validation import all_or_nothing, fit_context
-from .model import (
-    Calibration,
-    LabelledRows,
-    Neighbours,
-    Oddness,
-    OutlierStream,
-    Standardiser,
-    integrated_gradients,
-)
+from .model import Calibration, LabelledRows, Oddness, OutlierStream
 from .plan import RandomState, SplitBy, choose_splits, seed_of
 from .rows import check_columns, rows_of
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-#: Of an encoder without n_components: the share of the variance that its latents have,
-SHARE_OF_VARIANCE = 0.9
-#: and how many they are at most.
-MAX_LATENTS = 32
-#: Rows of which that is found, at most.
-MAX_ROWS = 10_000
 #: Rows that `partial_fit` begins with, and how many for each latent.
 MIN_FIRST, FIRST_PER_LATENT = 256, 2
 
@@ -303,23 +290,32 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
         return later
 
     def _fit(self, X: Array, y: Any, groups: Any) -> None:
+        """Fit a detector for each held-out part; the first of them may follow."""
         seed = seed_of(self.random_state)
-        by = SplitBy(cv=self.cv, y=y, groups=groups)
-        pairs = choose_splits(rows_of(X), by, seed, good_start=True).pairs
-        everyone, nobody = np.arange(len(X)), np.arange(0)
-        parts, scores = [], []
-        for train, held_out in pairs or ((everyone, nobody),):
-            part = self._part(X, y, groups, train, seed)
-            parts.append(part)
-            found = part.scores(X[held_out]) if len(held_out) else np.zeros(0)
-            scores.append(found)
+        fit = OddnessFit(self.encoder, self.contamination, self.n_neighbors, seed)
+        parts, unseen = [], []
+        for train, held_out in self._splits(X, y, groups, seed):
+            parts.append(fit(X, y, groups, train))
+            unseen.append(held_out)
+        scores = [
+            part.scores(X[rows]) if len(rows) else np.zeros(0)
+            for part, rows in zip(parts, unseen, strict=True)
+        ]
         self._publish(parts, scores)
         self.offset_ = self._offset(X)
         targets = np.asarray(y) if self._has_targets else None
-        unseen = LabelledRows(X, targets)[pairs[0][1] if pairs else nobody]
+        waiting = LabelledRows(X, targets)[unseen[0]]
         self._stream = OutlierStream.begun(
-            parts[0], unseen, scores[0], self.alpha, seed
+            parts[0], waiting, scores[0], self.alpha, seed
         )
+
+    def _splits(
+        self, X: Array, y: Any, groups: Any, seed: int
+    ) -> Sequence[tuple[Indices, Indices]]:
+        """Return which rows train and which are held out, for each detector."""
+        by = SplitBy(cv=self.cv, y=y, groups=groups)
+        pairs = choose_splits(rows_of(X), by, seed, good_start=True).pairs
+        return pairs or ((np.arange(len(X)), np.arange(0)),)
 
     def _publish(self, parts: list[Oddness], scores: list[Array]) -> None:
         """Take detectors, and the scores by each of rows that it has not seen."""
@@ -327,44 +323,6 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
         self._calibration = Calibration(tuple(map(np.sort, scores)), self.alpha)
         self.encoders_ = [part.encoder for part in parts]
         self.calibration_scores_ = -np.sort(-np.concatenate(scores))[::-1]
-
-    def _part(
-        self, X: Array, y: Any, groups: Any, train: Indices, seed: int
-    ) -> Oddness:
-        """Return a detector of some rows, without those that are trimmed."""
-        random = np.random.RandomState(seed)
-        if not isinstance(self.contamination, str):
-            train = self._trimmed(X, train, self.contamination, random)
-        standardise = Standardiser(X[train])
-        x = standardise(X[train])
-        encoder = self._new_encoder(x, seed)
-        y, groups = (
-            None if given is None else _safe_indexing(given, train)
-            for given in (y, groups)
-        )
-        encoder.fit(x, y, groups=groups)
-        return Oddness(X[train], encoder, standardise, self.n_neighbors, random)
-
-    def _trimmed(
-        self, X: Array, train: Indices, share: float, random: np.random.RandomState
-    ) -> Indices:
-        """Return the training rows without those farthest from the others."""
-        n_kept = max(2, len(train) - round(share * len(train)))
-        rows = X[train]
-        points = Standardiser(rows)(rows)
-        neighbours = Neighbours(rows, points, self.n_neighbors, random)
-        order = np.argsort(neighbours.scores(rows, points), kind="stable")
-        return np.sort(train[order[:n_kept]])
-
-    def _new_encoder(self, x: Array, seed: int) -> Any:
-        """Return an encoder to fit to rows, with a latent size."""
-        if self.encoder is None:
-            encoder: Any = Autoencoder(random_state=seed)
-        else:
-            encoder = clone(self.encoder)
-        if encoder.n_components is None:
-            encoder.set_params(n_components=_n_latents(x))
-        return encoder
 
     def _offset(self, X: Array) -> float:
         """Return the score below which a row is an outlier, given rows like others."""
@@ -476,19 +434,9 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
            deep networks. ICML.
         """
         valid = self._validate(X)
-        own = [part.own(valid) for part in self._parts]
-
-        def distance(points: Array, rows: Indices) -> tuple[Array, Array]:
-            found = [
-                part.scores_and_gradients(points, [level[rows] for level in levels])
-                for part, levels in zip(self._parts, own, strict=True)
-            ]
-            scores = np.column_stack([score for score, _ in found])
-            values, weights = self._calibration.distances(scores)
-            gradients = [gradient for _, gradient in found]
-            return values, np.einsum("nk,knp->np", weights, np.array(gradients))
-
-        shares = integrated_gradients(distance, self._baseline(valid), valid)
+        shares = shares_of_features(
+            self._parts, self._calibration, self._baseline(valid), valid
+        )
         if not hasattr(X, "columns"):
             return shares
         adapter = _get_adapter_from_container(X)
@@ -535,13 +483,3 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
         if self.encoder is not None:
             tags.target_tags.required = get_tags(self.encoder).target_tags.required
         return tags
-
-
-def _n_latents(x: Array) -> int:
-    """Return how many components PCA needs for most of the variance of rows."""
-    x = x[:: -(-len(x) // MAX_ROWS)]
-    x = x - x.mean(axis=0)
-    gram = x.T @ x if x.shape[1] <= x.shape[0] else x @ x.T
-    explained = np.cumsum(np.linalg.eigvalsh(gram)[::-1].clip(min=0))
-    n_needed = int(np.searchsorted(explained, SHARE_OF_VARIANCE * explained[-1])) + 1
-    return min(n_needed, MAX_LATENTS, len(explained))

@@ -88,6 +88,18 @@ def test_a_burst_does_not_become_normal():
     assert second > 0.6
 
 
+@pytest.mark.parametrize(("n_odd", "least", "most"), [(400, 0, 0.1), (1100, 0.3, 1)])
+def test_what_lasts_is_learned_from_and_a_burst_is_not(n_odd, least, most):
+    """A burst may be more than half of the rows that calibrate, but not all of them."""
+    X = plane(1600 + n_odd, 0)
+    burst = slice(900, 900 + n_odd)
+    X[burst] += 6
+    detector, _ = watch(X)
+    known = set(map(bytes, detector._stream.part.neighbours.rows))
+    share = np.mean([bytes(row) in known for row in X[burst]])
+    assert least <= share <= most
+
+
 def test_nobody_has_seen_the_rows_that_calibrate():
     detector, _ = watch(plane(1400, 0))
     stream = detector._stream

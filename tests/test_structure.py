@@ -29,6 +29,7 @@ ORDER = [
     {"_base"},
     {"_with_loss"},
     {"_autoencoder", "_denoising", "_supervised", "_variational", "_latent_size"},
+    {"_outlier_fit"},
     {"displays", "_outliers"},
     {"__init__", "onnx"},
 ]

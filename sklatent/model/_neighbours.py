@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
-from sklearn.neighbors import NearestNeighbors
 
 from ..nn import saved
+from ._search import Search
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -24,8 +23,6 @@ FACTOR = 4
 MIN_ROWS_PER_NEIGHBOR = 5
 #: Rows of which the usual distances are, at most.
 MAX_TYPICAL = 1000
-#: Up to this width trees find neighbours faster than a look at all rows.
-MAX_TREE_WIDTH = 5
 #: Cells that are compared at once, and cells of differences, about: as the cache has.
 MAX_CELLS, CACHED_CELLS = 2**22, 2**16
 
@@ -77,7 +74,7 @@ class Neighbours:
         order = random.permutation(len(rows))[:MAX_ROWS]
         self.rows, self.points = rows[order], points[order]
         self.n_neighbors = min(n_neighbors, len(order) - 1)
-        self.levels = self._searches()
+        self.search = self._new_search()
         some = self.rows[:MAX_TYPICAL], self.points[:MAX_TYPICAL]
         usual = self._lengths(some[1], self.nearest(*some))
         #: What the distances to neighbours count at each density, nearest first.
@@ -87,29 +84,24 @@ class Neighbours:
             for _, lengths in usual
         ]
         self.weights[0][0] += 1 / _typical(usual[0][1][:, 0])
-        self.weights = [weight / (len(self.levels) + 1) for weight in self.weights]
+        self.weights = [weight / (len(self.weights) + 1) for weight in self.weights]
         #: The scores of some of the sample among the others.
         self.own_scores = self._scores(usual)
 
-    def _searches(self) -> list[Any]:
-        """Return the search for neighbours at each density."""
-        trees = self.points.shape[1] <= MAX_TREE_WIDTH
-        search = NearestNeighbors(
-            n_neighbors=self.n_neighbors + 1,
-            algorithm="kd_tree" if trees else "brute",
-        )
+    def _new_search(self) -> Search:
+        """Return the search for neighbours, and for one more, at all densities."""
         least = MIN_ROWS_PER_NEIGHBOR * self.n_neighbors
         sizes = _sizes(len(self.points), least)
-        return [clone(search).fit(self.points[:size]) for size in sizes]
+        return Search(self.points, sizes, self.n_neighbors + 1)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return all but the searches, which hold the points once more."""
-        return {name: v for name, v in vars(self).items() if name != "levels"}
+        """Return all but the search, which holds the points once more."""
+        return {name: v for name, v in vars(self).items() if name != "search"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take what `__getstate__` gave."""
         vars(self).update(state)
-        self.levels = self._searches()
+        self.search = self._new_search()
 
     def scores(self, rows: Array, points: Array) -> Array:
         """Return how odd each row is, shape (n,); about 1 is usual."""
@@ -133,9 +125,7 @@ class Neighbours:
 
     def _candidates(self, points: Array) -> list[Indices]:
         """Return one neighbour more than is needed, at each density."""
-        return [
-            level.kneighbors(points, return_distance=False) for level in self.levels
-        ]
+        return self.search.nearest(points)
 
     def _equal_row(self, rows: Array, near: Indices) -> Indices:
         """Return which of the candidates is equal to each of the rows, or -1."""

@@ -30,9 +30,11 @@ class OutlierStream:
     detector as it is now calibrate it: it has seen neither these rows nor new ones, and
     if all are drawn alike, any of them is as likely to be the oddest: all but exactly
     so, as the window has a say in which earlier rows are learned from. By the time that
-    a row leaves, the rows after it are known as well. One that is odd where most of the
-    window is not belongs to a burst, and is learned from with a small probability; once
-    most rows are like it, the stream has changed, and it is learned from as others are.
+    a row leaves, the rows after it are known as well. One that is odd where most of
+    these, and of as many rows before it, are not belongs to a burst, and is learned
+    from with a small probability; once most rows are like it, the stream has changed,
+    and it is learned from as others are. (Of the window alone, a burst of more than
+    half its size would be most rows when it leaves.)
 
     Rows are taken in by blocks, so that what comes of a stream does not depend on the
     calls in which it came. Neighbours follow after each block, the encoder after as
@@ -55,6 +57,9 @@ class OutlierStream:
         Rows after these, fewer than a block.
     learned : LabelledRows
         Neighbours that the encoder has not been fitted to.
+    left : ndarray of shape (n_left,) or None
+        Scores of the rows that left the window last, as they were then, as many as the
+        window has. None are none.
     """
 
     part: Oddness
@@ -65,6 +70,7 @@ class OutlierStream:
     n_taken_in: int
     pending: LabelledRows
     learned: LabelledRows
+    left: Array | None = None
 
     @classmethod
     def begun(
@@ -108,34 +114,40 @@ class OutlierStream:
         random = np.random.RandomState([self.seed, self.n_taken_in])
         window = self.window.joined(block)
         scores = np.concatenate([self.scores, self.part.scores(block.X)])
-        n_leaving = max(0, len(window) - self.size)
-        new = window[self._learned_from(scores, n_leaving, random)]
-        window, scores, part = window[n_leaving:], scores[n_leaving:], self.part
-        learned = self.learned.joined(new)
+        leaving, scores = np.split(scores, [max(0, len(window) - self.size)])
+        left = leaving if self.left is None else np.append(self.left, leaving)
+        left = left[-self.size :]
+        is_learned = self._is_learned(leaving, np.append(left, scores), random)
+        new = window[: len(leaving)][is_learned]
+        waiting = replace(
+            self,
+            window=window[len(leaving) :],
+            scores=scores,
+            left=left,
+            n_taken_in=self.n_taken_in + len(block),
+        )
+        return waiting._after_learning(new, random) if len(new) else waiting
+
+    def _after_learning(self, new: LabelledRows, random: np.random.RandomState) -> Self:
+        """Return the stream with a detector of more rows."""
+        part, learned = self.part, self.learned.joined(new)
         if len(learned) >= self.size:
             part, learned = part.fitted_further(learned), learned[:0]
-        if len(new):
-            part = part.with_neighbours(new.X, random)
-            scores = part.scores(window.X)
-        return replace(
-            self,
-            part=part,
-            window=window,
-            scores=scores,
-            n_taken_in=self.n_taken_in + len(block),
-            learned=learned,
-        )
+        part = part.with_neighbours(new.X, random)
+        scores = part.scores(self.window.X)
+        return replace(self, part=part, scores=scores, learned=learned)
 
-    def _learned_from(
-        self, scores: Array, n_leaving: int, random: np.random.RandomState
-    ) -> NDArray[np.intp]:
-        """Choose which of the rows that leave the window are learned from.
+    def _is_learned(
+        self, leaving: Array, latest: Array, random: np.random.RandomState
+    ) -> NDArray[np.bool_]:
+        """Return which of the rows that leave the window are learned from.
 
-        Rows are odd where they are by as much above the window's median as few of the
-        training rows are above theirs.
+        Rows are odd where they are by as much above the median of the latest ones as
+        few of the training rows are above theirs.
         """
         own = self.part.neighbours.own_scores + FLOOR
         spread = np.quantile(own, 1 - SHARE_ODD) / np.median(own)
-        is_odd = scores[:n_leaving] > spread * (np.median(scores) + FLOOR)
-        drawn = random.uniform(size=n_leaving) < PROBABILITY_IF_ODD
-        return np.flatnonzero(~is_odd | drawn)
+        is_odd = leaving > spread * (np.median(latest) + FLOOR)
+        drawn = random.uniform(size=len(leaving)) < PROBABILITY_IF_ODD
+        is_learned: NDArray[np.bool_] = ~is_odd | drawn
+        return is_learned
