@@ -13,7 +13,7 @@ from sklatent import (
     SupervisedAutoencoder,
     VariationalAutoencoder,
 )
-from sklatent.nn import Batch, can_stack, share_weights, stack_models
+from sklatent.nn import Batch, Sizes, can_stack, share_weights, stack_models
 from sklatent.plan import resolve
 from sklatent.rows import rows_of
 from sklatent.training._schedule import OneCycle
@@ -69,7 +69,7 @@ def test_a_stack_has_the_losses_and_gradients_of_its_members(estimator):
     share_weights(stacked, models)
     noise = torch.randn(5, 20, 4, generator=torch.Generator().manual_seed(1))
     is_ordered = estimator.ordered
-    sizes = torch.arange(20) // 5 + 1 if is_ordered else None
+    sizes = Sizes.of(torch.arange(20) // 5 + 1) if is_ordered else None
     batch = Batch(rows, rows, noise=noise, sizes=sizes, y=y)
     with torch.no_grad():
         output, tape = stacked.forward_with_tape(batch)

@@ -35,6 +35,7 @@ from sklatent.nn import (
     NoiseVariance,
     Poisson,
     ResidualMap,
+    Sizes,
     VariationalModel,
     kl_to_prior,
 )
@@ -276,7 +277,7 @@ def test_the_gradient_written_out_is_that_of_autograd(kind, each, terms, sizes):
     net = module(likelihood, each=each, ordered=ordered)
     bound = NegativeBound(likelihood, *terms)
     x, noise = normal(9, 5) * 0.2, normal(9, 3, seed=1)
-    batch = Batch(x, x, noise, torch.tensor(sizes) if ordered else None)
+    batch = Batch(x, x, noise, Sizes.of(torch.tensor(sizes)) if ordered else None)
     loss = bound(net.forward_scaled(batch), batch, 0.3)
     loss.backward()
     expected = {
@@ -309,7 +310,7 @@ def test_variance_is_that_of_what_is_drawn(kind):
 def test_what_is_not_in_use_has_the_prior_and_no_part_in_the_bound():
     net = module(Gaussian(), ordered=True)
     x, sizes = normal(4, 5), torch.tensor([1, 1, 2, 3])
-    mean, log_variance = net.posterior(x, sizes)
+    mean, log_variance = net.posterior(x, Sizes.of(sizes))
     full, _ = net.posterior(x)
     for i, size in enumerate(sizes):
         assert_close(mean[i, :size], full[i, :size])

@@ -54,7 +54,7 @@ def margins(model: Any, rows: Rows) -> tuple[Array, Array, Array | None]:
         return mean, deviation, None
     some, _ = rows_by_weight(rows, MAX_CELLS_OF_QUANTILES // n_features)
     X: Any = some.in_units()
-    n_levels = min(len(X), MAX_LEVELS, MAX_QUANTILES // n_features)
+    n_levels = min(len(some), MAX_LEVELS, MAX_QUANTILES // n_features)
     return mean, deviation, quantiles(X.toarray() if issparse(X) else X, n_levels)
 
 
