@@ -26,8 +26,8 @@ FEATURE_FLOOR = 1e-12
 #: Nor, with one for each feature, below one of these shares of all features' mean
 #: variance; held-out rows say which.
 FLOORS = (0.0, 1e-5, 1e-4, 1e-3, 1e-2)
-#: Nats per feature by which a higher floor must be better than a lower one. Where one is
-#: needed it is several nats; smaller gains are those of a few rows of the folds.
+#: Nats per feature by which a higher floor must be better than a lower one. Where one
+#: is needed it is several nats; smaller gains are those of a few rows of the folds.
 MIN_GAIN_OF_A_FLOOR = 0.05
 
 
