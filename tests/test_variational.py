@@ -412,8 +412,12 @@ def test_scores_are_on_the_scale_of_the_data(digits, factor):
     )
 
 
-def test_better_than_its_start_and_the_classics():
-    X_train, X_test = train_test_split(load_digits().data, random_state=0)
+@pytest.mark.parametrize("test_size", [0.25, 0.3])
+def test_better_than_its_start_and_the_classics(test_size):
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test = train_test_split(
+        X, test_size=test_size, stratify=y, random_state=0
+    )
     lit = X_train.std(axis=0) > 0
     X_train, X_test = X_train[:, lit], X_test[:, lit]
     model = VariationalAutoencoder(8, random_state=0).fit(X_train)
@@ -421,7 +425,7 @@ def test_better_than_its_start_and_the_classics():
     assert model.best_iteration_ > 0
     assert model.score(X_test) > start.score(X_test) + 5
     for classic in (PCA(8), FactorAnalysis(8)):
-        assert model.score(X_test) > classic.fit(X_train).score(X_test) + 5
+        assert model.score(X_test) > classic.fit(X_train).score(X_test) + 10
     # The held-out scores are on the same scale, with one draw and not 64.
     assert abs(model.best_validation_score_ - model.score(X_test)) < 15
 
