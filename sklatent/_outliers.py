@@ -426,7 +426,8 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
         shares : ndarray or data frame of shape (n_samples, n_features)
             A data frame for a data frame. Positive values make the row odder. They add
             up to ``score_samples(baseline) - score_samples(X)``, with the rows of
-            `explanation_baseline`.
+            `explanation_baseline`. Of a training row they add up to that less the share
+            of itself, which is its baseline's neighbour but not its own.
 
         References
         ----------

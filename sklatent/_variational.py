@@ -542,9 +542,9 @@ class VariationalAutoencoder(BaseLatentEncoder):
 
         Gaussian rows are matched to the training rows, unless
         ``latent_prior='standard'``: a monotone map of each feature gives it their
-        quantiles, with zeros, steps and tails, within their range. Extreme rows do not
-        count. Means (``noise=False``) are matched by mean and deviation alone, where
-        these are off by more than 7% of the deviation.
+        quantiles, nearly, with zeros, steps and tails, within their range. Extreme rows
+        do not count. Means (``noise=False``) are matched by mean and deviation alone,
+        where these are off by more than 7% of the deviation.
 
         Parameters
         ----------

@@ -42,6 +42,16 @@ def test_the_nearest_are_those_of_double_precision(kind, width, monkeypatch):
         assert (np.diff(np.sort(near, axis=1)) > 0).all()
 
 
+@pytest.mark.parametrize("unit", [1e-20, 1e-21, 1e-22])
+def test_squares_that_single_precision_does_not_hold(unit):
+    known = unit * points_of_kind("normal", 300, 0)
+    asked = unit * points_of_kind("normal", 50, 1)
+    (near,) = Search(known, (300,), 6).nearest(asked)
+    wanted = np.sort(cdist(asked, known), axis=1)[:, :6]
+    found = np.take_along_axis(cdist(asked, known), near, axis=1)
+    np.testing.assert_allclose(found, wanted, rtol=1e-9)
+
+
 def test_few_points_are_asked_about_twice(monkeypatch):
     search = Search(points_of_kind("normal", 900, 0), SIZES, 6)
     rows = search._nearest_in_single(

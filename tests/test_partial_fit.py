@@ -502,6 +502,26 @@ def test_rows_and_changes_that_have_no_stream():
         model.partial_fit(X, [1, 2])
 
 
+@pytest.mark.parametrize(
+    ("first", "later", "named"),
+    [
+        (["no", "yes"], "yesterday", "'yesterday'"),
+        ([0, 1], 0.7, "0.7"),
+        ([0, 1], "1", "'1'"),
+        ([False, True], 2, "2"),
+    ],
+)
+def test_labels_are_compared_as_they_are_given(first, later, named):
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    model = SupervisedAutoencoder(2, **{**QUICK, "hidden_layer_sizes": ()})
+    model.partial_fit(X, np.array(first * 20))
+    with pytest.raises(ValueError, match=f"the class {named}, which is not among"):
+        model.partial_fit(X[:3], np.array([later] * 3))
+    assert model.n_samples_seen_ == 40
+    model.partial_fit(X[:3], np.array([first[1]] * 3, dtype=object))
+    assert model.n_samples_seen_ == 43
+
+
 @pytest.mark.parametrize("kind", ["classes", "numbers"])
 def test_targets_of_a_fit_are_remembered(kind):
     """A few rows of one class say little beside those that were fitted to."""

@@ -42,6 +42,7 @@ from sklatent.nn import (
 from sklatent.rows import as_rows, rows_of
 from sklatent.starts import (
     AggregatedPosterior,
+    LatentPrior,
     Noise,
     choose_noise,
     factor_analysis_start,
@@ -412,12 +413,11 @@ def test_scores_are_on_the_scale_of_the_data(digits, factor):
     )
 
 
-@pytest.mark.parametrize("test_size", [0.25, 0.3])
-def test_better_than_its_start_and_the_classics(test_size):
+@pytest.mark.parametrize("stratify", [False, True])
+def test_better_than_its_start_and_the_classics(stratify):
     X, y = load_digits(return_X_y=True)
-    X_train, X_test = train_test_split(
-        X, test_size=test_size, stratify=y, random_state=0
-    )
+    split = {"test_size": 0.3, "stratify": y} if stratify else {}
+    X_train, X_test = train_test_split(X, random_state=0, **split)
     lit = X_train.std(axis=0) > 0
     X_train, X_test = X_train[:, lit], X_test[:, lit]
     model = VariationalAutoencoder(8, random_state=0).fit(X_train)
@@ -583,6 +583,21 @@ def test_samples(digits):
     assert smooth.var(0).sum() < rough.var(0).sum()
     with pytest.raises(ValueError, match="n_samples == 0, must be >= 1"):
         model.sample(0)
+
+
+def test_draws_of_a_mixture_have_its_moments():
+    rng = np.random.default_rng(0)
+    Z = np.concatenate(
+        [rng.normal(size=(200, 2)) @ [[1, 2], [0, 0.5]] + 3 * s for s in (-1, 1)]
+    )
+    mixture = GaussianMixture(2, random_state=0).fit(Z)
+    prior = LatentPrior(mixture, np.zeros(2), np.ones(2))
+    drawn = prior.draw(20_000, np.random.RandomState(0))
+    labels = mixture.predict(drawn)
+    for i, mean in enumerate(mixture.means_):
+        own = drawn[labels == i]
+        assert_allclose(own.mean(axis=0), mean, atol=0.1)
+        assert_allclose(np.cov(own.T), mixture.covariances_[i], rtol=0.1, atol=0.05)
 
 
 def test_a_mixture_as_the_prior():

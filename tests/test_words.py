@@ -106,6 +106,15 @@ def test_latents_tell_more_of_words_than_the_mean(fitted):
     assert np.mean(y[:800][nearest] == y[800:]) > 0.9
 
 
+def test_more_words_in_a_row_than_there_are():
+    X = np.random.default_rng(0).poisson(9, size=(60, 5)).astype(float)
+    model = VariationalAutoencoder(
+        2, likelihood="multinomial", max_iter=1, random_state=0
+    ).fit(X)
+    drawn = model.sample(1, random_state=0)
+    assert drawn.sum() == round(X.sum(axis=1).mean())
+
+
 def test_what_a_fitted_model_gives(fitted):
     model, X, _ = fitted
     X_hat = model.reconstruct(X[:5])

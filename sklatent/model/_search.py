@@ -107,6 +107,8 @@ def _are_close(
     """
     gaps = np.diff(squared.astype(np.float64), axis=1)
     farthest = np.sqrt((squared[:, -1] + lengths**2).clip(min=0))
-    error = np.finfo(np.float32).eps * np.sqrt(width) * (2 * lengths + farthest) ** 2
+    single = np.finfo(np.float32)
+    error = single.eps * np.sqrt(width) * (2 * lengths + farthest) ** 2
+    error += width * single.tiny  # smaller squares lose digits
     too_close: NDArray[np.bool_] = (gaps <= N_ERRORS * error[:, None]).any(axis=1)
     return np.logical_or(too_close, lengths >= LONGEST)

@@ -95,4 +95,5 @@ class Multinomial(Likelihood):
         shares = torch.softmax(location.cpu(), dim=-1)
         n = max(1, round(self.total))
         drawn = torch.multinomial(shares, n, replacement=True, generator=generator)
-        return torch.zeros_like(shares).scatter_add_(1, drawn, torch.ones_like(shares))
+        ones = torch.ones_like(drawn, dtype=shares.dtype)
+        return torch.zeros_like(shares).scatter_add_(1, drawn, ones)

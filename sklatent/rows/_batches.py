@@ -306,7 +306,8 @@ class TrainingRows(Dataset[Any]):
             )
             for name, x in one.items()
         }
-        for places in np.array_split(np.arange(len(self)), -(-n_bytes // MOVED)):
+        n_parts = min(len(self), -(-n_bytes // MOVED))
+        for places in np.array_split(np.arange(len(self)), n_parts):
             for name, x in self._read(places).items():
                 kept[name][places[0] : places[-1] + 1] = moved(x, self.device)
         return kept

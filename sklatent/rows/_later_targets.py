@@ -97,10 +97,11 @@ class TargetKind:
             raise ValueError(f"y must be one class for each row; it has {y.shape}.")
         if self.semi_supervised:
             known = known & (y != -1)
-        labels = y[known].astype(self.classes.dtype)
+        labels = y[known]
         check_known(labels, self.classes)
         given = np.full(y.shape, -1, np.intp)
-        given[known] = np.searchsorted(self.classes, labels)
+        # They are classes, so their type can be that of these.
+        given[known] = np.searchsorted(self.classes, labels.astype(self.classes.dtype))
         return given
 
     def unlabelled(self, n: int) -> NDArray[Any]:

@@ -163,11 +163,12 @@ def targets_of(
 
 def check_known(labels: NDArray[Any], classes: NDArray[Any]) -> None:
     """Raise ValueError if a label is not among the classes."""
-    new = np.setdiff1d(labels, classes)
-    if len(new):
+    among = set(classes.tolist())  # compared as they are: no 'yesterday' is a 'yes'
+    new = sorted(set(labels.tolist()) - among, key=str)
+    if new:
         raise ValueError(
-            f"y has the class {new[0]!r}, which is not among {list(classes)}. Give all "
-            "as `classes` in the first call of partial_fit."
+            f"y has the class {new[0]!r}, which is not among {classes.tolist()}. Give "
+            "all as `classes` in the first call of partial_fit."
         )
 
 

@@ -66,10 +66,12 @@ class LatentPrior(FittedPrior):
     def draw(self, n: int, random: np.random.RandomState) -> NDArray[Any]:
         mixture = self.mixture
         labels = random.choice(len(mixture.weights_), n, p=mixture.weights_)
-        normal = random.standard_normal((n, mixture.means_.shape[1]))
+        drawn: NDArray[Any] = random.standard_normal((n, mixture.means_.shape[1]))
         roots = np.linalg.cholesky(mixture.covariances_)
-        noise = np.einsum("nij,nj->ni", roots[labels], normal)
-        return np.asarray(mixture.means_[labels] + noise)
+        for i, (mean, root) in enumerate(zip(mixture.means_, roots, strict=True)):
+            own = labels == i
+            drawn[own] = mean + drawn[own] @ root.T
+        return drawn
 
     def first(self, size: int) -> Self:
         return replace(self, mixture=marginal(self.mixture, size))
