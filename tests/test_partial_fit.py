@@ -522,6 +522,25 @@ def test_labels_are_compared_as_they_are_given(first, later, named):
     assert model.n_samples_seen_ == 43
 
 
+@pytest.mark.parametrize(
+    ("first", "later", "said"),
+    [
+        (np.arange(40) % 2, None, "requires y"),
+        (np.arange(40) % 2, [0, 1], "3 rows, but y has 2|inconsistent|has the shape"),
+        (np.arange(40.0) % 7.5, [np.nan, 1.5, 2.5], "NaN"),
+        (np.arange(80.0).reshape(40, 2) / 7, np.ones((3, 3)), "y has 3 targets"),
+        (np.arange(40) % 2, np.ones((3, 2)), "one class for each row"),
+    ],
+)
+def test_targets_of_another_kind_leave_the_model_as_it_was(first, later, said):
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    model = SupervisedAutoencoder(2, **{**QUICK, "hidden_layer_sizes": ()})
+    Z = model.partial_fit(X, first).transform(X)
+    with pytest.raises(ValueError, match=said):
+        model.partial_fit(X[:3], later)
+    assert_array_equal(model.transform(X), Z)
+
+
 @pytest.mark.parametrize("kind", ["classes", "numbers"])
 def test_targets_of_a_fit_are_remembered(kind):
     """A few rows of one class say little beside those that were fitted to."""
