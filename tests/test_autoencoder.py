@@ -15,6 +15,7 @@ import sklearn
 import torch
 from helpers import small_encoder, world
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from sklearn import datasets
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -58,6 +59,15 @@ def test_linear_model_is_pca(request, data, whiten):
     assert_allclose(ours.mean_, pca.mean_)
     share = pca.explained_variance_ratio_.sum()
     assert_allclose(ours.score(X_train), share)
+
+
+@pytest.mark.parametrize("as_given", [np.asarray, csr_array])
+def test_a_row_far_beyond_the_scale_has_a_score_in_float32(as_given):
+    X = np.array([[0.0], [1e-20], [0.0], [3e-20]], np.float32)
+    model = Autoencoder(0).fit(as_given(X))
+    scores = model.score_samples(as_given(np.array([[1.0], [0.0]], np.float32)))
+    assert scores.dtype == np.float32
+    assert_allclose(scores, [-1, -1e-40], rtol=1e-3)
 
 
 def test_linear_model_is_pca_in_float32(digits):
