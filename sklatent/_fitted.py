@@ -206,12 +206,6 @@ class FittedEncoder(
     def _score_rows(self, inference: Inference, X: NDArray[Any]) -> NDArray[Any]:
         """Return the score of each row by a model; as `score_samples`."""
         errors = inference.errors(X)
-        far = np.flatnonzero(np.isinf(errors))
-        if (
-            len(far) and X.dtype == np.float32
-        ):  # in units of the data they may be finite
-            errors = errors.astype(np.float64)
-            errors[far] = inference.errors(X[far].astype(np.float64))
         unit = errors.dtype.type(inference.model.unit)
         with np.errstate(over="ignore", under="ignore"):  # -inf and 0 are right
             scores: NDArray[Any] = (-(errors * unit) * unit).astype(X.dtype)

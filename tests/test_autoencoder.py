@@ -65,7 +65,9 @@ def test_linear_model_is_pca(request, data, whiten):
 def test_a_row_far_beyond_the_scale_has_a_score_in_float32(as_given):
     X = np.array([[0.0], [1e-20], [0.0], [3e-20]], np.float32)
     model = Autoencoder(0).fit(as_given(X))
-    scores = model.score_samples(as_given(np.array([[1.0], [0.0]], np.float32)))
+    new = as_given(np.array([[1.0], [0.0]], np.float32))
+    scores = model.score_samples(new)
+    assert model.score(new) == pytest.approx(0, abs=1e-6)
     assert scores.dtype == np.float32
     assert_allclose(scores, [-1, -1e-40], rtol=1e-3)
 

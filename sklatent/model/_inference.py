@@ -100,8 +100,16 @@ class Inference:
                 yield function(model, sent)
 
     def errors(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Return each row's error of reconstruction, as the model counts it."""
-        return self.map_rows(X, lambda model, x: model.errors(x))
+        """Return each row's error of reconstruction, as the model counts it.
+
+        In float64, where a row is so far away that float32 does not hold one.
+        """
+        errors = self.map_rows(X, lambda model, x: model.errors(x))
+        far = np.flatnonzero(np.isinf(errors))
+        if len(far) and X.dtype == np.float32:
+            errors = errors.astype(np.float64)
+            errors[far] = self.errors(X[far].astype(np.float64))
+        return errors
 
     def error_of_mean(
         self, X: NDArray[Any], weights: NDArray[np.float64] | None = None
