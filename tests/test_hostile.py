@@ -173,12 +173,15 @@ def _is_clear(error):
     return not isinstance(error, np.linalg.LinAlgError) and SPOKEN_OF.search(str(error))
 
 
-def _largest(X):
-    values = X.data if sparse.issparse(X) and X.format == "csr" else X
-    if sparse.issparse(X):
-        values = X.tocoo().data
+def _sizes(X):
+    """Return the absolute values of all finite cells but zeros."""
+    values = X.tocoo().data if sparse.issparse(X) else X
     values = np.abs(np.asarray(values, dtype=np.float64))
-    return float(np.max(values[np.isfinite(values)], initial=0.0))
+    return values[np.isfinite(values) & (values > 0)]
+
+
+def _largest(X):
+    return float(np.max(_sizes(X), initial=0.0))
 
 
 def _length(X):
@@ -193,8 +196,9 @@ def check(X, model, weights, seed):
     y = np.arange(n) % 2
     given = {}
     if weights:
-        # A row that is left out may be so far away that its squares are no numbers.
-        least = int(_largest(X) > 1e15)
+        # A row that is left out may be so far away, in units of the others, that its
+        # squares are no numbers.
+        least = int(_largest(X) > 1e15 * min(1.0, np.min(_sizes(X), initial=1.0)))
         given["sample_weight"] = rng.integers(least, 3, n) * rng.choice([1.0, 0.3])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
