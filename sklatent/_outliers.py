@@ -19,7 +19,7 @@ from ._doc_link import DocLinkMixin
 from ._outlier_fit import OddnessFit, shares_of_features
 from ._partial_fit import can_be_fitted_in_parts, offered_if
 from ._state import PlainState
-from ._validation import all_or_nothing, fit_context
+from ._validation import all_or_nothing, fit_context, targets_of
 from .model import Calibration, LabelledRows, Oddness, OutlierStream
 from .plan import RandomState, SplitBy, choose_splits, seed_of
 from .rows import check_columns, rows_of
@@ -260,11 +260,7 @@ class LatentOutlierDetector(DocLinkMixin, MetaEstimatorMixin, OutlierMixin, Plai
         """Return what an encoder of targets gets of them, checked."""
         if not self._has_targets:
             return None
-        if y is None:
-            raise ValueError("partial_fit requires y to be passed, but y is None.")
-        given = np.asarray(y)
-        if given.shape[:1] != (n,):
-            raise ValueError(f"X has {n} rows, but y has the shape {given.shape}.")
+        given = targets_of(y, n)
         if hasattr(self, "encoders_"):  # rows wait, but errors do not
             self.encoders_[0]._target_kind().given(given, n)
         return given

@@ -15,7 +15,7 @@ from scipy.sparse import issparse
 from . import runtime
 from ._fitted import FittedEncoder
 from ._stream import Call, Sketch, Stream, Waiting
-from ._validation import all_or_nothing, fit_context, validated
+from ._validation import all_or_nothing, fit_context, targets_of, validated
 from .model import EarlierLatents, Inference, Summary, summarise
 from .plan import Network, Plan, has_own_networks, is_linear, plan_further, share_of
 from .problems import Choice, Problem
@@ -179,7 +179,7 @@ class StreamingEncoder(FittedEncoder):
         self, waiting: Waiting | None, X: NDArray[Any], y: Any, classes: Any
     ) -> None:
         """Keep rows until there are enough to fit to, and fit to them."""
-        given = _targets_of(y, len(X)) if self._has_targets else None
+        given = targets_of(y, len(X)) if self._has_targets else None
         known = None if classes is None else np.unique(np.asarray(classes))
         waiting = Waiting(X, given, known).joined(waiting)
         n, p = waiting.X.shape
@@ -306,13 +306,3 @@ class StreamingEncoder(FittedEncoder):
     def _follows_a_gaussian(self) -> bool:
         """Return whether rows of a Gaussian are such as the model is of."""
         return True
-
-
-def _targets_of(y: Any, n: int) -> NDArray[Any]:
-    """Return the targets of n rows as an array, to be checked with others."""
-    if y is None:
-        raise ValueError("partial_fit requires y to be passed, but y is None.")
-    given = np.asarray(y)
-    if given.shape[:1] != (n,):
-        raise ValueError(f"X has {n} rows, but y has the shape {given.shape}.")
-    return given

@@ -109,3 +109,13 @@ def check_features(estimator: Any, X: NDArray[Any]) -> None:
             f"Feature {names[empty[0]]} of X has no observed value: it is NaN in all "
             "rows. Each feature must have one; drop this one."
         )
+
+
+def targets_of(y: Any, n: int) -> NDArray[Any]:
+    """Return the targets of n rows as an array, to be checked with others."""
+    if y is None:
+        raise ValueError("partial_fit requires y to be passed, but y is None.")
+    given = np.asarray(y)
+    if given.shape[:1] != (n,):
+        raise ValueError(f"X has {n} rows, but y has the shape {given.shape}.")
+    return given

@@ -46,9 +46,9 @@ from sklatent.starts import (
     Noise,
     choose_noise,
     factor_analysis_start,
+    feature_quantiles,
     log_likelihood,
     ppca_start,
-    quantiles,
 )
 
 QUICK = {"hidden_layer_sizes": (32,), "max_iter": 5, "random_state": 0}
@@ -745,9 +745,9 @@ def test_draws_have_the_quantiles_of_the_training_rows(prior):
 
 def test_quantiles_of_as_many_levels_as_rows_are_the_known_values():
     X = np.array([[3.0, 1], [1, np.nan], [2, 5], [9, np.nan]])
-    assert_array_equal(quantiles(X[:, :1], 4), [[1], [2], [3], [9]])
-    assert_array_equal(quantiles(X[:, 1:], 2), [[1], [5]])
-    assert np.isnan(quantiles(np.full((4, 1), np.nan), 2)).all()
+    assert_array_equal(feature_quantiles(X[:, :1], 4), [[1], [2], [3], [9]])
+    assert_array_equal(feature_quantiles(X[:, 1:], 2), [[1], [5]])
+    assert np.isnan(feature_quantiles(np.full((4, 1), np.nan), 2)).all()
 
 
 def test_draws_have_the_quantiles_of_known_cells():

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..starts import FittedPrior, quantiles
+from ..starts import FittedPrior, feature_quantiles
 from ._inference import Inference
 
 #: Rows drawn to tell their means and deviations, and numbers in them, at most.
@@ -69,7 +69,7 @@ def match_quantiles(
     """
     known = prior.quantiles
     assert known is not None
-    drawn = quantiles(many_draws(inference, prior), len(known))
+    drawn = feature_quantiles(many_draws(inference, prior), len(known))
     matched = X.copy()
     for j in np.flatnonzero(~np.isnan(known[0])):
         matched[:, j] = np.interp(X[:, j], drawn[:, j], known[:, j])

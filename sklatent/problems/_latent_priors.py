@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..nn import systematic
 from ..rows import Array, Rows, is_typical, squared_norms
-from ..starts import AggregatedPosterior, LatentPrior, fit_mixture, quantiles
+from ..starts import AggregatedPosterior, LatentPrior, feature_quantiles, fit_mixture
 
 #: Rows to whose latents a mixture is fitted, about; more take longer than they tell.
 MAX_ROWS_OF_MIXTURE = 2000
@@ -55,7 +55,11 @@ def margins(model: Any, rows: Rows) -> tuple[Array, Array, Array | None]:
     some, _ = rows_by_weight(rows, MAX_CELLS_OF_QUANTILES // n_features)
     X: Any = some.in_units()
     n_levels = min(len(some), MAX_LEVELS, MAX_QUANTILES // n_features)
-    return mean, deviation, quantiles(X.toarray() if issparse(X) else X, n_levels)
+    return (
+        mean,
+        deviation,
+        feature_quantiles(X.toarray() if issparse(X) else X, n_levels),
+    )
 
 
 def rows_by_weight(rows: Rows, most: int) -> tuple[Rows, int]:

@@ -19,8 +19,8 @@ from ._mixture import (
     AggregatedPosterior,
     FittedPrior,
     LatentPrior,
+    feature_quantiles,
     fit_mixture,
-    quantiles,
 )
 from ._multinomial import multinomial_start
 from ._pca import LinearStart, pca_errors, pca_start

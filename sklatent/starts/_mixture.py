@@ -23,8 +23,8 @@ class FittedPrior(ABC):
     mean, deviation : ndarray of shape (n_features,)
         Of each feature of the training rows, scaled.
     quantiles : ndarray of shape (n_levels, n_features) or None
-        Of the same, in the units of the data, as `quantiles` gives them; NaN for a
-        feature that is not known.
+        Of the same, in the units of the data, as `feature_quantiles` gives them; NaN
+        for a feature that is not known.
     """
 
     #: Whether it is of latents as users read them; else of the model's inner ones.
@@ -115,7 +115,7 @@ class AggregatedPosterior(FittedPrior):
         return self
 
 
-def quantiles(X: NDArray[Any], n_levels: int) -> NDArray[Any]:
+def feature_quantiles(X: NDArray[Any], n_levels: int) -> NDArray[Any]:
     """Return quantiles of each feature's known cells, in the middles of equal steps.
 
     Parameters
