@@ -146,11 +146,12 @@ class VariationalAutoencoder(BaseLatentEncoder):
         20 and at most 100 epochs (90 if latents are ordered).
     early_stopping : bool or 'auto', default='auto'
         True holds `validation_fraction` of the rows out, stops when they gain no more,
-        and keeps their best state. 'auto' does the same from 800 rows on; below,
-        cross-validation over five folds chooses the number of epochs, possibly none, of
-        a model of all rows. Either way the linear start stays unless the gain passes a
-        t-test (0.1% level; VariationalAutoencoder: 5%). False trains on all rows for
-        `max_iter` epochs, and keeps the last state.
+        and keeps their best state; where the loss is a squared error and there are no
+        `callbacks`, that is trained a little further on all rows. 'auto' does the same
+        from 800 rows on; below, cross-validation over five folds chooses the number of
+        epochs, possibly none, of a model of all rows. Either way the linear start stays
+        unless the gain passes a t-test (0.1% level; VariationalAutoencoder: 5%). False
+        trains on all rows for `max_iter` epochs, and keeps the last state.
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
     cv : int, cross-validation generator or iterable, default=None

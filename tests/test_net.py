@@ -194,7 +194,7 @@ def test_quantised_copies_leave_the_model(fitted, kind):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         small = torch.ao.quantization.quantize_dynamic(model.net_.module_, {nn.Linear})
-        out = small(torch.from_numpy(X)).numpy()
+        out = small(torch.from_numpy(X)).detach().numpy()
     # Solved last layers have larger weights than trained ones, which eight bits round
     # more coarsely; the entries are 0 to 16.
     assert 0 < np.abs(out - model.reconstruct(X)).mean() < 0.3

@@ -76,14 +76,33 @@ def test_residual_map_is_linear_part_plus_network():
     assert network.weight.grad is not None
 
 
+def test_an_mlp_may_have_a_linear_map_beside_its_layers():
+    network = MLP(
+        (3, 7, 2), "silu", zero_last=True, generator=generator(), gain=0.5, skips=True
+    )
+    x = torch.randn(5, 3, generator=generator())
+    assert_close(network(x), torch.zeros(5, 2))
+    torch.nn.init.normal_(network.skip_weight, generator=generator())
+    assert_close(network(x), 0.5 * x @ network.skip_weight.T)
+    assert network.has_manual_backward
+    assert len(list(network.last_parameters())) == 3
+
+
 def module(activation="silu", hidden=(7, 6), linear=True, scale=True, seed=0):
     """An autoencoder 5-3-5 with no zero in it."""
 
     def residual(n_in, n_out, gain, scale):
         sizes = (n_in, *hidden, n_out)
         network = MLP(
-            sizes, activation, zero_last=False, generator=generator(seed), gain=gain
+            sizes,
+            activation,
+            zero_last=False,
+            generator=generator(seed),
+            gain=gain,
+            skips=linear,
         )
+        if linear:
+            network.skip_weight.data = normal(n_out, n_in).float()
         parts = (normal(n_in, n_out), normal(n_out)) if linear else (None, None)
         size = normal(n_out).abs() if scale else None
         return ResidualMap(*parts, network, size)

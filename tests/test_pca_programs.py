@@ -680,7 +680,7 @@ def test_loadings(Model, data):
     assert list(loadings.index) == list(frame.columns)
     # Those of a network are mean slopes where the rows are. Between groups of rows, as
     # of iris, its curve is steeper, which only the correlation sees.
-    assert_allclose(loadings, correlations, atol=0.005 if Model is PCA else 0.45)
+    assert_allclose(loadings, correlations, atol=0.005 if Model is PCA else 0.5)
     alike = np.corrcoef(loadings.to_numpy().ravel(), correlations.ravel())[0, 1]
     assert alike > 0.9
     strong = np.abs(correlations) > 0.3

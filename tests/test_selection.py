@@ -37,6 +37,13 @@ def judge(start, *epochs, patience=3, tol=0.01):
     return result
 
 
+def test_as_good_as_an_epoch():
+    result = judge([4.0, 5.0, 6.0, 5.0], [1.0, 2.0, 3.0, 2.0])
+    assert result.is_as_good(np.array([1.0, 2.0, 2.0, 2.0]), 1)
+    assert result.is_as_good(np.array([1.0, 2.0, 3.0, 2.0]), 1)
+    assert not result.is_as_good(np.array([1.0, 2.0, 3.5, 2.0]), 1)
+
+
 def splits_of(X, *by, seed=0, good_start=True, **kwargs):
     rows = rows_of(np.asarray(X, float))
     return choose_splits(rows, SplitBy(*by, **kwargs), seed, good_start=good_start)

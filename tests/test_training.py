@@ -27,7 +27,8 @@ from sklatent.plan._auto import (
 )
 from sklatent.rows import DenseRows, Scale, Shuffled, TrainingRows, _dense, n_batches
 from sklatent.runtime import threads_kept
-from sklatent.training._schedule import one_cycle
+from sklatent.training import Judge, _train
+from sklatent.training._schedule import OneCycle, one_cycle
 
 
 def test_flat_adamw_is_adamw():
@@ -112,12 +113,64 @@ def test_one_cycle_is_that_of_pytorch(n_steps):
         reference.step()
 
 
+def test_a_part_of_a_cycle_ends_like_the_whole():
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))])
+    cycle, rates = OneCycle(optimizer, 2.0, 50, begin=0.75), []
+    for _ in range(50):
+        cycle.next_step()
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates[0] == 2.0 * one_cycle(0.75)
+    assert rates[25] == pytest.approx(2.0 * one_cycle(0.875))
+    assert rates == sorted(rates, reverse=True)
+    assert cycle.done == 1.0
+
+
+def curved(n):
+    rng = np.random.default_rng(0)
+    X = np.tanh(rng.normal(size=(n, 3)) @ rng.normal(size=(3, 12)))
+    return X + 0.05 * rng.normal(size=X.shape)
+
+
+@pytest.mark.parametrize("model", [Autoencoder, DenoisingAutoencoder])
+def test_the_last_epochs_are_on_all_rows(model, monkeypatch):
+    X, new = np.split(curved(2000), [900])
+    params = {"hidden_layer_sizes": (32,), "max_iter": 50, "random_state": 0}
+    fitted = model(3, **params).fit(X)
+    held_out = np.isfinite(fitted.held_out_scores_)
+    assert held_out.sum() == 90
+    assert "trained on all rows" in fitted.verdict_
+
+    monkeypatch.setattr(_train, "refine", lambda *_: None)
+    before = model(3, **params).fit(X)
+    assert "trained on all rows" not in before.verdict_
+    # What held-out rows said is from before.
+    for name in ("held_out_scores_", "validation_scores_", "loss_curve_"):
+        np.testing.assert_allclose(getattr(fitted, name), getattr(before, name))
+    assert fitted.best_iteration_ == before.best_iteration_
+    for rows in (X[held_out], new):
+        assert fitted.score(rows) > before.score(rows)
+
+
+def test_the_last_epochs_are_given_up_where_held_out_rows_lose(monkeypatch):
+    X = curved(900)
+    params = {"hidden_layer_sizes": (32,), "max_iter": 20, "random_state": 0}
+    monkeypatch.setattr(Judge, "is_as_good", lambda *_: False)
+    kept = Autoencoder(3, **params).fit(X)
+    assert "trained on all rows" not in kept.verdict_
+    monkeypatch.undo()
+    monkeypatch.setattr(_train, "refine", lambda *_: None)
+    before = Autoencoder(3, **params).fit(X)
+    np.testing.assert_array_equal(kept.transform(X), before.transform(X))
+
+
 class Silent(Callback):
     """Does nothing; but the net must then tell it of every batch."""
 
 
 @pytest.mark.parametrize("model", [Autoencoder, VariationalAutoencoder])
-def test_watched_or_not_it_is_the_same(digits, model):
+def test_watched_or_not_it_is_the_same(digits, model, monkeypatch):
+    # The last epochs, on all rows, are of fits that nobody watches.
+    monkeypatch.setattr(_train, "refine", lambda *_: None)
     params = {"hidden_layer_sizes": (16,), "max_iter": 3, "random_state": 0}
     alone = model(3, **params).fit(digits)
     watched = model(3, callbacks=[Silent()], **params).fit(digits)
@@ -286,7 +339,7 @@ def test_the_net_is_one_of_skorch(digits):
         if not torch.equal(value, before[name])
     ]
     assert all(".network." in name for name in changed)
-    assert len(changed) == 8
+    assert len(changed) == 9  # weights and biases of four layers, and the skip
     assert net.predict(rows).shape == rows.shape
 
 

@@ -130,6 +130,20 @@ def test_scale_is_that_of_repeated_rows():
     assert scale.scale == pytest.approx(others.scale)
 
 
+@pytest.mark.parametrize("weight", [None, 2.0])
+def test_one_row_of_few_is_extreme(weight):
+    X = np.random.default_rng(0).normal(size=(18, 4))
+    X[5, 2] = 1e6
+    weights = (
+        None if weight is None else Weights.of(np.r_[np.ones(5), weight, np.ones(12)])
+    )
+    data = unweighted(X, weights=weights)
+    # It is 17 times farther from the mean than the others, which it pulls along.
+    np.testing.assert_array_equal(data.typical().where(), np.delete(np.arange(18), 5))
+    ordinary = unweighted(X[:5])
+    assert len(ordinary.typical()) == 5
+
+
 @pytest.mark.parametrize("n", [2, 19, 60])
 def test_typical_rows_are_those_of_repeated_rows(n):
     random = np.random.RandomState(n)

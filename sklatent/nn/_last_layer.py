@@ -15,6 +15,8 @@ from ._residual import ResidualMap
 
 #: A penalty with which nothing of the last hidden layer is left.
 LINEAR = 1e12
+#: Of a sum of squares in float64, what may be nothing else.
+ROUNDING = 1e-12
 #: Stands for the weights as they were.
 AS_TRAINED = -1.0
 
@@ -113,11 +115,14 @@ class LastLayer:
         self._linear = self._linear[:, : self.cross.shape[1]]
         left = self.gram[m:, m:] - self.gram[m:, :m] @ self._to_hidden
         size, axes = torch.linalg.eigh((left + left.mT) / 2)
+        # Of what the latents predict wholly only rounding is left.
+        rounding = ROUNDING * self.gram[m:, m:].diagonal().mean()
+        unit = size.mean().clamp(min=max(float(rounding), 1e-300))
         #: Relative to their mean square, so that penalties have no unit.
-        self._size = size.clamp(min=0) / size.mean().clamp(min=1e-300)
+        self._size = size.clamp(min=0) / unit
         unexplained = self.cross[m:] - self.gram[m:, :m] @ self._linear
         self._axes = axes
-        self._along = (axes.mT @ unexplained) / size.mean().clamp(min=1e-300)
+        self._along = (axes.mT @ unexplained) / unit
 
     def weights(self, penalties: Tensor) -> Tensor:
         r"""Return b, W and V, of shape (1 + k + h, n_features).

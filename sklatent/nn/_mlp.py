@@ -1,6 +1,6 @@
 """Multi-layer perceptrons, and their gradient written out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -55,7 +55,7 @@ Tape = list[tuple[Tensor, Tensor, Tensor, Tensor]]
 
 
 class MLP(nn.Sequential):
-    r"""The network :math:`c\,(W_L a(W_{L-1} \dots a(W_1 x + b_1) \dots) + b_L)`.
+    r"""The network :math:`c\,(W_L a(W_{L-1} \dots a(W_1 x + b_1) \dots) + b_L + S x)`.
 
     It is an ``nn.Sequential`` of linear layers and activations. Autograd costs as much
     as the arithmetic where networks are small, so the gradient is written out as well:
@@ -76,6 +76,8 @@ class MLP(nn.Sequential):
         The factor :math:`c`: how much a step of the last layer moves the output.
     weight_size : float, default=1.0
         How many times the usual weights of ``nn.Linear`` hidden layers start with.
+    skips : bool, default=False
+        Whether there is a matrix `S` from the input to the output, which starts at 0.
     """
 
     def __init__(
@@ -87,11 +89,14 @@ class MLP(nn.Sequential):
         generator: torch.Generator,
         gain: float = 1.0,
         weight_size: float = 1.0,
+        skips: bool = False,
     ) -> None:
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise(sizes):
             layers += [_linear(n_in, n_out, generator), ACTIVATIONS[activation]()]
         super().__init__(*layers[:-1])
+        if skips:
+            self.add_skip()
         self.gain = gain
         self.activation = ACTIVATIONS[activation]
         with torch.no_grad():
@@ -104,7 +109,30 @@ class MLP(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, n_in) to (n, n_out)."""
         y: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        skip = self.skip_weight
+        if skip is not None:
+            y = torch.addmm(y, x, skip.T)
         return y if self.gain == 1 else self.gain * y
+
+    @property
+    def skip_weight(self) -> nn.Parameter | None:
+        """The matrix `S`; None where there is none, as in networks of old pickles."""
+        return self._parameters.get("skip")
+
+    def add_skip(self) -> None:
+        """Add that matrix, if there is none."""
+        if self.skip_weight is None:
+            first: Any = self[0]
+            last: Any = self[-1]
+            zeros = last.weight.new_zeros(last.out_features, first.in_features)
+            self.register_parameter("skip", nn.Parameter(zeros))
+
+    def last_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield those of the last layer and the skip: the output is linear in them."""
+        yield from self[-1].parameters()
+        skip = self.skip_weight
+        if skip is not None:
+            yield skip
 
     @property
     def has_manual_backward(self) -> bool:
@@ -133,6 +161,7 @@ class MLP(nn.Sequential):
         given, tape, activate = x, Tape(), ACTIVATION_FUNCTIONS[self.activation][0]
         # The dictionaries of the layers' parameters: ``layer.weight`` is slower.
         *hidden, last = [layer._parameters for layer in self._modules.values()][::2]
+        skip = self.skip_weight
         n_rows = x.shape[0]
         for layer in hidden:
             weight, bias = layer["weight"], layer["bias"]
@@ -152,7 +181,10 @@ class MLP(nn.Sequential):
         tape.append((weight, bias, x, x))
         if linear is None:
             gain = self.gain
-            return torch.addmm(bias, x, weight.T, beta=gain, alpha=gain), tape
+            y = torch.addmm(bias, x, weight.T, beta=gain, alpha=gain)
+            return y if skip is None else y.addmm_(given, skip.T, alpha=gain), tape
+        if skip is not None:
+            linear = linear[0], torch.add(linear[1], skip.T, alpha=self.gain)
         offset = torch.add(linear[0], bias, alpha=self.gain)
         if not hidden:  # of wide outputs one product is faster than two
             whole = torch.add(linear[1], weight.T, alpha=self.gain)
@@ -181,7 +213,12 @@ class MLP(nn.Sequential):
             the ``grad`` that they have.
         """
         (_, derivative), gain = ACTIVATION_FUNCTIONS[self.activation], self.gain
-        n_rows = grad.shape[0]
+        n_rows, skip, outer = grad.shape[0], self.skip_weight, grad
+        if skip is not None:
+            assert skip.grad is not None
+            torch.mm(grad.T, tape[0][2], out=skip.grad)
+            if gain != 1:
+                skip.grad.mul_(gain)
         for i in reversed(range(len(tape))):
             weight, bias, x, _ = tape[i]
             dw, db = weight.grad, bias.grad
@@ -204,6 +241,8 @@ class MLP(nn.Sequential):
             if i:
                 grad = derivative(grad, tape[i - 1][3], x)
             gain = 1.0
+        if to_input and skip is not None:
+            grad = torch.addmm(grad, outer, skip, alpha=self.gain)
         return grad if to_input else None
 
 

@@ -146,7 +146,8 @@ class ResidualMap(HasNetwork):
         result: Tensor | None = None
         if network is not None:
             inner = grad if scale is None else grad * scale
-            if len(network) == 1 and scale is None and weight is not None:
+            is_linear = len(network) == 1 and network.skip_weight is None
+            if is_linear and scale is None and weight is not None:
                 network.backward(tape, inner, to_input=False)
                 whole = torch.add(weight.T, tape[0][0], alpha=network.gain)
                 return grad @ whole if to_input else None

@@ -101,6 +101,10 @@ class StackedMLP(nn.Module):
         self.function, self.derivative = ACTIVATION_FUNCTIONS[members[0].activation]
         gains = torch.tensor([member.gain for member in members], dtype=torch.float32)
         self.register_buffer("gain", _stack(list(gains)))
+        skips = [member.skip_weight for member in members]
+        known = [skip for skip in skips if skip is not None]
+        #: As in the members it comes before the layers: see `share_weights`.
+        self.skip = nn.Parameter(_stack(known)) if known else None
         #: Of each layer: ``layer.weight`` is slower than an item of a list.
         self.layers: list[tuple[nn.Parameter, nn.Parameter]] = []
         for i in range(0, len(members[0]), 2):
@@ -118,17 +122,22 @@ class StackedMLP(nn.Module):
 
     def forward_with_tape(self, x: Tensor) -> tuple[Tensor, Tape]:
         """Do what `forward` does and keep what `backward` needs."""
-        tape, before = Tape(), x
+        tape, before, given = Tape(), x, x
         for i, (weight, bias) in enumerate(self.layers):
             if i:
                 x = self.function(before)
             tape.append((x, before))
             before = torch.baddbmm(bias, x, weight.mT)
+        if self.skip is not None:
+            before.baddbmm_(given, self.skip.mT)
         return before.mul_(self.gain), tape
 
     def backward(self, tape: Tape, grad: Tensor, *, to_input: bool) -> Tensor | None:
         """Do what `MLP.backward` does."""
-        grad = grad * self.gain
+        grad = outer = grad * self.gain
+        if self.skip is not None:
+            assert self.skip.grad is not None
+            torch.bmm(grad.mT, tape[0][0], out=self.skip.grad)
         for i in reversed(range(len(tape))):
             (x, before), (weight, bias) = tape[i], self.layers[i]
             assert weight.grad is not None
@@ -139,7 +148,9 @@ class StackedMLP(nn.Module):
                 grad = torch.bmm(grad, weight)
             if i:
                 grad = self.derivative(grad, before, x)
-        return grad if to_input else None
+        if not to_input:
+            return None
+        return grad if self.skip is None else torch.baddbmm(grad, outer, self.skip)
 
 
 class StackedMap(nn.Module):

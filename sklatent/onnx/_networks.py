@@ -38,6 +38,9 @@ def _sequence(graph: Graph, layers: Any, x: str) -> str:
 
 def _mlp(graph: Graph, mlp: Any, x: str) -> str:
     y = _sequence(graph, mlp, x)
+    skip = mlp.skip_weight
+    if skip is not None:
+        y = graph.node("Add", y, graph.node("MatMul", x, graph.constant(skip.T)))
     return y if mlp.gain == 1 else graph.times(y, mlp.gain)
 
 

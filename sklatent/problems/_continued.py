@@ -53,6 +53,13 @@ def taken_over(previous: LatentModel, new: LatentModel, x: Tensor) -> list[State
     same_parts = same_size and type(old) is type(new)
     if not same_parts or is_exact:  # a start that leaves nothing to gain
         return []
+    ours, theirs = _networks(old)[0], _networks(new)[0]
+    if (
+        isinstance(ours, MLP)
+        and isinstance(theirs, MLP)
+        and theirs.skip_weight is not None
+    ):
+        ours.add_skip()  # fitted by a version that had none
     for weight, fitted in zip(new.parameters(), old.parameters(), strict=True):
         weight.requires_grad_(fitted.requires_grad)
     new = copy_module(new)  # states share nothing with it
@@ -141,8 +148,9 @@ def _match_gain(network: Any, other: Any) -> None:
 
 
 def _last_tensors(network: MLP | Gate) -> Iterator[Tensor]:
-    last = network if isinstance(network, Gate) else network[-1]
-    return last.parameters(recurse=False)
+    if isinstance(network, Gate):
+        return network.parameters(recurse=False)
+    return network.last_parameters()
 
 
 @torch.no_grad()
@@ -217,6 +225,10 @@ def _rescale(model: LatentModel, previous: LatentModel, new: LatentModel) -> boo
         first: Any = encoder.network[0]  # type: ignore[index]
         first.bias.add_(first.weight @ shift)
         first.weight.mul_(ratio)
+        skip: Any = encoder.network.skip_weight
+        if skip is not None:
+            encoder.network[-1].bias.add_(skip @ shift)  # type: ignore[index]
+            skip.mul_(ratio)
     if encoder.weight is not None and encoder.bias is not None:
         encoder.bias.add_(shift @ encoder.weight)
         encoder.weight.mul_(ratio)

@@ -36,13 +36,22 @@ class Networks:
         log-variance.
     n_words : int or None, default=None
         The width of the decoder's output, where it is a linear map to words.
+    skips : bool, default=False
+        Whether the encoder's network has a linear map of its own beside its layers.
     """
 
     def __init__(
-        self, plan: Plan, *, zero: bool, n_codes: int = 1, n_words: int | None = None
+        self,
+        plan: Plan,
+        *,
+        zero: bool,
+        n_codes: int = 1,
+        n_words: int | None = None,
+        skips: bool = False,
     ) -> None:
         self.plan = plan
         self.zero = zero
+        self.skips = skips
         self.generator = torch.Generator().manual_seed(plan.seed)
         self.encoder_widths = (plan.n_features, *plan.hidden)
         self.encoder_widths += (n_codes * plan.n_components,)
@@ -112,6 +121,7 @@ class Networks:
             generator=self.generator,
             gain=gain,
             weight_size=self.plan.weight_size,
+            skips=self.skips and name == "encoder",
         )
 
     def _users(self, name: str, given: Network, widths: tuple[int, ...]) -> nn.Module:

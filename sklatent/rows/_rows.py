@@ -11,9 +11,9 @@ from scipy.linalg.blas import dsyrk
 
 from ..nn import Filling, SparseBatch
 from ._axes import PrincipalAxes
-from ._scale import Array, Scale, is_typical, row_slices, squared_norms
+from ._scale import EXTREME, Array, Scale, is_typical, row_slices, squared_norms
 from ._targets import Targets
-from ._weights import Weights, fingerprints
+from ._weights import Weights, fingerprints, mean_of
 
 Indices = NDArray[np.intp]
 #: Rows of a part of the data.
@@ -168,10 +168,23 @@ class Rows(ABC):
 
         These are all of them but for gross errors: see `is_typical`.
         """
-        mean = self.mean()
-        squares = np.concatenate([squared_norms(x - mean) for x in self.blocks()])
+        squares = self._squared_distances(self.mean())
         typical = is_typical(squares, self.own_weights)
+        if 2 < len(self) < 2 * EXTREME and typical.all():
+            # One of few rows pulls the mean towards itself, and seems to be nearer.
+            others = np.delete(np.arange(len(self)), squares.argmax())
+            typical[self._is_extreme_to(self[others])] = False
         return self if typical.all() else self[np.flatnonzero(typical)].typical()
+
+    def _is_extreme_to(self, others: Self) -> NDArray[np.bool_]:
+        """Return which rows are extreme beside some of them."""
+        mean = others.mean()
+        spread = mean_of(others._squared_distances(mean), others.weights)
+        extreme = self._squared_distances(mean) > EXTREME**2 * spread
+        return np.asarray(extreme & (spread > 0))
+
+    def _squared_distances(self, center: Array) -> Array:
+        return np.concatenate([squared_norms(x - center) for x in self.blocks()])
 
     def mean(self) -> Array:
         """Return the mean of each feature."""

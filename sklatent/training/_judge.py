@@ -150,6 +150,11 @@ class Judge:
         """Return whether an epoch is clearly better than the start."""
         return self.is_less(self.errors[0], self.errors[epoch])
 
+    def is_as_good(self, errors: Array, epoch: int) -> bool:
+        """Return whether errors are not larger than those of an epoch that gained."""
+        no_larger = self.mean(errors) <= self.mean(self.errors[epoch])
+        return no_larger and self.is_less(self.errors[0], errors)
+
     def replace_best(self, errors: Array) -> None:
         """Take errors for those of the best epoch."""
         self._replace(errors, self.best_epoch)

@@ -70,10 +70,12 @@ class TrainingNet(NeuralNet):
     history hear of the epochs only: that takes half the time where networks are small.
     """
 
-    def prepare(self, loss: Loss, n_steps: int, *, watched: bool) -> None:
-        """Begin a cycle of so many steps."""
+    def prepare(
+        self, loss: Loss, n_steps: int, *, watched: bool, begin: float = 0.0
+    ) -> None:
+        """Begin so many steps of a cycle, or of what is left of it at `begin`."""
         self.loss_ = loss
-        self.cycle_ = OneCycle(self.optimizer_, self.lr, n_steps)
+        self.cycle_ = OneCycle(self.optimizer_, self.lr, n_steps, begin)
         self.watched_ = watched
         self.by_hand_ = False
         self.least_: dict[str, float] = {}

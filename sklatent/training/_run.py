@@ -59,6 +59,8 @@ class Run:
         Whether the user's callbacks are called.
     n_units : int, default=0
         How many of the held-out rows are as good as independent.
+    begin : float, default=0.0
+        The share of the cycle that is behind already.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Run:
         *,
         watched: bool,
         n_units: int = 0,
+        begin: float = 0.0,
     ) -> None:
         model = problem.build(start)
         #: Networks do not follow extreme rows, but a start and a decoder's end do.
@@ -101,7 +104,7 @@ class Run:
         self.watched = bool(callbacks)
         self.net = training_net(model.float(), plan, self.held_out, callbacks)
         n_steps = n_epochs * n_batches(len(rows), plan.batch_size)
-        self.net.prepare(self.loss, n_steps, watched=self.watched)
+        self.net.prepare(self.loss, n_steps, watched=self.watched, begin=begin)
         self._last_of_encoder: list[Tensor] | None = None
 
     @property
@@ -199,15 +202,13 @@ class Run:
         """Scale what the encoder's network gave after the last epoch."""
         model: Any = self.model
         if share < 1 and isinstance(model.encoder.network, MLP):
-            last = model.encoder.network[-1]
-            if not all(tensor.requires_grad for tensor in last.parameters()):
+            last = list(model.encoder.network.last_parameters())
+            if not all(tensor.requires_grad for tensor in last):
                 return
             if self._last_of_encoder is None:
-                self._last_of_encoder = [t.detach().clone() for t in last.parameters()]
+                self._last_of_encoder = [t.detach().clone() for t in last]
             with torch.no_grad():
-                for tensor, whole in zip(
-                    last.parameters(), self._last_of_encoder, strict=True
-                ):
+                for tensor, whole in zip(last, self._last_of_encoder, strict=True):
                     tensor.copy_(share * whole)
 
     @property

@@ -14,28 +14,33 @@ class OneCycle:
     largest : float
         The largest rate.
     n_steps : int
-        The length of the cycle.
+        How many steps there are.
+    begin : float, default=0.0
+        The share of the cycle that is behind already.
 
     Attributes
     ----------
     done : float
-        The share of the steps that are made, the present one included.
+        The share of the cycle that is made, the present step included.
     """
 
-    def __init__(self, optimizer: Any, largest: float, n_steps: int) -> None:
+    def __init__(
+        self, optimizer: Any, largest: float, n_steps: int, begin: float = 0.0
+    ) -> None:
         self.groups: list[dict[str, Any]] = optimizer.param_groups
         self.largest = largest
         self.n_steps = n_steps
+        self.begin = begin
         self.step = 0
-        self.done = 0.0
+        self.done = begin
 
     def next_step(self) -> None:
         """Set the rate of the next step."""
-        rate = self.largest * one_cycle(self.step / self.n_steps)
+        rate = self.largest * one_cycle(self.done)
         for group in self.groups:
             group["lr"] = rate
         self.step += 1
-        self.done = self.step / self.n_steps
+        self.done = self.begin + (1 - self.begin) * (self.step / self.n_steps)
 
 
 def one_cycle(done: float) -> float:

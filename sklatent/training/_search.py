@@ -49,6 +49,8 @@ class Search:
         Which state of the fitted model, if one goes on, was the first epoch.
     decoding : Decoding, NestedDecoding or None
         How the decoder was solved after that epoch.
+    trained : dict of str to Tensor
+        The first run's state after that epoch, before its decoder was solved.
     is_in_row_space : bool
         Whether its runs are of coordinates in place of features.
     loses_in_training : bool
@@ -93,6 +95,7 @@ class Search:
         self.epoch = 0
         self.taken_over: int | None = None
         self.decoding: Decoding | NestedDecoding | None = None
+        self.trained: dict[str, torch.Tensor] = {}
         self.is_in_row_space = False
         self.loses_in_training = False
         self.loss_curve: list[float] = []
@@ -125,6 +128,7 @@ class Search:
             self.loss_curve = loop.loss_curve
             if judge.best_epoch:
                 self._solve_decoders(loop)
+            self.trained = loop.kept[judge.best_epoch][0]
             self.epoch = 0 if self.loses_in_training else judge.epoch_to_keep()
             if not self.epoch:
                 loop.load(0)
@@ -198,6 +202,7 @@ class Search:
         last = len(self.loss_curve)
         epoch = loop.epoch_now()
         errors = self.runs[0].errors_now()
+        self.decoding, self.trained = None, self.runs[0].state()
         self.epoch = last if epoch is None else epoch
         if self.epoch == 0 or not self.judge.accept(errors, self.epoch):
             self.epoch = 0

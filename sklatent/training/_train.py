@@ -16,6 +16,7 @@ from ..rows import Array, Indices, Rows
 from ._choice import choose
 from ._loop import EpochLoop
 from ._net import Log, check_monitors
+from ._refine import refine
 from ._row_space import search_in_row_space
 from ._run import Run
 from ._search import Search
@@ -107,8 +108,10 @@ def _finish(problem: Problem, plan: Plan, data: Rows, search: Search | None) -> 
     # No runs where no network of all features was trained.
     runs = [] if search is None or search.is_in_row_space else search.runs
     best = search is not None and (search.epoch or problem.loss.is_of_rows_alone)
+    refined: Run | None = None
     if search is not None and runs and best and not plan.splits.refit:
         final = Final(search.runs[0], search.epoch, search.loss_curve)
+        refined = refine(problem, plan, data, search)
     elif search is not None and search.final is not None:
         final = Final(search.final, search.epoch, search.loss_curve)
     else:
@@ -128,6 +131,9 @@ def _finish(problem: Problem, plan: Plan, data: Rows, search: Search | None) -> 
         trained.validation_scores = search.judge.scores
         trained.fold_scores = search.judge.fold_scores
     trained.verdict = _verdict(search, final, plan)
+    if refined is not None:
+        trained.model = refined.finish(torch_dtype(data.scale.mean.dtype))
+        trained.verdict += ", then trained on all rows"
     return trained
 
 
