@@ -6,6 +6,7 @@ import pytest
 import torch
 from helpers import generator, identity_scaling, normal
 from torch import nn
+from torch.nn.utils import prune
 from torch.testing import assert_close
 
 from sklatent.nn import (
@@ -86,6 +87,15 @@ def test_an_mlp_may_have_a_linear_map_beside_its_layers():
     assert_close(network(x), 0.5 * x @ network.skip_weight.T)
     assert network.has_manual_backward
     assert len(list(network.last_parameters())) == 3
+    before = network(x)
+    prune.l1_unstructured(network, "skip", amount=0.0)
+    assert not network.has_manual_backward
+    assert_close(network(x), before)
+    network.add_skip()  # there is one
+    assert_close(network(x), before)
+    frozen = MLP((3, 7, 2), "silu", zero_last=True, generator=generator())
+    frozen.requires_grad_(False).add_skip()
+    assert not frozen.skip_weight.requires_grad
 
 
 def module(activation="silu", hidden=(7, 6), linear=True, scale=True, seed=0):

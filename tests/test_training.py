@@ -14,7 +14,12 @@ from skorch.callbacks import Callback, Freezer
 from torch import nn
 from torch.testing import assert_close
 
-from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
+from sklatent import (
+    Autoencoder,
+    DenoisingAutoencoder,
+    SupervisedAutoencoder,
+    VariationalAutoencoder,
+)
 from sklatent.nn import AS_TRAINED, LINEAR, Batch, FlatAdamW, LastLayer, SquaredError
 from sklatent.plan._auto import (
     AutoRules,
@@ -28,6 +33,8 @@ from sklatent.plan._auto import (
 from sklatent.rows import DenseRows, Scale, Shuffled, TrainingRows, _dense, n_batches
 from sklatent.runtime import threads_kept
 from sklatent.training import Judge, _train
+from sklatent.training._loop import EpochLoop
+from sklatent.training._run import Run
 from sklatent.training._schedule import OneCycle, one_cycle
 
 
@@ -150,6 +157,61 @@ def test_the_last_epochs_are_on_all_rows(model, monkeypatch):
     if model is Autoencoder:  # noise is in the way of a denoiser's score of clean rows
         for rows in (X[held_out], new):
             assert fitted.score(rows) > before.score(rows)
+
+
+def test_the_last_epochs_go_on_from_what_is_kept(monkeypatch):
+    """A start that sees targets is that of the search, of the training rows."""
+    X = curved(900)
+    y = (X[:, 0] > 0).astype(int)
+    runs, before = [], Run.load
+
+    def load(self, state):
+        before(self, state)
+        runs.append(self)
+
+    monkeypatch.setattr(Run, "load", load)
+    params = {"hidden_layer_sizes": (32,), "max_iter": 20, "random_state": 0}
+    model = SupervisedAutoencoder(3, **params).fit(X, y)
+    assert "trained on all rows" in model.verdict_
+    gains = {run.model.encoder.network.gain for run in runs}
+    gains |= {run.model.decoder.network.gain for run in runs}
+    assert len({id(run) for run in runs}) == 2
+    assert len(gains) == 2  # of encoder and decoder
+    for name in ("encoder.weight", "encoder.bias"):
+        exact = model.net_.module_.state_dict()[name]
+        assert not torch.equal(exact, exact.float().double())
+
+
+def test_rows_on_neither_side_are_not_trained_on():
+    X = curved(900)
+    X[500:] *= 30
+    cv = [(np.arange(400), np.arange(400, 500))]
+    params = {"hidden_layer_sizes": (32,), "max_iter": 20, "random_state": 0}
+    model = Autoencoder(3, cv=cv, **params).fit(X)
+    other = X.copy()
+    other[500:] = other[:499:-1]
+    assert "trained on all rows" in model.verdict_
+    assert_close(
+        torch.from_numpy(model.reconstruct(X[:5])),
+        torch.from_numpy(Autoencoder(3, cv=cv, **params).fit(other).reconstruct(X[:5])),
+    )
+
+
+def test_last_epochs_that_end_in_no_number_are_given_up(monkeypatch):
+    X = curved(900)
+    epoch = EpochLoop.run
+
+    def run(self):
+        epoch(self)
+        if self.label == "all rows":
+            for weight in self.runs[0].model.parameters():
+                weight.data.fill_(torch.nan)
+
+    monkeypatch.setattr(EpochLoop, "run", run)
+    params = {"hidden_layer_sizes": (32,), "max_iter": 20, "random_state": 0}
+    model = Autoencoder(3, **params).fit(X)
+    assert "trained on all rows" not in model.verdict_
+    assert np.isfinite(model.transform(X)).all()
 
 
 def test_the_last_epochs_are_given_up_where_held_out_rows_lose(monkeypatch):

@@ -115,9 +115,11 @@ class MLP(nn.Sequential):
         return y if self.gain == 1 else self.gain * y
 
     @property
-    def skip_weight(self) -> nn.Parameter | None:
+    def skip_weight(self) -> Tensor | None:
         """The matrix `S`; None where there is none, as in networks of old pickles."""
-        return self._parameters.get("skip")
+        # That of pruning is no parameter.
+        skip: Tensor | None = vars(self).get("skip", self._parameters.get("skip"))
+        return skip
 
     def add_skip(self) -> None:
         """Add that matrix, if there is none."""
@@ -125,14 +127,13 @@ class MLP(nn.Sequential):
             first: Any = self[0]
             last: Any = self[-1]
             zeros = last.weight.new_zeros(last.out_features, first.in_features)
-            self.register_parameter("skip", nn.Parameter(zeros))
+            is_trained = bool(last.weight.requires_grad)
+            self.register_parameter("skip", nn.Parameter(zeros, is_trained))
 
     def last_parameters(self) -> Iterator[nn.Parameter]:
         """Yield those of the last layer and the skip: the output is linear in them."""
         yield from self[-1].parameters()
-        skip = self.skip_weight
-        if skip is not None:
-            yield skip
+        yield from self.parameters(recurse=False)
 
     @property
     def has_manual_backward(self) -> bool:

@@ -29,7 +29,7 @@ from ._auto import (
     weight_size,
 )
 from ._parameters import prefix_probabilities, seed_of
-from ._splits import SplitBy, Splits, choose_splits
+from ._splits import MIN_ROWS_ONE_SPLIT, SplitBy, Splits, choose_splits
 
 #: What users give for a network of their own.
 Network = nn.Module | Callable[[int, int], nn.Module] | None
@@ -73,6 +73,8 @@ class Plan:
         The user's own networks.
     augmentation : callable or None
         The user's own random change of training rows, in the units of the data.
+    skips : bool
+        Whether the encoder's network may have a linear map beside its layers.
     weight_size : float
         Of the hidden layers' weights before training, as in `nn.MLP`.
     n_decoders : int
@@ -119,6 +121,7 @@ class Plan:
     encoder: Network
     decoder: Network
     augmentation: Augmentation
+    skips: bool
     weight_size: float
     n_decoders: int
     learning_rate: float
@@ -314,6 +317,7 @@ def _schedule(
         "learning_rate": largest_learning_rate(
             given.learning_rate, batch_size, short, rules, own=own
         ),
+        "skips": n_samples >= MIN_ROWS_ONE_SPLIT,
         "weight_size": weight_size(n_samples, short, n_layers),
         "n_decoders": n_decoders(batch_size),
     }

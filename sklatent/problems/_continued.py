@@ -53,13 +53,11 @@ def taken_over(previous: LatentModel, new: LatentModel, x: Tensor) -> list[State
     same_parts = same_size and type(old) is type(new)
     if not same_parts or is_exact:  # a start that leaves nothing to gain
         return []
-    ours, theirs = _networks(old)[0], _networks(new)[0]
-    if (
-        isinstance(ours, MLP)
-        and isinstance(theirs, MLP)
-        and theirs.skip_weight is not None
-    ):
-        ours.add_skip()  # fitted by a version that had none
+    encoders = [_networks(model)[0] for model in (old, new)]
+    mlps = [network for network in encoders if isinstance(network, MLP)]
+    if any(network.skip_weight is not None for network in mlps):
+        for network in mlps:
+            network.add_skip()  # where rows were few, or are, there is none
     for weight, fitted in zip(new.parameters(), old.parameters(), strict=True):
         weight.requires_grad_(fitted.requires_grad)
     new = copy_module(new)  # states share nothing with it

@@ -118,9 +118,9 @@ def autoencoder(
         Whose natural parameters the decoder is to give; None is scaled rows.
     """
     scaling = rows.scale.module()
-    # With a map of its own the encoder can leave the start's directions at once. Not so
-    # for likelihoods, for which one far row counts more.
-    skips = start is not None and likelihood is None
+    # With a map of its own the encoder leaves the start's directions at once, which
+    # gains where rows are many. Of likelihoods single far rows then lose too much.
+    skips = plan.skips and start is not None and likelihood is None
     networks = Networks(plan, zero=start is not None, skips=skips)
     if start is None:
         ones = torch.ones(plan.n_components, dtype=torch.float64)

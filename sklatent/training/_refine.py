@@ -2,12 +2,14 @@
 
 import math
 
+import numpy as np
+
 from ..plan import Plan
 from ..problems import Problem
 from ..rows import Rows
 from ._loop import EpochLoop
 from ._run import Run
-from ._search import Search
+from ._search import Search, rows_of_start
 
 #: Of the epochs that were good, how many are made once more.
 SHARE_OF_EPOCHS = 0.1
@@ -16,7 +18,7 @@ BEGIN = 0.75
 
 
 def refine(problem: Problem, plan: Plan, data: Rows, search: Search) -> Run | None:
-    """Train what a search has kept a little further, on all rows.
+    """Train what a search has kept a little further, on the rows of both sides.
 
     A network learns as much from the rows that were held out as from others: where
     there are a thousand, another tenth of them leaves up to a tenth less error.
@@ -34,7 +36,8 @@ def refine(problem: Problem, plan: Plan, data: Rows, search: Search) -> Run | No
         None where the search's state is to be kept: it is the start, or a fitted model
         as it was, or what callbacks have seen; rows may not fit into memory, and are
         then so many that a part of them tells as much; the loss is a likelihood, which
-        a single far row can make much worse; or the held-out rows, seen now, are.
+        a single far row can make much worse; or the held-out rows, which are training
+        rows now, are worse, as only a training that went wrong makes them.
     """
     is_as_it_was = search.taken_over is not None and search.epoch == 1
     may_gain = problem.loss.is_squared_error and not (data.is_large or plan.callbacks)
@@ -42,12 +45,18 @@ def refine(problem: Problem, plan: Plan, data: Rows, search: Search) -> Run | No
         return None
     first, judge = search.runs[0], search.judge
     n_epochs = math.ceil(SHARE_OF_EPOCHS * search.epoch)
-    run = Run(problem, plan, data, data, None, n_epochs, watched=False, begin=BEGIN)
+    ((train, held_out),) = plan.splits.pairs
+    both = np.union1d(train, held_out)  # a splitter of the user's may leave rows out
+    rows = data if len(both) == len(data) else data[both]
+    start = rows_of_start(problem, plan, data, train)
+    run = Run(problem, plan, start, rows, None, n_epochs, watched=False, begin=BEGIN)
     run.load(search.trained)
     score, p = judge.score.score, data.shape[1]
     loop = EpochLoop([run], n_epochs, plan, "all rows", lambda loss: score(loss * p))
     with run.training():
         loop.run()
+        if not all(map(math.isfinite, (*loop.loss_curve, run.loss_now()))):
+            return None
         run.limit_decoder()
         if search.decoding is not None:
             search.decoding.apply(run)

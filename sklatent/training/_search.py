@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ..plan import Plan, error_inflation, held_out_units
 from ..problems import HeldOutScore, Problem
-from ..rows import Array, Rows
+from ..rows import Array, Indices, Rows
 from ._decoding import (
     Decoding,
     Errors,
@@ -211,17 +211,13 @@ class Search:
 
 def _runs(problem: Problem, plan: Plan, data: Rows) -> list[Run]:
     """Return a run for each split, at its start."""
-    # A model that is kept starts from all rows. So does then the start it is compared
-    # with, which has seen the held-out rows: a handicap, small where rows are many.
-    # Where it sees targets, too large a one: then it is solved without them.
     refit = plan.splits.refit
-    all_rows = not refit and problem.loss.is_of_rows_alone
     units = [len(np.unique(part)) for part in held_out_units(plan.splits)]
     return [
         Run(
             problem,
             plan,
-            start=data if all_rows else data[train],
+            start=rows_of_start(problem, plan, data, train),
             rows=data[train],
             held_out=data[held_out],
             n_epochs=plan.max_iter,
@@ -230,6 +226,17 @@ def _runs(problem: Problem, plan: Plan, data: Rows) -> list[Run]:
         )
         for (train, held_out), n_units in zip(plan.splits.pairs, units, strict=True)
     ]
+
+
+def rows_of_start(problem: Problem, plan: Plan, data: Rows, train: Indices) -> Rows:
+    """Return the rows that the start of a split's run is solved on.
+
+    A model that is kept starts from all rows. So does then the start it is compared
+    with, which has seen the held-out rows: a handicap, small where rows are many. Where
+    it sees targets, too large a one: then it is solved without them.
+    """
+    all_rows = not plan.splits.refit and problem.loss.is_of_rows_alone
+    return data if all_rows else data[train]
 
 
 def _is_typical(data: Rows) -> NDArray[np.bool_]:
