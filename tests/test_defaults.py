@@ -75,6 +75,19 @@ def test_many_features_call_for_wider_networks():
     assert plan_of(800, 100, variational).hidden == (128, 128)
 
 
+def test_the_encoder_has_a_linear_map_of_its_own_where_it_gains():
+    assert plan_of(800, 99).skips
+    assert not plan_of(799, 99).skips
+    assert not plan_of(800, 100).skips
+    X = rows(800, 5)
+    for cls in MODELS:
+        model = cls(2, hidden_layer_sizes=(4,), max_iter=1, random_state=0)
+        data = rows_of(X)
+        problem = model._problem(data, resolve(model, data))
+        encoder = problem.build(data).encoder.network
+        assert (encoder.skip_weight is None) == (cls is VariationalAutoencoder)
+
+
 def test_patience_is_half_of_the_cycle():
     assert plan_of(300, 5, Autoencoder(2)).n_iter_no_change == 20
     for max_iter, patience in ((100, 50), (30, 20)):

@@ -186,6 +186,14 @@ def weight_size(n_samples: int, shortfall: float, n_layers: int) -> float:
     return min(max(least, math.sqrt(n_samples / 1000)) * shortfall, 3.0)
 
 
+def encoder_skips(shape: tuple[int, int]) -> bool:
+    """Return whether the encoder's network has a linear map beside its layers.
+
+    Where rows are few or features many it gains nothing.
+    """
+    return shape[0] >= MIN_ROWS_ONE_SPLIT and shape[1] < MANY_FEATURES
+
+
 def n_decoders(batch_size: int) -> int:
     """Return how many decoders ordered latents have: with some 40 rows each, up to 3.
 

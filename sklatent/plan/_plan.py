@@ -19,6 +19,7 @@ from ..rows import Indices, Rows
 from ..starts import pca_errors
 from ._auto import (
     decay_of_weights,
+    encoder_skips,
     hidden_layers,
     largest_learning_rate,
     n_decoders,
@@ -29,7 +30,7 @@ from ._auto import (
     weight_size,
 )
 from ._parameters import prefix_probabilities, seed_of
-from ._splits import MIN_ROWS_ONE_SPLIT, SplitBy, Splits, choose_splits
+from ._splits import SplitBy, Splits, choose_splits
 
 #: What users give for a network of their own.
 Network = nn.Module | Callable[[int, int], nn.Module] | None
@@ -317,7 +318,7 @@ def _schedule(
         "learning_rate": largest_learning_rate(
             given.learning_rate, batch_size, short, rules, own=own
         ),
-        "skips": n_samples >= MIN_ROWS_ONE_SPLIT,
+        "skips": encoder_skips(shape),
         "weight_size": weight_size(n_samples, short, n_layers),
         "n_decoders": n_decoders(batch_size),
     }
