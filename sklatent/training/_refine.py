@@ -13,6 +13,8 @@ from ._search import Search, rows_of_start
 
 #: Of the epochs that were good, how many are made once more.
 SHARE_OF_EPOCHS = 0.1
+#: After fewer, one more would be a large share of the time.
+FEWEST_EPOCHS = 5
 #: Where in the learning rate's cycle these begin: with 0.28 of the largest rate.
 BEGIN = 0.75
 
@@ -33,15 +35,14 @@ def refine(problem: Problem, plan: Plan, data: Rows, search: Search) -> Run | No
     Returns
     -------
     run : Run or None
-        None where the search's state is to be kept: it is the start, or a fitted model
-        as it was, or what callbacks have seen; rows may not fit into memory, and are
-        then so many that a part of them tells as much; the loss is a likelihood, which
+        None where the search's state is to be kept: it is the start or that of an early
+        epoch, or what callbacks have seen; rows may not fit into memory, and are then
+        so many that a part of them tells as much; the loss is a likelihood, which
         a single far row can make much worse; or the held-out rows, which are training
         rows now, are worse, as only a training that went wrong makes them.
     """
-    is_as_it_was = search.taken_over is not None and search.epoch == 1
     may_gain = problem.loss.is_squared_error and not (data.is_large or plan.callbacks)
-    if not search.epoch or is_as_it_was or not may_gain:
+    if search.epoch < FEWEST_EPOCHS or not may_gain:
         return None
     first, judge = search.runs[0], search.judge
     n_epochs = math.ceil(SHARE_OF_EPOCHS * search.epoch)
