@@ -126,7 +126,7 @@ def where_time_goes(X, step):
     module, loss = model.net_.module_.float().train(), SquaredError()
     settings = {"lr": 1e-9, "eps": 1e-15, "fused": True}
     optimizer = FlatAdamW([{"params": list(module.parameters())}], **settings)
-    x = torch.randn(BATCH, X.shape[1])
+    x = torch.randn(BATCH, len(module.encoder.weight))  # no constant features
     batch, token = Batch(x, x), torch.zeros((), requires_grad=True)
     rounds = max(30, int(3e5 / X.shape[1] / 10))
 
