@@ -69,6 +69,15 @@ def test_every_estimator(name):
     assert_same(model, X)
 
 
+def test_the_linear_map_of_an_encoder_of_many_rows():
+    random = np.random.default_rng(0)
+    X = np.tanh(random.normal(size=(900, 3)) @ random.normal(size=(3, 6)))
+    model = Autoencoder(2, hidden_layer_sizes=(16,), max_iter=20, random_state=0).fit(X)
+    assert model.best_iteration_
+    assert model.net_.module_.encoder.network.skip_weight.abs().max() > 1e-3
+    assert_same(model, X)
+
+
 @pytest.mark.parametrize("activation", ["gelu", "identity", "logistic", "relu", "tanh"])
 def test_every_activation(activation):
     X, _ = wine()

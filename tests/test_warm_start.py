@@ -7,6 +7,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.preprocessing import StandardScaler
 
 from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
+from sklatent.plan import resolve
+from sklatent.problems._continued import taken_over
+from sklatent.rows import rows_of
 
 QUICK = {
     "hidden_layer_sizes": (32,),
@@ -117,6 +120,23 @@ def test_own_networks_go_on_whatever_is_constant(digits):
     model.set_params(**{**QUICK, "max_iter": 20}).fit(once)
     score = model.score(once)
     assert model.set_params(**STILL).fit(X).score(X) > score - 0.02 > 0.1
+
+
+@pytest.mark.parametrize(("before", "after"), [(1000, 1000), (1000, 700), (700, 1000)])
+def test_the_linear_map_of_an_encoder_goes_on(before, after):
+    X = curved(1000, 0)
+    model = Autoencoder(2, hidden_layer_sizes=(32,), max_iter=20, random_state=0)
+    previous = model.fit(X[:before]).net_.module_
+    assert model.best_iteration_
+    assert (previous.encoder.network.skip_weight is not None) == (before >= 800)
+    # The same model in the scale of other rows.
+    data = rows_of(3 * X[:after] + np.linspace(0, 0.5, 12))
+    new = model._problem(data, resolve(model, data)).build(data)
+    states = taken_over(previous, new, torch.from_numpy(data.dense()))
+    new.load_state_dict(states[-1])
+    assert new.encoder.network.skip_weight is not None
+    rows = torch.from_numpy(X[:before])
+    assert_allclose(new.eval()(rows).detach(), previous(rows).detach(), atol=1e-8)
 
 
 def test_too_few_rows_leave_a_model_as_it_was():

@@ -15,8 +15,8 @@ from ._scale import EXTREME, Array, Scale, is_typical, row_slices, squared_norms
 from ._targets import Targets
 from ._weights import Weights, fingerprints, mean_of
 
-#: Fewer rows do not show how far rows are.
-FEWEST = 8
+#: Fewer rows do not show how far from each other rows are.
+MIN_ROWS_TO_COMPARE = 8
 
 Indices = NDArray[np.intp]
 #: Rows of a part of the data.
@@ -173,7 +173,7 @@ class Rows(ABC):
         """
         squares = self._squared_distances(self.mean())
         typical = is_typical(squares, self.own_weights)
-        if FEWEST <= len(self) < 2 * EXTREME and typical.all():
+        if MIN_ROWS_TO_COMPARE <= len(self) < 2 * EXTREME and typical.all():
             # One of few rows pulls the mean towards itself, and seems to be nearer.
             others = np.delete(np.arange(len(self)), squares.argmax())
             typical[self._is_extreme_to(self[others])] = False

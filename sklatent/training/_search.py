@@ -202,7 +202,6 @@ class Search:
         last = len(self.loss_curve)
         epoch = loop.epoch_now()
         errors = self.runs[0].errors_now()
-        self.decoding, self.trained = None, self.runs[0].state()
         self.epoch = last if epoch is None else epoch
         if self.epoch == 0 or not self.judge.accept(errors, self.epoch):
             self.epoch = 0
