@@ -45,6 +45,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from sklatent import Autoencoder
 from sklatent.nn import ACTIVATIONS
+from sklatent.nn._mlp import HAS_BFLOAT16
 
 HIDDEN = (128,)
 DEEP = (256, 256)  # of the loop that defaults are compared with
@@ -232,7 +233,8 @@ def pcas():
 def fits_on(device):
     """What `fits` compares: on a GPU, PCAs and what runs there without more ado."""
     if device == "cpu":
-        return FITS
+        same = () if HAS_BFLOAT16 else ("  without bfloat16",)
+        return {name: fit for name, fit in FITS.items() if name not in same}
     return {
         "Autoencoder": partial(autoencoder, device=device),
         "  on the CPU": autoencoder,

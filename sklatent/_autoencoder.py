@@ -176,7 +176,8 @@ class Autoencoder(HasLoss):
         The same, of all calls of `partial_fit`.
     latent_drift_ : float
         After `partial_fit`: the share of the variance of the latents before the call
-        that those after it miss, of the same rows. 0 after `fit` and the first call.
+        that those after it miss, of the same rows; more than 1 where they turned
+        round. 0 after `fit` and the first call.
     explained_variance_ : ndarray of shape (n_components,)
         Variance of each latent over the training rows, before whitening.
     explained_variance_ratio_ : ndarray of shape (n_components,)
@@ -228,7 +229,7 @@ class Autoencoder(HasLoss):
     held_out_scores_ : ndarray of shape (n_samples,)
         The score, as `score_samples` gives it, of each training row that was held out,
         by a model whose networks have not seen it: what new rows score. NaN for others.
-        Up to 800 rows, which are held out in folds, all have one.
+        Below 800 rows, which are held out in folds, all have one.
     verdict_ : str
         What was kept, the linear start or an epoch, and why. ``verbose=1`` prints it.
     net_ : skorch.NeuralNet

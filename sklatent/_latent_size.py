@@ -37,7 +37,13 @@ from sklearn.utils.validation import (
 from ._doc_link import DocLinkMixin
 from ._size_search import FoldScores, Rule, Sample, SizeSearch, automatic_sizes
 from ._state import PlainState
-from ._validation import FLOATS, all_or_nothing, check_features, fit_context
+from ._validation import (
+    FLOATS,
+    all_or_nothing,
+    check_features,
+    fit_context,
+    missing_cells_explained,
+)
 from .model import HiddenCells
 
 
@@ -297,14 +303,15 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, PlainStat
         """Return checked rows, sparse ones as CSR if the estimator takes them."""
         sparse = "csr" if get_tags(self.estimator).input_tags.sparse else False
         with_gaps = get_tags(self.estimator).input_tags.allow_nan
-        return validate_data(
-            self,
-            X,
-            dtype=FLOATS,
-            accept_sparse=sparse,
-            ensure_all_finite="allow-nan" if with_gaps else True,
-            **kwargs,
-        )
+        with missing_cells_explained(self, "an estimator of "):
+            return validate_data(
+                self,
+                X,
+                dtype=FLOATS,
+                accept_sparse=sparse,
+                ensure_all_finite="allow-nan" if with_gaps else True,
+                **kwargs,
+            )
 
     def _route(self, params: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Return the parameters of `fit` by who gets them."""

@@ -56,7 +56,8 @@ def validated(
     """
     check_columns(X)
     check_storage(X, ignores=ignores)
-    with np.errstate(invalid="ignore"):  # the sum by which it looks for infinite cells
+    # scikit-learn looks for infinite cells by a sum, of which NumPy would warn.
+    with np.errstate(invalid="ignore"), missing_cells_explained(estimator):
         return validate_data(
             estimator,
             X,
@@ -67,6 +68,29 @@ def validated(
             ensure_min_samples=min_samples,
             ensure_all_finite="allow-nan" if ignores else True,
         )
+
+
+@contextmanager
+def missing_cells_explained(estimator: Any, of: str = "") -> Iterator[None]:
+    """Say how to fit to missing cells where scikit-learn says that they are refused.
+
+    Parameters
+    ----------
+    estimator : object
+        What refuses them.
+    of : str, default=""
+        Whose parameter allows them, if it is not the estimator's.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith("Input X contains NaN."):
+            raise
+        raise ValueError(
+            f"Input X contains NaN. {type(estimator).__name__} takes missing cells "
+            f"with {of}missing='ignore'; or fill them before, with "
+            "sklearn.impute.SimpleImputer for example."
+        ) from None
 
 
 def check_storage(X: Any, *, ignores: bool) -> None:

@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from sklatent import Autoencoder, DenoisingAutoencoder
 from sklatent.nn import Batch, Tails, can_solve_ends, solve_ends
 from sklatent.nn import SquaredError as Squared
+from sklatent.training import _search as search
 
 
 def r2_of_features(X, reconstruction, mean):
@@ -119,7 +120,14 @@ def test_training_rows_that_networks_do_not_follow_do_not_lose():
     X = np.column_stack([tails, t, t**2, sums])
     model = Autoencoder(2, hidden_layer_sizes=(32,), random_state=0).fit(X)
     assert model.score(X) >= Autoencoder(2, hidden_layer_sizes=()).fit(X).score(X)
-    assert "training rows lose" in model.verdict_
+    assert "training rows lose, extreme ones among them" in model.verdict_
+
+
+def test_extreme_rows_are_named_only_where_there_are_some(monkeypatch):
+    monkeypatch.setattr(search, "loses_in_training", lambda *args: True)
+    X = load_breast_cancer().data / load_breast_cancer().data.max(axis=0)
+    model = Autoencoder(2, random_state=0).fit(X)
+    assert model.verdict_.startswith("the start is kept: training rows lose (")
 
 
 def test_far_from_the_training_rows_a_model_is_linear(digits):

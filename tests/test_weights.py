@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from sklearn import config_context
+from sklearn import clone, config_context
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -83,11 +83,18 @@ def test_whole_numbers_are_counts_and_others_are_relative():
 
 def test_equal_rows_are_merged_in_an_order_of_their_own():
     keys = np.array([7, 3, 7, 9, 3, 7], np.uint64)
-    merged = merge(keys, None)
+    merged = merge(keys, [], None)
     np.testing.assert_array_equal(keys[merged.rows], [3, 7, 9])
     np.testing.assert_array_equal(merged.weights.values, [2, 3, 1])
     np.testing.assert_array_equal(keys[merged.rows][merged.place], keys)
-    assert merge(np.array([7, 3, 9], np.uint64), None) is None
+    assert merge(np.array([7, 3, 9], np.uint64), [], None) is None
+    labels = [
+        np.array([1, 0, 1, 0, 0, 2])
+    ]  # they tell rows apart, and order only these
+    merged = merge(keys, labels, None)
+    np.testing.assert_array_equal(keys[merged.rows], [3, 7, 7, 9])
+    np.testing.assert_array_equal(keys[merged.rows][merged.place], keys)
+    np.testing.assert_array_equal(np.sort(merged.weights.values), [1, 1, 2, 2])
 
 
 def test_quantiles_by_weight():
@@ -373,6 +380,46 @@ def test_a_whole_weight_is_a_repeated_row_and_the_order_is_nothing(model):
         other.held_out_scores_, held_out[again][order], rtol=1e-6
     )
     assert other.n_samples_ == w.sum()
+
+
+def arc(n=90):
+    """Rows along a curve, of which a network learns much at once."""
+    random = np.random.RandomState(0)
+    t = np.linspace(-1, 1, n)[random.permutation(n)]
+    return np.column_stack([t, t**2, t**3]) + 0.01 * random.normal(size=(n, 3)), t > 0
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Autoencoder(1),
+        Autoencoder(1, early_stopping=True, validation_fraction=0.4),
+        Autoencoder(1, cv=[(np.arange(45), np.arange(45, 90))] * 2),
+        DenoisingAutoencoder(1, noise_level=0.05),
+        VariationalAutoencoder(1),
+        SupervisedAutoencoder(1, early_stopping=True, validation_fraction=0.4),
+    ],
+    ids=["folds", "part", "cv", "denoising", "variational", "supervised"],
+)
+@pytest.mark.parametrize("with_groups", [False, True])
+def test_a_whole_weight_is_a_repeated_row_where_training_is_kept(model, with_groups):
+    model = clone(model).set_params(max_iter=40, random_state=0)
+    X, y = arc()
+    w = 1 + np.arange(len(X)) % 3
+    repeated = np.arange(len(X)).repeat(w)
+    groups = (np.arange(len(X)) * 7) % 90 if with_groups else None
+    weighted = clone(model).fit(X, y, sample_weight=w, groups=groups)
+    if model.cv is not None:  # the same rows on each side
+        sides = [[np.flatnonzero(np.isin(repeated, s)) for s in p] for p in model.cv]
+        model.set_params(cv=sides)
+    groups = None if groups is None else groups[repeated]
+    other = model.fit(X[repeated], y[repeated], groups=groups)
+    assert weighted.best_iteration_ > 0
+    assert other.best_iteration_ == weighted.best_iteration_
+    np.testing.assert_allclose(other.transform(X), weighted.transform(X), atol=1e-5)
+    np.testing.assert_allclose(
+        other.held_out_scores_, weighted.held_out_scores_[repeated], rtol=1e-3
+    )
 
 
 @pytest.mark.parametrize("model", ESTIMATORS, ids=repr)

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length
 
-from ..rows import Array, Indices, Merged, Rows, Weights, merge, with_labels
+from ..rows import Array, Indices, Merged, Rows, Weights, merge
 from ._splits import Splits
 
 
@@ -90,7 +90,7 @@ class Given:
             labels.append(splits.units)
         if data.targets is not None:
             labels.append(data.targets.given)
-        return merge(with_labels(data.fingerprints(), labels), self.weights)
+        return merge(data.fingerprints(), labels, self.weights)
 
     def back(self, values: NDArray[Any], merged: Merged | None) -> NDArray[Any]:
         """Return values of merged rows for each row that was given, NaN where none."""

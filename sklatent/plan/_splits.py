@@ -38,7 +38,8 @@ class Splits:
         epoch that these found best (`max_iter` without splits). False: it is the best
         state that the one split saw (the start without splits).
     units : ndarray of int of shape (n_samples,) or None
-        Rows with the same number are not independent; None where all are.
+        Rows with the same number are not independent. None where all are, and no groups
+        are given.
     how : str
         In words, for users.
     """
@@ -166,7 +167,13 @@ def choose_splits(data: Rows, by: SplitBy, seed: int, *, good_start: bool) -> Sp
     pairs = [pair for pair in pairs if len(pair[0]) > 1]  # of one row nothing is learnt
     if not pairs:
         return Splits((), not good_start, how="groups leave one row to train on")
-    return Splits(tuple(pairs), not one_part, None if distinct else units, how)
+    return Splits(tuple(pairs), not one_part, _none_if_alone(units, by), how)
+
+
+def _none_if_alone(units: Indices, by: SplitBy) -> Indices | None:
+    """Return None for units of a row each; groups also tell equal rows apart."""
+    alone = by.groups is None and len(np.unique(units)) == len(units)
+    return None if alone else units
 
 
 def _fraction(data: Rows, share: float) -> float:
@@ -248,10 +255,9 @@ def _given_splits(data: Rows, by: SplitBy, seed: int) -> Splits:
         pairs.append((np.sort(train), random.permutation(held_out)))
     if not pairs:
         raise ValueError(f"cv={by.cv!r} gives no split; is it used up?")
-    units = units_of(data, groups)
-    distinct = len(np.unique(units)) == n
+    units = _none_if_alone(units_of(data, groups), by)
     how = "1 split by cv" if len(pairs) == 1 else f"{len(pairs)} folds by cv"
-    return Splits(tuple(pairs), len(pairs) > 1, None if distinct else units, how)
+    return Splits(tuple(pairs), len(pairs) > 1, units, how)
 
 
 def _present(part: Any, place: Indices) -> Indices:

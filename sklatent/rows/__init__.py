@@ -34,4 +34,4 @@ from ._scale import (
 from ._sparse import sparse_batch
 from ._storage import rows_of
 from ._targets import Targets, targets_of
-from ._weights import Merged, Weights, mean_of, means_of, merge, quantiles, with_labels
+from ._weights import Merged, Weights, mean_of, means_of, merge, quantiles

@@ -78,23 +78,34 @@ class Merged:
     place: NDArray[np.intp]
 
 
-def merge(keys: NDArray[np.uint64], weights: Weights | None) -> Merged | None:
-    """Merge rows with equal keys; return None where there is nothing to be done.
+def merge(
+    fingerprints: NDArray[np.uint64],
+    labels: Sequence[NDArray[np.generic]],
+    weights: Weights | None,
+) -> Merged | None:
+    """Merge rows that are equal and have the same labels; None where there are none.
 
     Parameters
     ----------
-    keys : ndarray of shape (n_samples,)
-        Equal for rows that are the same, and only for these.
+    fingerprints : ndarray of shape (n_samples,)
+        Equal for rows that are equal, and only for these.
+    labels : sequence of ndarray of shape (n_samples,) or (n_samples, m)
+        Numbers. They say nothing of the order but for equal rows: a weight of 2 and two
+        rows have others.
     weights : Weights or None
         Of the rows; None where each counts once.
     """
+    keys = _with_labels(fingerprints, labels)
     _, first, place = np.unique(keys, return_index=True, return_inverse=True)
     if weights is None:
         if len(first) == len(keys):
             return None
         ones = np.ones(len(keys))
         weights = Weights(ones, ones)
-    return Merged(first, weights.summed(place), place)
+    order = np.argsort(fingerprints[first], kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return Merged(first[order], weights.summed(rank[place]), rank[place])
 
 
 def fingerprints(x: Array) -> NDArray[np.uint64]:
@@ -133,7 +144,7 @@ def _mixed(x: Array, odd: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return bits
 
 
-def with_labels(
+def _with_labels(
     keys: NDArray[np.uint64], labels: Sequence[NDArray[np.generic]]
 ) -> NDArray[np.uint64]:
     """Return keys that also tell rows with other labels apart.

@@ -255,7 +255,7 @@ def loses_nothing(runs: Sequence[Run], start: Errors, now: Errors) -> bool:
 
 
 def loses_in_training(start: Errors, training: Sequence[Tensor]) -> bool:
-    """Return whether training rows, extreme ones among them, are worse in the sum.
+    """Return whether training rows are worse in the sum.
 
     Networks do not follow extreme rows, of which few or none may be held out.
 

@@ -76,6 +76,7 @@ class Search:
         start = np.concatenate([run.errors_now() for run in self.runs])
         _check_start(start)
         is_typical = _is_typical(data)
+        self._has_extreme_rows = not is_typical.all()
         typical = [is_typical[held_out] for _, held_out in plan.splits.pairs]
         if not any(map(np.any, typical)):
             typical = [np.ones_like(part) for part in typical]
@@ -186,7 +187,8 @@ class Search:
     def verdict(self) -> str:
         """What was kept, and why."""
         if self.loses_in_training:
-            return "the start is kept: training rows lose, extreme ones among them"
+            who = ", extreme ones among them" if self._has_extreme_rows else ""
+            return f"the start is kept: training rows lose{who}"
         return self.judge.verdict()
 
     def _is_better(self, best: int) -> bool:
