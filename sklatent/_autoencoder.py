@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from ._with_loss import SQUARED_ERROR, HasLoss, Loss
 from .plan import (
+    TWO_LAYERS,
     Activation,
     Augmentation,
     Auto,
@@ -56,7 +57,8 @@ class Autoencoder(HasLoss):
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
         is (128, 128, 128) up to 7 latents and (192, 192) from there on, and (256, 256,
         256) from 100 features on (DenoisingAutoencoder: (256, 128) and (384, 256));
-        below 800 rows (64, 64, 64), (96, 96) and (192, 192) (VariationalAutoencoder:
+        below 800 rows (96, 96, 96), (128, 128) and (192, 192), and below 400 rows
+        (64, 64, 64), (96, 96) and (192, 192) (VariationalAutoencoder:
         always (128, 128), and (64, 64)). ``()`` is a linear model, which with
         ``init='pca'`` is the linear start itself.
     activation : str, default='silu'
@@ -333,8 +335,7 @@ class Autoencoder(HasLoss):
     _is_of_axes_alone = True
     # The start knows more of such rows than of others, and less is left to networks.
     _auto_for_deviance = AutoRules(
-        narrow=((64, 64), (64, 64)),
-        wide=((128, 128), (128, 128)),
+        layers=TWO_LAYERS,
         many_features=None,
         weight_decay=200.0,
     )

@@ -10,11 +10,13 @@ from torch import Tensor
 
 from ._with_loss import HasLoss, Loss
 from .plan import (
+    FEW_ROWS,
     Activation,
     Augmentation,
     Auto,
     AutoRules,
     Init,
+    Layers,
     Missing,
     Network,
     Plan,
@@ -79,7 +81,8 @@ class DenoisingAutoencoder(HasLoss):
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
         is (128, 128, 128) up to 7 latents and (192, 192) from there on, and (256, 256,
         256) from 100 features on (DenoisingAutoencoder: (256, 128) and (384, 256));
-        below 800 rows (64, 64, 64), (96, 96) and (192, 192) (VariationalAutoencoder:
+        below 800 rows (96, 96, 96), (128, 128) and (192, 192), and below 400 rows
+        (64, 64, 64), (96, 96) and (192, 192) (VariationalAutoencoder:
         always (128, 128), and (64, 64)). ``()`` is a linear model, which with
         ``init='pca'`` is the linear start itself.
     activation : str, default='silu'
@@ -357,8 +360,8 @@ class DenoisingAutoencoder(HasLoss):
     }
     # Noise keeps networks from fitting single rows: decay has little left to do.
     _auto = AutoRules(
-        wide=((256, 128), (256, 128)),
-        many_features=((192, 192), (384, 256)),
+        layers=(*FEW_ROWS, Layers(800, (256, 128))),
+        many_features=(Layers(0, (192, 192)), Layers(800, (384, 256))),
         weight_decay=3.0,
     )
 

@@ -77,7 +77,8 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
         is (128, 128, 128) up to 7 latents and (192, 192) from there on, and (256, 256,
         256) from 100 features on (DenoisingAutoencoder: (256, 128) and (384, 256));
-        below 800 rows (64, 64, 64), (96, 96) and (192, 192) (VariationalAutoencoder:
+        below 800 rows (96, 96, 96), (128, 128) and (192, 192), and below 400 rows
+        (64, 64, 64), (96, 96) and (192, 192) (VariationalAutoencoder:
         always (128, 128), and (64, 64)). ``()`` is a linear model, which with
         ``init='pca'`` is the linear start itself.
     activation : str, default='silu'

@@ -20,11 +20,13 @@ from .model import (
     precision,
 )
 from .plan import (
+    TWO_LAYERS,
     Activation,
     Augmentation,
     Auto,
     AutoRules,
     Init,
+    Layers,
     Missing,
     Network,
     Plan,
@@ -93,7 +95,8 @@ class VariationalAutoencoder(BaseLatentEncoder):
         Widths of the encoder's hidden layers; the decoder has them in reverse. 'auto'
         is (128, 128, 128) up to 7 latents and (192, 192) from there on, and (256, 256,
         256) from 100 features on (DenoisingAutoencoder: (256, 128) and (384, 256));
-        below 800 rows (64, 64, 64), (96, 96) and (192, 192) (VariationalAutoencoder:
+        below 800 rows (96, 96, 96), (128, 128) and (192, 192), and below 400 rows
+        (64, 64, 64), (96, 96) and (192, 192) (VariationalAutoencoder:
         always (128, 128), and (64, 64)). ``()`` is a linear model, which with
         ``init='pca'`` is the linear start itself.
     activation : str, default='silu'
@@ -336,8 +339,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
     # Its bound is noisy, which larger batches are for. Variances of the noise follow a
     # network that fits single rows, so features call for more decay.
     _auto = AutoRules(
-        narrow=((64, 64), (64, 64)),
-        wide=((128, 128), (128, 128)),
+        layers=TWO_LAYERS,
         many_features=None,
         weight_decay=3.0,
         weight_decay_power=1.5,
@@ -346,8 +348,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
     )
     # Words are many: few epochs, and one layer, whose decay the bound does not need.
     _auto_for_words = _auto._replace(
-        narrow=((256,), (256,)),
-        wide=((256,), (256,)),
+        layers=(Layers(0, (256,)),),
         learning_rate=0.0015,
         n_steps=0,
     )

@@ -33,8 +33,10 @@ def plan_of(n, p, model=None):
     ("n", "p", "k", "hidden", "decay"),
     [
         (100, 4, 2, (64, 64, 64), 1.0),
-        (799, 25, 7, (64, 64, 64), 500 / 799),
-        (799, 25, 8, (96, 96), 500 / 799),
+        (399, 25, 7, (64, 64, 64), 1.0),
+        (399, 25, 8, (96, 96), 1.0),
+        (400, 25, 7, (96, 96, 96), 1.0),
+        (799, 25, 8, (128, 128), 500 / 799),
         (800, 25, 7, (128, 128, 128), 500 / 800),
         (10_000, 16, 8, (192, 192), 0.04),
     ],
@@ -49,8 +51,10 @@ def test_layers_and_decay_follow_rows_features_and_latents(n, p, k, hidden, deca
     ("cls", "n", "hidden", "decay", "batch_size", "rate"),
     [
         (DenoisingAutoencoder, 300, (64, 64, 64), 0.03, 64, 0.003 * 2**0.5),
+        (DenoisingAutoencoder, 500, (96, 96, 96), 0.018, 64, 0.003 * 2**0.5),
         (DenoisingAutoencoder, 3200, (256, 128), 0.0028125, 200, 0.0075),
         (VariationalAutoencoder, 300, (64, 64), 0.27, 128, 0.01),
+        (VariationalAutoencoder, 500, (64, 64), 0.162, 128, 0.01),
         (VariationalAutoencoder, 3200, (128, 128), 0.0253125, 200, 0.01),
     ],
 )
@@ -68,7 +72,7 @@ def test_many_features_call_for_wider_networks():
     assert plan_of(800, 100, model).hidden == (384, 256)
     assert plan_of(799, 100, model).hidden == (192, 192)
     assert plan_of(799, 100).hidden == (192, 192)
-    assert plan_of(799, 99).hidden == (64, 64, 64)
+    assert plan_of(799, 99).hidden == (96, 96, 96)
     assert plan_of(800, 99).hidden == (128, 128, 128)
     assert plan_of(800, 100).hidden == (256, 256, 256)
     variational = VariationalAutoencoder(2, random_state=0)

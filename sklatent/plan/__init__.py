@@ -1,6 +1,6 @@
 """The parameters that all estimators have, and what they mean for given rows."""
 
-from ._auto import AutoRules, decay_of_weights
+from ._auto import FEW_ROWS, TWO_LAYERS, AutoRules, Layers, decay_of_weights
 from ._further import plan_further
 from ._given import Given, with_weights
 from ._parameters import (

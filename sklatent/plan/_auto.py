@@ -15,16 +15,29 @@ MANY_FEATURES = 100
 SHARE_OF_DECAY = 0.1
 
 
+class Layers(NamedTuple):
+    """The encoder's widths from so many rows on, and those for many latents."""
+
+    n_samples: int
+    sizes: tuple[int, ...]
+    for_many_latents: tuple[int, ...] | None = None  # the same
+
+
+#: Where rows are few: five folds are trained as well, and networks are narrow.
+FEW_ROWS = (Layers(0, (64, 64, 64), (96, 96)), Layers(400, (96, 96, 96), (128, 128)))
+#: Two layers, where the start knows much or training is noisy.
+TWO_LAYERS = (Layers(0, (64, 64)), Layers(800, (128, 128)))
+
+
 class AutoRules(NamedTuple):
     """What ``'auto'`` means for an estimator, where estimators differ.
 
     Attributes
     ----------
-    narrow, wide : tuple of two tuples of int
-        Hidden layers below 800 rows, and from there on; for few latents and for many.
-    many_features : tuple of two tuples of int, or None
-        Hidden layers below 800 rows, and from there on, where features are many, if
-        they are others.
+    layers : tuple of Layers
+        By the number of rows, which rises.
+    many_features : tuple of Layers or None
+        The same where features are many, if they are others.
     weight_decay, weight_decay_power : float
         The first times the features to the second power, by the rows, is the decay.
     learning_rate, max_learning_rate : float
@@ -35,11 +48,10 @@ class AutoRules(NamedTuple):
         About so many are made, with 20 epochs at least.
     """
 
-    narrow: tuple[tuple[int, ...], tuple[int, ...]] = ((64, 64, 64), (96, 96))
-    wide: tuple[tuple[int, ...], tuple[int, ...]] = ((128, 128, 128), (192, 192))
-    many_features: tuple[tuple[int, ...], tuple[int, ...]] | None = (
-        (192, 192),
-        (256, 256, 256),
+    layers: tuple[Layers, ...] = (*FEW_ROWS, Layers(800, (128, 128, 128), (192, 192)))
+    many_features: tuple[Layers, ...] | None = (
+        Layers(0, (192, 192)),
+        Layers(800, (256, 256, 256)),
     )
     weight_decay: float = 100.0
     weight_decay_power: float = 0.5
@@ -60,11 +72,12 @@ def hidden_layers(
     if not isinstance(sizes, str):
         return layer_sizes(sizes)
     n_samples, n_features = shape
-    many_rows = n_samples >= MIN_ROWS_ONE_SPLIT
+    layers = rules.layers
     if n_features >= MANY_FEATURES and rules.many_features is not None:
-        return rules.many_features[many_rows]
-    few_or_many = rules.wide if many_rows else rules.narrow
-    return few_or_many[n_components >= MANY_LATENTS]
+        layers = rules.many_features
+    chosen = [row for row in layers if row.n_samples <= n_samples][-1]
+    many = n_components >= MANY_LATENTS
+    return chosen.for_many_latents if many and chosen.for_many_latents else chosen.sizes
 
 
 def decay_of_weights(
