@@ -160,10 +160,12 @@ class BaseLatentEncoder(StreamingEncoder, metaclass=ABCMeta):
         sample_weight: ArrayLike | None = None,
         classes: NDArray[Any] | None = None,
         task: Any = None,
+        *,
+        keeps_held_out: bool = False,
     ) -> None:
         """Fit the model to validated rows; `classes` are all there are, if not here.
 
-        Callbacks of scikit-learn's follow a `task`.
+        Callbacks of scikit-learn's follow a `task`. A stream keeps its held-out rows.
         """
         self.__dict__.pop("_stream", None)
         check_callbacks(self.callbacks)
@@ -187,6 +189,7 @@ class BaseLatentEncoder(StreamingEncoder, metaclass=ABCMeta):
             data, filling = self._rows(X, previous, targets, merged.weights, basis)
             splits = splits.merged(merged, seed)
         plan = resolve(self, data, previous, chosen=(seed, splits))
+        plan = replace(plan, keeps_held_out=keeps_held_out)
         if task is not None:
             plan = replace(plan, epochs=self._epochs_of(task))
         foreign = plan.uses_global_generator

@@ -220,7 +220,8 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, PlainStat
             As in ``GridSearchCV``: `groups` for `cv`, and also for ``estimator.fit``
             where it takes them; all others for ``estimator.fit``. With metadata routing
             enabled, what `estimator`, `final_estimator`, the scorer and `cv` request.
-            Of what has an entry for each row, each fold gets those of its rows.
+            Of what has an entry for each row, each fold gets those of its rows. Scores
+            do not weigh rows, unless the scorer requests `sample_weight`.
 
         Returns
         -------

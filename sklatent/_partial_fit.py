@@ -97,7 +97,9 @@ class StreamingEncoder(FittedEncoder):
     if TYPE_CHECKING:  # of the class that fits to all rows at once
 
         def _check(self, X: NDArray[Any]) -> None: ...
-        def _fit(self, X: Any, y: Any, *, classes: Any) -> None: ...
+        def _fit(
+            self, X: Any, y: Any, *, classes: Any, keeps_held_out: bool
+        ) -> None: ...
         def _problem(self, data: Rows, plan: Plan) -> Problem | Choice: ...
         def _check_structure(
             self, model: Any, targets: Targets | None, what: str
@@ -118,9 +120,9 @@ class StreamingEncoder(FittedEncoder):
         ones, at least 2000. A learning rate of 'auto' starts with half of that of
         `fit`, and grows or falls as calls make the model better or not. Kept for this
         are up to 4000 rows, or 32 MB of them, drawn uniformly from all, and a quarter
-        of that of held-out ones: the share `validation_fraction` of each call. Pickles
-        have them; `clone` has not. The model that is kept is the one that held-out rows
-        find best.
+        of that of held-out ones: the share `validation_fraction` of each call, which is
+        not trained on (but in a first call of less than 800 rows). Pickles have them;
+        `clone` has not. The model that is kept is the one that held-out rows find best.
 
         The latents are turned onto those before, so that a model that uses them need
         not be fitted again; `latent_drift_` says what is left. They have then no longer
@@ -186,7 +188,8 @@ class StreamingEncoder(FittedEncoder):
         self._stream, self.n_samples_seen_ = waiting, n
         size = 0 if self.n_components is None else int(self.n_components)
         if n >= max(2, min(size, p)) and self._suffice(waiting.y):
-            self._fit(waiting.X, waiting.y, classes=waiting.classes)
+            classes = waiting.classes
+            self._fit(waiting.X, waiting.y, classes=classes, keeps_held_out=True)
             self._stream = self._first_stream(waiting)
 
     def _first_stream(self, waiting: Waiting) -> Stream:

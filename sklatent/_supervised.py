@@ -133,10 +133,11 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         True holds `validation_fraction` of the rows out, stops when they gain no more,
         and keeps their best state; where the loss is a squared error and there are no
         `callbacks`, that is trained a little further on all rows. 'auto' does the same
-        from 800 rows on; below, cross-validation over five folds chooses the number of
-        epochs, possibly none, of a model of all rows. Either way the linear start stays
-        unless the gain passes a t-test (0.1% level; VariationalAutoencoder: 5%). False
-        trains on all rows for `max_iter` epochs, and keeps the last state.
+        from 800 distinct rows (or groups) on; below, cross-validation over five folds
+        chooses the number of epochs, possibly none, of a model of all rows. Either way
+        the linear start stays unless the gain passes a t-test (0.1% level;
+        VariationalAutoencoder: 5%). False trains on all rows for `max_iter` epochs, and
+        keeps the last state.
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
     cv : int, cross-validation generator or iterable, default=None
@@ -257,7 +258,8 @@ class SupervisedAutoencoder(BaseLatentEncoder):
         by a model whose networks have not seen it: what new rows score. NaN for others.
         Below 800 rows, which are held out in folds, all have one.
     verdict_ : str
-        What was kept, the linear start or an epoch, and why. ``verbose=1`` prints it.
+        What was kept, the linear start or an epoch, and why; and whether it was then
+        trained on all rows. ``verbose=1`` prints it.
     net_ : skorch.NeuralNet
         The trained net. Its ``module_`` maps rows in the units of `X` to their
         reconstruction, so ``net_.predict(X)`` of an array is ``reconstruct(X)`` up to

@@ -284,6 +284,19 @@ def test_without_held_out_rows_the_last_state_is_kept(cls):
     assert len(model._stream.held_out) == 0
 
 
+def test_held_out_rows_of_a_first_call_are_not_trained_on():
+    """A fit trains on them in the end; here later calls ask them again."""
+    X = curved(900, 0)
+    settings = {"hidden_layer_sizes": (16,), "max_iter": 20, "random_state": 0}
+    fitted = Autoencoder(2, **settings).fit(X)
+    model = Autoencoder(2, **settings).partial_fit(X)
+    assert fitted.verdict_ == model.verdict_ + ", then trained on all rows"
+    held_out = np.isfinite(model.held_out_scores_)
+    assert held_out.sum() == 90
+    left = np.square(model.reconstruct(X[held_out]) - X[held_out]).sum(axis=1)
+    assert_allclose(model.held_out_scores_[held_out], -left, rtol=1e-4)
+
+
 def test_held_out_rows_are_not_trained_on():
     X = curved(2000, 1)
     model = stream(Autoencoder, X, [1000, 500, 500], max_iter=2)

@@ -105,6 +105,8 @@ class Plan:
         Whether to show a bar.
     previous : LatentModel or None
         The fitted model to go on from.
+    keeps_held_out : bool
+        Whether rows that are held out in one part stay so to the end.
     epochs : callable
         Runs through the numbers of the epochs of a training, whose name comes first. It
         may end before the last.
@@ -139,6 +141,7 @@ class Plan:
     callbacks: Sequence[Any] | None = None
     verbose: int = 0
     previous: LatentModel | None = field(default=None, repr=False)
+    keeps_held_out: bool = False
     epochs: Epochs = field(default=each, repr=False)
 
     @property

@@ -36,13 +36,15 @@ def refine(problem: Problem, plan: Plan, data: Rows, search: Search) -> Run | No
     -------
     run : Run or None
         None where the search's state is to be kept: it is the start or that of an early
-        epoch, or what callbacks have seen; rows may not fit into memory, and are then
-        so many that a part of them tells as much; the loss is a likelihood, which
-        a single far row can make much worse; or the held-out rows, which are training
-        rows now, are worse, as only a training that went wrong makes them.
+        epoch, or what callbacks have seen; a stream will ask the held-out rows again;
+        rows may not fit into memory, and are then so many that a part of them tells as
+        much; the loss is a likelihood, which a single far row can make much worse; or
+        the held-out rows, which are training rows now, are worse, as only a training
+        that went wrong makes them.
     """
-    may_gain = problem.loss.is_squared_error and not (data.is_large or plan.callbacks)
-    if search.epoch < FEWEST_EPOCHS or not may_gain:
+    stays = plan.callbacks or plan.keeps_held_out or data.is_large
+    stays = stays or not problem.loss.is_squared_error
+    if search.epoch < FEWEST_EPOCHS or stays:
         return None
     first, judge = search.runs[0], search.judge
     n_epochs = math.ceil(SHARE_OF_EPOCHS * search.epoch)
