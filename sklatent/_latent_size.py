@@ -304,7 +304,7 @@ class LatentSizeCV(DocLinkMixin, MetaEstimatorMixin, TransformerMixin, PlainStat
         """Return checked rows, sparse ones as CSR if the estimator takes them."""
         sparse = "csr" if get_tags(self.estimator).input_tags.sparse else False
         with_gaps = get_tags(self.estimator).input_tags.allow_nan
-        with missing_cells_explained(self, "an estimator of "):
+        with missing_cells_explained(self, "its estimator has "):
             return validate_data(
                 self,
                 X,

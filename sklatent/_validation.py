@@ -71,15 +71,15 @@ def validated(
 
 
 @contextmanager
-def missing_cells_explained(estimator: Any, of: str = "") -> Iterator[None]:
+def missing_cells_explained(estimator: Any, its: str = "") -> Iterator[None]:
     """Say how to fit to missing cells where scikit-learn says that they are refused.
 
     Parameters
     ----------
     estimator : object
         What refuses them.
-    of : str, default=""
-        Whose parameter allows them, if it is not the estimator's.
+    its : str, default=""
+        Whose parameter allows them, if it is not the estimator's own.
     """
     try:
         yield
@@ -87,8 +87,8 @@ def missing_cells_explained(estimator: Any, of: str = "") -> Iterator[None]:
         if not str(error).startswith("Input X contains NaN."):
             raise
         raise ValueError(
-            f"Input X contains NaN. {type(estimator).__name__} takes missing cells "
-            f"with {of}missing='ignore'; or fill them before, with "
+            f"Input X contains NaN. {type(estimator).__name__} does not accept missing "
+            f"values, unless {its}missing='ignore'; or fill them before, with "
             "sklearn.impute.SimpleImputer for example."
         ) from None
 

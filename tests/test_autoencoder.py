@@ -527,7 +527,7 @@ def with_value(value):
 @pytest.mark.parametrize(
     ("X", "match"),
     [
-        (with_value(np.nan), "Autoencoder takes missing cells with missing='ignore'"),
+        (with_value(np.nan), "does not accept missing values, unless missing='ignore'"),
         (with_value(np.inf), "Input X contains infinity"),
         (GOOD[0], "Expected 2D array, got 1D array instead"),
         (GOOD[None], "Found array with dim 3"),

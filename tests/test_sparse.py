@@ -217,7 +217,8 @@ def test_networks_add_what_is_not_linear():
 def test_noise_is_of_features(noise, wide):
     model = DenoisingAutoencoder(3, noise=noise, hidden_layer_sizes=(), random_state=0)
     of_sparse, of_dense = (clone(model).fit(X) for X in (wide, wide.toarray()))
-    np.testing.assert_allclose(of_sparse.components_, of_dense.components_, atol=0.02)
+    away = np.linalg.norm(of_sparse.components_ - of_dense.components_, axis=1)
+    assert (away < 0.05 * np.linalg.norm(of_dense.components_, axis=1)).all()
     assert of_sparse.score(wide) == pytest.approx(of_dense.score(wide), abs=0.01)
     short = {"hidden_layer_sizes": (8,), "max_iter": 1, "early_stopping": True}
     trained = clone(model).set_params(**short).fit(wide)
