@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -43,13 +44,19 @@ class Halve:
         return "Halve()"
 
 
-# Small and short: the checks ask for the contract, not for quality, and the defaults
-# are among them.
+# Small and short: the checks ask for the contract, not for quality. The defaults are
+# among them, with fewer epochs; with all of them they are among the slow tests.
 QUICK = {"hidden_layer_sizes": (16,), "max_iter": 5}
-
-ESTIMATORS = [
+DEFAULTS = [
     Autoencoder(),
     Autoencoder(n_components=1),
+    DenoisingAutoencoder(),
+    VariationalAutoencoder(),
+    SupervisedAutoencoder(),
+]
+
+ESTIMATORS = [
+    *(clone(estimator).set_params(max_iter=5) for estimator in DEFAULTS),
     Autoencoder(n_components=2, init="random", **QUICK),
     Autoencoder(n_components=2, hidden_layer_sizes=()),
     Autoencoder(n_components=2, early_stopping=True, **QUICK),
@@ -57,7 +64,6 @@ ESTIMATORS = [
     Autoencoder(n_components=1, whiten=True, early_stopping=False, **QUICK),
     Autoencoder(n_components=1, encoder=Encoder, max_iter=5),
     Autoencoder(n_components=1, encoder=Encoder, early_stopping=False, max_iter=5),
-    DenoisingAutoencoder(),
     DenoisingAutoencoder(n_components=2, hidden_layer_sizes=(), noise="swap"),
     DenoisingAutoencoder(n_components=2, init="random", noise="masking", **QUICK),
     DenoisingAutoencoder(
@@ -65,7 +71,6 @@ ESTIMATORS = [
     ),
     DenoisingAutoencoder(n_components=2, noise=Halve(), early_stopping=True, **QUICK),
     DenoisingAutoencoder(n_components=1, encoder=Encoder, whiten=True, max_iter=5),
-    VariationalAutoencoder(),
     VariationalAutoencoder(n_components=1, hidden_layer_sizes=()),
     VariationalAutoencoder(n_components=2, noise_variance="shared", **QUICK),
     VariationalAutoencoder(
@@ -80,7 +85,6 @@ ESTIMATORS = [
     Autoencoder(n_components=0.8, early_stopping=False, **QUICK),
     DenoisingAutoencoder(n_components=2, ordered=[1], early_stopping=True, **QUICK),
     VariationalAutoencoder(n_components=2, ordered=True, **QUICK),
-    SupervisedAutoencoder(),
     SupervisedAutoencoder(n_components=2, hidden_layer_sizes=()),
     SupervisedAutoencoder(n_components=2, mixing=0.1, init="random", **QUICK),
     SupervisedAutoencoder(n_components=1, early_stopping=False, whiten=True, **QUICK),
@@ -116,17 +120,16 @@ LEFT_OUT = [
 
 
 def pairs_left_out():
-    """Yield estimators and checks; how output is wrapped is of classes, so once each.
+    """Yield estimators and checks: names, output and frames are of classes, so once.
 
-    That is with the last configuration, a small one; the others have those checks among
+    That is with the last configuration, a small one; the others have these checks among
     the slow tests.
     """
     last = {type(estimator): estimator for estimator in ESTIMATORS}
     for estimator in ESTIMATORS:
+        is_last = estimator is last[type(estimator)]
+        marks = [] if is_last else [pytest.mark.slow]
         for check in LEFT_OUT:
-            is_last = estimator is last[type(estimator)]
-            slow = "output_transform" in check and not is_last
-            marks = [pytest.mark.slow] if slow else []
             yield pytest.param(estimator, check, marks=marks, id=f"{estimator}-{check}")
 
 
@@ -134,6 +137,12 @@ def pairs_left_out():
 @pytest.mark.filterwarnings("ignore:No latent is active")
 @parametrize_with_checks(ESTIMATORS)
 def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(DEFAULTS)
+def test_scikit_learn_with_all_epochs(estimator, check):
     check(estimator)
 
 
