@@ -282,11 +282,12 @@ def fits(repeats, device="cpu"):
 
 
 def transforms(repeats, device="cpu"):
-    for n_rows, hidden in ((1000, (256, 256)), (100_000, (256, 256))):
+    for n_rows in (1000, 100_000):
         X = nonlinear(n_rows, 100).astype(np.float32)
         model = Autoencoder(K, max_iter=1, early_stopping=False).fit(X[:1000])
         model.set_params(device=device)
         fitted = {name: kind(K).fit(X) for name, kind in pcas().items()}
+        hidden = model.hidden_layer_sizes_
         bare = network(100, hidden, "silu")[: 2 * len(hidden) + 1].to(device)
         x = torch.from_numpy(X)
 
