@@ -141,6 +141,7 @@ def test_scikit_learn(estimator, check):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:No latent is active")
 @parametrize_with_checks(DEFAULTS)
 def test_scikit_learn_with_all_epochs(estimator, check):
     check(estimator)

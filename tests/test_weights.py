@@ -88,10 +88,8 @@ def test_equal_rows_are_merged_in_an_order_of_their_own():
     np.testing.assert_array_equal(merged.weights.values, [2, 3, 1])
     np.testing.assert_array_equal(keys[merged.rows][merged.place], keys)
     assert merge(np.array([7, 3, 9], np.uint64), [], None) is None
-    labels = [
-        np.array([1, 0, 1, 0, 0, 2])
-    ]  # they tell rows apart, and order only these
-    merged = merge(keys, labels, None)
+    # Labels tell equal rows apart, and say nothing of the order of others.
+    merged = merge(keys, [np.array([1, 0, 1, 0, 0, 2])], None)
     np.testing.assert_array_equal(keys[merged.rows], [3, 7, 7, 9])
     np.testing.assert_array_equal(keys[merged.rows][merged.place], keys)
     np.testing.assert_array_equal(np.sort(merged.weights.values), [1, 1, 2, 2])
