@@ -136,9 +136,11 @@ class VariationalAutoencoder(BaseLatentEncoder):
         `max_iter` is less than 'auto' is. With a network of your own it is 0.01.
     weight_decay : float or 'auto', default='auto'
         Decoupled weight decay of AdamW on the networks. It pulls towards the linear
-        start. 'auto' is ``100 * sqrt(n_features) / n_samples``, at most 1
-        (DenoisingAutoencoder: 3 in place of 100; VariationalAutoencoder: ``3 *
-        n_features**1.5 / n_samples``); a tenth of all these with `augmentation`.
+        start. 'auto' is ``12.5 * n_features / n_samples`` up to 64 features and
+        ``100 * sqrt(n_features) / n_samples`` beyond, at most 1
+        (DenoisingAutoencoder: ``3 * sqrt(n_features) / n_samples``;
+        VariationalAutoencoder: ``3 * n_features**1.5 / n_samples``); a tenth of
+        all these with `augmentation`.
     batch_size : int or 'auto', default='auto'
         Rows in a batch. 'auto' is a sixteenth of the rows (a 64th with a network of
         your own, whose steps cost by the row), but 64 at least
@@ -343,8 +345,7 @@ class VariationalAutoencoder(BaseLatentEncoder):
     _auto = AutoRules(
         layers=TWO_LAYERS,
         many_features=None,
-        weight_decay=3.0,
-        weight_decay_power=1.5,
+        weight_decay=((3.0, 1.5),),
         learning_rate=0.005,
         min_batch_size=128,
     )

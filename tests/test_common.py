@@ -44,8 +44,8 @@ class Halve:
         return "Halve()"
 
 
-# Small and short: the checks ask for the contract, not for quality. The defaults are
-# among them, with fewer epochs; with all of them they are among the slow tests.
+# Small and short: the checks ask for the contract, not quality. Each kind of network
+# and training is here for one class at least; others are among the slow tests.
 QUICK = {"hidden_layer_sizes": (16,), "max_iter": 5}
 DEFAULTS = [
     Autoencoder(),
@@ -57,41 +57,45 @@ DEFAULTS = [
 
 ESTIMATORS = [
     *(clone(estimator).set_params(max_iter=5) for estimator in DEFAULTS),
-    Autoencoder(n_components=2, init="random", **QUICK),
     Autoencoder(n_components=2, hidden_layer_sizes=()),
     Autoencoder(n_components=2, early_stopping=True, **QUICK),
-    Autoencoder(n_components=1, early_stopping=False, **QUICK),
     Autoencoder(n_components=1, whiten=True, early_stopping=False, **QUICK),
-    Autoencoder(n_components=1, encoder=Encoder, max_iter=5),
     Autoencoder(n_components=1, encoder=Encoder, early_stopping=False, max_iter=5),
-    DenoisingAutoencoder(n_components=2, hidden_layer_sizes=(), noise="swap"),
+    Autoencoder(n_components=2, ordered=True, **QUICK),
     DenoisingAutoencoder(n_components=2, init="random", noise="masking", **QUICK),
-    DenoisingAutoencoder(
-        n_components=1, noise="salt_and_pepper", early_stopping=False, **QUICK
-    ),
     DenoisingAutoencoder(n_components=2, noise=Halve(), early_stopping=True, **QUICK),
     DenoisingAutoencoder(n_components=1, encoder=Encoder, whiten=True, max_iter=5),
-    VariationalAutoencoder(n_components=1, hidden_layer_sizes=()),
-    VariationalAutoencoder(n_components=2, noise_variance="shared", **QUICK),
     VariationalAutoencoder(
         n_components=2, noise_variance="feature", early_stopping=True, **QUICK
     ),
-    VariationalAutoencoder(n_components=1, init="random", **QUICK),
     VariationalAutoencoder(n_components=1, early_stopping=False, whiten=True, **QUICK),
-    VariationalAutoencoder(n_components=1, encoder=Encoder, max_iter=5),
-    VariationalAutoencoder(latent_prior="standard", n_components=1, **QUICK),
-    Autoencoder(n_components=2, ordered=True, **QUICK),
-    Autoencoder(n_components=2, ordered=True, encoder=Encoder, max_iter=5),
-    Autoencoder(n_components=0.8, early_stopping=False, **QUICK),
-    DenoisingAutoencoder(n_components=2, ordered=[1], early_stopping=True, **QUICK),
     VariationalAutoencoder(n_components=2, ordered=True, **QUICK),
-    SupervisedAutoencoder(n_components=2, hidden_layer_sizes=()),
     SupervisedAutoencoder(n_components=2, mixing=0.1, init="random", **QUICK),
-    SupervisedAutoencoder(n_components=1, early_stopping=False, whiten=True, **QUICK),
-    SupervisedAutoencoder(n_components=1, encoder=Encoder, max_iter=5),
     SupervisedAutoencoder(n_components=2, ordered=True, **QUICK),
     SupervisedAutoencoder(n_components=2, target_type="continuous", **QUICK),
     LatentSizeCV(Autoencoder(random_state=0, early_stopping=False, **QUICK), cv=2),
+    LatentSizeCV(PCA(random_state=0), cv=2, method="exact"),
+]
+MORE = [
+    *DEFAULTS,  # with all epochs
+    Autoencoder(n_components=2, init="random", **QUICK),
+    Autoencoder(n_components=1, early_stopping=False, **QUICK),
+    Autoencoder(n_components=1, encoder=Encoder, max_iter=5),
+    Autoencoder(n_components=2, ordered=True, encoder=Encoder, max_iter=5),
+    Autoencoder(n_components=0.8, early_stopping=False, **QUICK),
+    DenoisingAutoencoder(n_components=2, hidden_layer_sizes=(), noise="swap"),
+    DenoisingAutoencoder(
+        n_components=1, noise="salt_and_pepper", early_stopping=False, **QUICK
+    ),
+    DenoisingAutoencoder(n_components=2, ordered=[1], early_stopping=True, **QUICK),
+    VariationalAutoencoder(n_components=1, hidden_layer_sizes=()),
+    VariationalAutoencoder(n_components=2, noise_variance="shared", **QUICK),
+    VariationalAutoencoder(n_components=1, init="random", **QUICK),
+    VariationalAutoencoder(n_components=1, encoder=Encoder, max_iter=5),
+    VariationalAutoencoder(latent_prior="standard", n_components=1, **QUICK),
+    SupervisedAutoencoder(n_components=2, hidden_layer_sizes=()),
+    SupervisedAutoencoder(n_components=1, early_stopping=False, whiten=True, **QUICK),
+    SupervisedAutoencoder(n_components=1, encoder=Encoder, max_iter=5),
     LatentSizeCV(
         Autoencoder(random_state=0, early_stopping=False, **QUICK),
         [1, 2],
@@ -100,7 +104,6 @@ ESTIMATORS = [
         rule="best",
     ),
     LatentSizeCV(TruncatedSVD(random_state=0), cv=2, method="exact"),
-    LatentSizeCV(PCA(random_state=0), cv=2, method="exact"),
 ]
 
 # Checks of scikit-learn's that check_estimator does not run.
@@ -125,10 +128,9 @@ def pairs_left_out():
     That is with the last configuration, a small one; the others have these checks among
     the slow tests.
     """
-    last = {type(estimator): estimator for estimator in ESTIMATORS}
-    for estimator in ESTIMATORS:
-        is_last = estimator is last[type(estimator)]
-        marks = [] if is_last else [pytest.mark.slow]
+    quick = {type(estimator): estimator for estimator in ESTIMATORS}.values()
+    for estimator in (*ESTIMATORS, *MORE):
+        marks = [] if any(estimator is one for one in quick) else [pytest.mark.slow]
         for check in LEFT_OUT:
             yield pytest.param(estimator, check, marks=marks, id=f"{estimator}-{check}")
 
@@ -142,8 +144,8 @@ def test_scikit_learn(estimator, check):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:No latent is active")
-@parametrize_with_checks(DEFAULTS)
-def test_scikit_learn_with_all_epochs(estimator, check):
+@parametrize_with_checks(MORE)
+def test_scikit_learn_with_more(estimator, check):
     check(estimator)
 
 

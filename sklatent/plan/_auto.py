@@ -38,8 +38,9 @@ class AutoRules(NamedTuple):
         By the number of rows, which rises.
     many_features : tuple of Layers or None
         The same where features are many, if they are others.
-    weight_decay, weight_decay_power : float
-        The first times the features to the second power, by the rows, is the decay.
+    weight_decay : tuple of (float, float)
+        Factors and powers: the decay is a factor times the features to the power, by
+        the rows; of several the least.
     learning_rate, max_learning_rate : float
         The learning rate for batches of 32 rows, and the largest.
     min_batch_size : int
@@ -53,8 +54,7 @@ class AutoRules(NamedTuple):
         Layers(0, (192, 192)),
         Layers(800, (256, 256, 256)),
     )
-    weight_decay: float = 100.0
-    weight_decay_power: float = 0.5
+    weight_decay: tuple[tuple[float, float], ...] = ((12.5, 1.0), (100.0, 0.5))
     learning_rate: float = 0.003
     max_learning_rate: float = 0.01
     min_batch_size: int = 64
@@ -95,9 +95,10 @@ def decay_of_weights(
     if not isinstance(weight_decay, str):
         return float(weight_decay)
     n_samples, n_features = shape
-    factor = rules.weight_decay * (SHARE_OF_DECAY if changed else 1.0)
-    power = math.pow(n_features, rules.weight_decay_power)
-    return min(1.0, factor * power / n_samples)
+    of_one_row = min(
+        factor * math.pow(n_features, power) for factor, power in rules.weight_decay
+    )
+    return min(1.0, (SHARE_OF_DECAY if changed else 1.0) * of_one_row / n_samples)
 
 
 def patience(n_iter_no_change: int | str, max_iter: int, n_samples: int) -> int:
