@@ -1,7 +1,7 @@
 """Networks, losses and fitted models in PyTorch alone: no scikit-learn, no skorch."""
 
 from ._autoencoder_model import AutoencoderModel
-from ._batch import Batch, joined
+from ._batch import Batch
 from ._convolutions import ConvDecoder, ConvEncoder
 from ._corruption import (
     CellMoments,

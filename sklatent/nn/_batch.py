@@ -1,10 +1,9 @@
 """A batch of rows, as networks and losses see it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ._scaling import Scaling
@@ -81,28 +80,3 @@ class Batch:
             )
             for i in range(n)
         ]
-
-
-def joined(batches: Iterable[Batch], n_rows: int) -> Iterator[Batch]:
-    """Yield batches put together, as many as have `n_rows` rows at most."""
-    waiting: list[Batch] = []
-    for batch in batches:
-        if waiting and sum(map(len, waiting)) + len(batch) > n_rows:
-            yield _join(waiting)
-            waiting = []
-        waiting.append(batch)
-    if waiting:
-        yield _join(waiting)
-
-
-def _join(batches: Sequence[Batch]) -> Batch:
-    """Return the rows of batches as one, without sparse cells if there are several."""
-    first = batches[0]
-    if len(batches) == 1:
-        return first
-    parts: dict[str, Any] = {
-        field.name: torch.cat([getattr(batch, field.name) for batch in batches])
-        for field in fields(first)
-        if isinstance(getattr(first, field.name), Tensor)
-    }
-    return Batch(**parts, scaling=first.scaling)

@@ -248,9 +248,10 @@ class TrainingRows(Dataset[Any]):
             yield self.show(batch)
         self.check()
 
-    def each_once(self, n_batches: int) -> Iterator[Batch]:
-        """Yield all rows once, with their weights, in a new order."""
-        order = self.rows.random_order(self.generator)
+    def each_once(self, n_batches: int, n_passes: int = 1) -> Iterator[Batch]:
+        """Yield all rows once in each pass, with their weights, in a new order."""
+        orders = [self.rows.random_order(self.generator) for _ in range(n_passes)]
+        order = orders[0] if n_passes == 1 else torch.cat(orders)
         for batch in self._batches(order, n_batches):
             yield self.show(batch)
         self.check()
@@ -418,10 +419,18 @@ class Shuffled(RowsInOrder):
 
 
 class EachOnce(RowsInOrder):
-    """Batches of `TrainingRows` with all rows once, for sums over them."""
+    """Batches of `TrainingRows` with all rows once a pass, for sums over them.
+
+    Several passes are one after the other, as if there were that many times the rows.
+    """
+
+    def __init__(self, rows: Any, batch_size: int, n_passes: int = 1) -> None:
+        self.rows = rows
+        self.n_passes = n_passes
+        self.n_batches = n_batches(n_passes * len(rows), batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self.rows.each_once(self.n_batches))
+        return iter(self.rows.each_once(self.n_batches, self.n_passes))
 
 
 def n_batches(n_samples: int, batch_size: int) -> int:

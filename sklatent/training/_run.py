@@ -4,7 +4,6 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
 import torch
@@ -19,7 +18,6 @@ from ..nn import (
     Tails,
     can_solve_ends,
     exact,
-    joined,
     moved,
     solve_ends,
     where_exact,
@@ -171,8 +169,7 @@ class Run:
         """Return the decoder's end, ready to be solved for the rows."""
         self.limit_decoder()
         layer = LastLayer(self.model)  # type: ignore[arg-type]
-        passes = (EachOnce(self._all_rows, JUDGED) for _ in range(self._n_passes))
-        for batch in joined(chain.from_iterable(passes), JUDGED):
+        for batch in EachOnce(self._all_rows, JUDGED, self._n_passes):
             layer.add(batch)
         layer.factorise()
         return layer
