@@ -724,8 +724,11 @@ def test_metadata_routing_and_html():
     assert "Autoencoder" in pipeline._repr_html_()
 
 
-@pytest.mark.parametrize("module", [pickle, joblib], ids=["pickle", "joblib"])
-@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize(
+    ("module", "early_stopping"),
+    [(pickle, True), (joblib, False)],
+    ids=["pickle", "joblib"],
+)
 def test_another_process_gives_the_same(tmp_path, digits, module, early_stopping):
     model = Autoencoder(3, early_stopping=early_stopping, **QUICK).fit(digits)
     with open(tmp_path / "model", "wb") as file:

@@ -44,9 +44,11 @@ class Halve:
         return "Halve()"
 
 
-# Small and short: the checks ask for the contract, not quality. Each kind of network
-# and training is here for one class at least; others are among the slow tests.
-QUICK = {"hidden_layer_sizes": (16,), "max_iter": 5}
+# Small and short: the checks ask for the contract, not quality. The defaults search
+# with folds; the others are each kind of network and training once, without a search.
+# With folds, and with all epochs, they are among the slow tests.
+QUICK = {"hidden_layer_sizes": (16,), "max_iter": 5, "early_stopping": False}
+FOLDS = {"hidden_layer_sizes": (16,), "max_iter": 5}
 DEFAULTS = [
     Autoencoder(),
     Autoencoder(n_components=1),
@@ -58,46 +60,56 @@ DEFAULTS = [
 ESTIMATORS = [
     *(clone(estimator).set_params(max_iter=5) for estimator in DEFAULTS),
     Autoencoder(n_components=2, hidden_layer_sizes=()),
-    Autoencoder(n_components=2, early_stopping=True, **QUICK),
-    Autoencoder(n_components=1, whiten=True, early_stopping=False, **QUICK),
+    Autoencoder(n_components=2, **FOLDS | {"early_stopping": True}),
+    Autoencoder(n_components=1, whiten=True, **QUICK),
     Autoencoder(n_components=1, encoder=Encoder, early_stopping=False, max_iter=5),
     Autoencoder(n_components=2, ordered=True, **QUICK),
+    Autoencoder(n_components=0.8, **QUICK),
     DenoisingAutoencoder(n_components=2, init="random", noise="masking", **QUICK),
-    DenoisingAutoencoder(n_components=2, noise=Halve(), early_stopping=True, **QUICK),
-    DenoisingAutoencoder(n_components=1, encoder=Encoder, whiten=True, max_iter=5),
-    VariationalAutoencoder(
-        n_components=2, noise_variance="feature", early_stopping=True, **QUICK
-    ),
-    VariationalAutoencoder(n_components=1, early_stopping=False, whiten=True, **QUICK),
-    VariationalAutoencoder(n_components=2, ordered=True, **QUICK),
+    DenoisingAutoencoder(n_components=2, noise=Halve(), **QUICK),
+    DenoisingAutoencoder(n_components=2, ordered=[1], **QUICK),
+    DenoisingAutoencoder(n_components=1, noise="salt_and_pepper", **QUICK),
+    VariationalAutoencoder(n_components=1, hidden_layer_sizes=()),
+    VariationalAutoencoder(n_components=2, noise_variance="feature", **QUICK),
+    VariationalAutoencoder(n_components=1, latent_prior="standard", **QUICK),
+    VariationalAutoencoder(n_components=2, ordered=True, **FOLDS),
+    VariationalAutoencoder(n_components=1, whiten=True, **QUICK),
     SupervisedAutoencoder(n_components=2, mixing=0.1, init="random", **QUICK),
     SupervisedAutoencoder(n_components=2, ordered=True, **QUICK),
+    SupervisedAutoencoder(n_components=1, whiten=True, **QUICK),
     SupervisedAutoencoder(n_components=2, target_type="continuous", **QUICK),
-    LatentSizeCV(Autoencoder(random_state=0, early_stopping=False, **QUICK), cv=2),
+    LatentSizeCV(Autoencoder(random_state=0, **QUICK), cv=2),
     LatentSizeCV(PCA(random_state=0), cv=2, method="exact"),
 ]
 MORE = [
     *DEFAULTS,  # with all epochs
-    Autoencoder(n_components=2, init="random", **QUICK),
-    Autoencoder(n_components=1, early_stopping=False, **QUICK),
+    Autoencoder(n_components=2, init="random", **FOLDS),
     Autoencoder(n_components=1, encoder=Encoder, max_iter=5),
+    Autoencoder(n_components=2, ordered=True, **FOLDS),
     Autoencoder(n_components=2, ordered=True, encoder=Encoder, max_iter=5),
-    Autoencoder(n_components=0.8, early_stopping=False, **QUICK),
     DenoisingAutoencoder(n_components=2, hidden_layer_sizes=(), noise="swap"),
+    DenoisingAutoencoder(n_components=2, init="random", noise="masking", **FOLDS),
     DenoisingAutoencoder(
-        n_components=1, noise="salt_and_pepper", early_stopping=False, **QUICK
+        n_components=2, noise=Halve(), **FOLDS | {"early_stopping": True}
     ),
-    DenoisingAutoencoder(n_components=2, ordered=[1], early_stopping=True, **QUICK),
-    VariationalAutoencoder(n_components=1, hidden_layer_sizes=()),
-    VariationalAutoencoder(n_components=2, noise_variance="shared", **QUICK),
-    VariationalAutoencoder(n_components=1, init="random", **QUICK),
+    DenoisingAutoencoder(n_components=1, encoder=Encoder, whiten=True, max_iter=5),
+    DenoisingAutoencoder(
+        n_components=2, ordered=[1], **FOLDS | {"early_stopping": True}
+    ),
+    VariationalAutoencoder(n_components=2, noise_variance="shared", **FOLDS),
+    VariationalAutoencoder(
+        n_components=2, noise_variance="feature", **FOLDS | {"early_stopping": True}
+    ),
+    VariationalAutoencoder(n_components=1, init="random", **FOLDS),
     VariationalAutoencoder(n_components=1, encoder=Encoder, max_iter=5),
-    VariationalAutoencoder(latent_prior="standard", n_components=1, **QUICK),
+    VariationalAutoencoder(latent_prior="standard", n_components=1, **FOLDS),
     SupervisedAutoencoder(n_components=2, hidden_layer_sizes=()),
-    SupervisedAutoencoder(n_components=1, early_stopping=False, whiten=True, **QUICK),
+    SupervisedAutoencoder(n_components=2, mixing=0.1, init="random", **FOLDS),
     SupervisedAutoencoder(n_components=1, encoder=Encoder, max_iter=5),
+    SupervisedAutoencoder(n_components=2, ordered=True, **FOLDS),
+    SupervisedAutoencoder(n_components=2, target_type="continuous", **FOLDS),
     LatentSizeCV(
-        Autoencoder(random_state=0, early_stopping=False, **QUICK),
+        Autoencoder(random_state=0, **QUICK),
         [1, 2],
         cv=2,
         method="exact",

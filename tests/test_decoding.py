@@ -92,6 +92,7 @@ def test_ends_are_regressions_on_latents_and_hidden_layer(digits):
     assert_allclose(found, design @ weights, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_ordered_latents_are_good_at_every_size(digits):
     X, X_test = digits[:1200], digits[1200:]
     ordered = Autoencoder(32, ordered=True, random_state=0).fit(X)

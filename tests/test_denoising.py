@@ -252,6 +252,7 @@ def test_without_noise_it_starts_at_pca(digits):
     assert_allclose(model.transform(digits), PCA(4).fit_transform(digits), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_overcomplete_codes_are_useful():
     """More latents than features on data whose manifold is curved."""
     rng = np.random.default_rng(0)

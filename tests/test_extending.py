@@ -97,7 +97,7 @@ def test_a_new_estimator_is_one(digits):
     assert clone(model).get_params() == model.get_params()
 
 
-@parametrize_with_checks([RobustAutoencoder(1)])
+@parametrize_with_checks([RobustAutoencoder(1, max_iter=5)])
 def test_scikit_learn_takes_it_for_one_of_its_own(estimator, check):
     check(estimator)
 

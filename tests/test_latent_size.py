@@ -165,7 +165,9 @@ def test_the_true_rank_of_low_rank_rows_is_chosen(rank, n, p):
         assert ours.fit(X).best_n_components_ == rank
 
 
-@pytest.mark.parametrize("cls", [Autoencoder, DenoisingAutoencoder])
+@pytest.mark.parametrize(
+    "cls", [Autoencoder, pytest.param(DenoisingAutoencoder, marks=pytest.mark.slow)]
+)
 def test_autoencoders_find_the_true_rank(cls):
     X = low_rank(200, 20, 5, 0)
     for rule in ("best", "one_standard_error"):
@@ -289,7 +291,9 @@ def test_any_transformer(estimator):
     assert -1 < ours.score(X) < 1
 
 
-@pytest.mark.parametrize("container", [csr_matrix, csr_array])
+@pytest.mark.parametrize(
+    "container", [csr_array, pytest.param(csr_matrix, marks=pytest.mark.slow)]
+)
 def test_sparse_rows(container):
     X, y = datasets.load_digits(return_X_y=True)
     X, y = X[:300], y[:300]

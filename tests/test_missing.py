@@ -454,6 +454,7 @@ def test_noise_is_only_on_observed_cells():
 # With scikit-learn, frames and errors -----------------------------------------------
 
 
+@pytest.mark.slow
 def test_scikit_learns_checks():
     model = Autoencoder(1, missing="ignore", **QUICK)
     check_estimator(model, on_skip=None)

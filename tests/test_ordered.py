@@ -192,6 +192,7 @@ def test_every_size_gains_on_pca(digits):
     assert (np.diff(held_out) > -0.01).all()
 
 
+@pytest.mark.slow
 def test_sizes_asked_for_are_better_for_it(digits):
     X, X_test = digits[:1300], digits[1300:]
     every, two = (
@@ -201,6 +202,7 @@ def test_sizes_asked_for_are_better_for_it(digits):
     assert two.truncate(2).score(X_test) > every.truncate(2).score(X_test)
 
 
+@pytest.mark.slow
 def test_likelihoods_of_prefixes_rise(digits):
     X = StandardScaler().fit_transform(datasets.load_breast_cancer().data)
     model = VariationalAutoencoder(
@@ -322,6 +324,7 @@ def test_unordered_latents_have_no_prefix(digits):
 # A share of variance -------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_share_of_variance_is_reached_with_fewer_latents_than_pca(digits):
     model = Autoencoder(0.9, random_state=0).fit(digits)
     explained = np.cumsum(model.explained_variance_ratio_)
@@ -585,6 +588,7 @@ def test_display(digits):
 # Found by a review ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_share_with_warm_start(digits):
     X = digits[:300]
     model = Autoencoder(0.5, **QUICK).fit(X)
@@ -661,7 +665,9 @@ def test_automatic_sizes_fit_into_a_fold():
     assert ours.cv_results_["param_n_components"].max() == 8
 
 
-@pytest.mark.parametrize("rule", ["best", "one_standard_error"])
+@pytest.mark.parametrize(
+    "rule", ["best", pytest.param("one_standard_error", marks=pytest.mark.slow)]
+)
 def test_scores_that_are_no_numbers(digits, rule, capsys):
     def some(model, X, y=None):
         return np.nan if model.n_components_ == 4 else model.score(X)

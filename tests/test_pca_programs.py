@@ -47,12 +47,15 @@ from sklatent import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
 
 CHEAP = {"hidden_layer_sizes": (64,), "max_iter": 15}
 
-# Classes with latents in units of X.
-plain = pytest.mark.parametrize("Model", [PCA, Autoencoder, DenoisingAutoencoder])
-# And with latents of no unit.
-every = pytest.mark.parametrize(
-    "Model", [PCA, Autoencoder, DenoisingAutoencoder, VariationalAutoencoder]
+# One in place of PCA is enough for `make test`.
+DENOISING, VARIATIONAL = (
+    pytest.param(Model, marks=pytest.mark.slow)
+    for Model in (DenoisingAutoencoder, VariationalAutoencoder)
 )
+# Classes with latents in units of X.
+plain = pytest.mark.parametrize("Model", [PCA, Autoencoder, DENOISING])
+# And with latents of no unit.
+every = pytest.mark.parametrize("Model", [PCA, Autoencoder, DENOISING, VARIATIONAL])
 
 
 def fast(Model, *args, **params):
@@ -175,7 +178,7 @@ def test_compare_reduction(digits, labels, tmp_path, Model):
     assert n_cached - (grid.best_params_["reduce_dim"] != "passthrough") == 13
 
 
-@pytest.mark.parametrize("Model", [PCA, Autoencoder, VariationalAutoencoder])
+@pytest.mark.parametrize("Model", [PCA, Autoencoder, VARIATIONAL])
 def test_feature_union(Model):
     # plot_feature_union
     X, y = load_iris(return_X_y=True)
@@ -516,7 +519,7 @@ def test_multilabel(Model):
 # Variances -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("Model", [PCA, Autoencoder, VariationalAutoencoder])
+@pytest.mark.parametrize("Model", [PCA, Autoencoder, VARIATIONAL])
 @pytest.mark.parametrize("noise", ["homoscedastic", "heteroscedastic"])
 def test_pca_vs_fa_model_selection(Model, noise):
     # plot_pca_vs_fa_model_selection

@@ -98,7 +98,7 @@ MODES = [
 
 
 #: The others have the same parts, put together in other ways.
-LONG = ("random", "swap", "salt", "variational ordered", "poisson")
+LONG = ("variational", "random", "swap", "salt", "variational ordered", "poisson")
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,9 @@ def test_a_few_bad_rows_do_not_choose_the_noise():
 
 @pytest.mark.filterwarnings("ignore:The training loss became")
 @pytest.mark.parametrize("factor", [10, 1e2, 1e4])
-@pytest.mark.parametrize("noise_variance", ["auto", "shared"])
+@pytest.mark.parametrize(
+    "noise_variance", ["auto", pytest.param("shared", marks=pytest.mark.slow)]
+)
 def test_a_bad_row_makes_no_other_row_less_likely(factor, noise_variance):
     X = standardised("cancer")
     bad = X.copy()
@@ -413,7 +415,9 @@ def test_scores_are_on_the_scale_of_the_data(digits, factor):
     )
 
 
-@pytest.mark.parametrize("stratify", [False, True])
+@pytest.mark.parametrize(
+    "stratify", [True, pytest.param(False, marks=pytest.mark.slow)]
+)
 def test_better_than_its_start_and_the_classics(stratify):
     X, y = load_digits(return_X_y=True)
     split = {"test_size": 0.3, "stratify": y} if stratify else {}

@@ -56,7 +56,13 @@ def test_rows_that_are_moved_or_stretched(digits, cls, early_stopping, factor, s
 
 @pytest.mark.parametrize("cls", MODELS)
 @pytest.mark.parametrize(
-    ("data", "n"), [("curved", 300), ("curved", 1000), ("digits", 300), ("digits", 850)]
+    ("data", "n"),
+    [
+        ("curved", 300),
+        ("digits", 850),
+        pytest.param("curved", 1000, marks=pytest.mark.slow),
+        pytest.param("digits", 300, marks=pytest.mark.slow),
+    ],
 )
 def test_more_rows_of_the_same_kind(digits, data, n, cls):
     X = digits if data == "digits" else curved(2600, 1)
