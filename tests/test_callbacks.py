@@ -133,7 +133,8 @@ CALLBACKS = {
 
 @pytest.mark.parametrize("model", CLASSES)
 @pytest.mark.parametrize(
-    ("n_rows", "early_stopping"), [(300, "auto"), (1797, "auto"), (1797, False)]
+    ("n_rows", "early_stopping"),
+    [(300, "auto"), (1797, "auto"), pytest.param(1797, False, marks=pytest.mark.slow)],
 )
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_attributes_describe_the_model_that_is_kept(

@@ -51,7 +51,6 @@ QUICK = {"hidden_layer_sizes": (16,), "max_iter": 5, "early_stopping": False}
 FOLDS = {"hidden_layer_sizes": (16,), "max_iter": 5}
 DEFAULTS = [
     Autoencoder(),
-    Autoencoder(n_components=1),
     DenoisingAutoencoder(),
     VariationalAutoencoder(),
     SupervisedAutoencoder(),
@@ -72,8 +71,6 @@ ESTIMATORS = [
     VariationalAutoencoder(n_components=1, hidden_layer_sizes=()),
     VariationalAutoencoder(n_components=2, noise_variance="feature", **QUICK),
     VariationalAutoencoder(n_components=1, latent_prior="standard", **QUICK),
-    VariationalAutoencoder(n_components=2, ordered=True, **FOLDS),
-    VariationalAutoencoder(n_components=1, whiten=True, **QUICK),
     SupervisedAutoencoder(n_components=2, mixing=0.1, init="random", **QUICK),
     SupervisedAutoencoder(n_components=2, ordered=True, **QUICK),
     SupervisedAutoencoder(n_components=1, whiten=True, **QUICK),
@@ -83,6 +80,7 @@ ESTIMATORS = [
 ]
 MORE = [
     *DEFAULTS,  # with all epochs
+    Autoencoder(n_components=1),
     Autoencoder(n_components=2, init="random", **FOLDS),
     Autoencoder(n_components=1, encoder=Encoder, max_iter=5),
     Autoencoder(n_components=2, ordered=True, **FOLDS),
@@ -103,6 +101,8 @@ MORE = [
     VariationalAutoencoder(n_components=1, init="random", **FOLDS),
     VariationalAutoencoder(n_components=1, encoder=Encoder, max_iter=5),
     VariationalAutoencoder(latent_prior="standard", n_components=1, **FOLDS),
+    VariationalAutoencoder(n_components=2, ordered=True, **FOLDS),
+    VariationalAutoencoder(n_components=1, whiten=True, **QUICK),
     SupervisedAutoencoder(n_components=2, hidden_layer_sizes=()),
     SupervisedAutoencoder(n_components=2, mixing=0.1, init="random", **FOLDS),
     SupervisedAutoencoder(n_components=1, encoder=Encoder, max_iter=5),

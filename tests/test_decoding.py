@@ -32,7 +32,9 @@ def of_many_sizes():
 
 
 @pytest.mark.parametrize("n", [300, 900])
-@pytest.mark.parametrize("model", [Autoencoder, DenoisingAutoencoder])
+@pytest.mark.parametrize(
+    "model", [Autoencoder, pytest.param(DenoisingAutoencoder, marks=pytest.mark.slow)]
+)
 def test_no_feature_is_worse_than_at_the_start(of_many_sizes, model, n):
     X, X_test = of_many_sizes[:n], of_many_sizes[n:]
     params = {"noise_level": 0.1} if model is DenoisingAutoencoder else {}
@@ -164,7 +166,7 @@ def test_room_beyond_the_range_grows_with_the_kurtosis():
         assert_allclose((-low, high), 1 + 2 * room)
 
 
-@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("ordered", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_far_rows_cost_what_they_cost_pca(ordered):
     """Standardised, nearly constant features of new rows are 50 deviations out.
 

@@ -188,7 +188,9 @@ def test_noise_is_new_for_each_batch_and_the_same_for_a_seed(digits):
 # The estimator -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("noise", [*CELLS, "gaussian"])
+@pytest.mark.parametrize(
+    "noise", [*(pytest.param(n, marks=pytest.mark.slow) for n in CELLS), "gaussian"]
+)
 def test_denoises_better_than_its_start(digits, noise):
     X_train, X_test = train_test_split(digits, random_state=0)
     level = 1.0 if noise == "gaussian" else 0.3

@@ -38,8 +38,15 @@ few_rows = pytest.mark.filterwarnings("ignore:alpha=0.05 requires 19 held-out ro
 
 
 @few_rows
-@parametrize_with_checks(DETECTORS)
+@parametrize_with_checks(DETECTORS[:1])
 def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@few_rows
+@parametrize_with_checks(DETECTORS[1:])
+def test_scikit_learn_with_a_network(estimator, check):
     check(estimator)
 
 

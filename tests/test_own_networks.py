@@ -106,7 +106,9 @@ def own(cls, kind, *, init):
 
 @pytest.mark.filterwarnings("ignore:No latent is active")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("init", ["pca", "random"])
+@pytest.mark.parametrize(
+    "init", ["pca", pytest.param("random", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("cls", [Autoencoder, VariationalAutoencoder])
 @pytest.mark.parametrize("kind", KINDS)
 def test_networks_of_all_kinds_take_rows_of_all_dtypes(kind, cls, init, dtype):

@@ -98,7 +98,15 @@ MODES = [
 
 
 #: The others have the same parts, put together in other ways.
-LONG = ("variational", "random", "swap", "salt", "variational ordered", "poisson")
+LONG = (
+    "gaussian",
+    "variational",
+    "random",
+    "swap",
+    "salt",
+    "variational ordered",
+    "poisson",
+)
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_what_cannot_be_stacked():
     assert not can_stack(models)
 
 
-@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("ordered", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "model",
     [

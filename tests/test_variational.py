@@ -203,7 +203,7 @@ def test_a_few_bad_rows_do_not_choose_the_noise():
 
 
 @pytest.mark.filterwarnings("ignore:The training loss became")
-@pytest.mark.parametrize("factor", [10, 1e2, 1e4])
+@pytest.mark.parametrize("factor", [10, pytest.param(1e2, marks=pytest.mark.slow), 1e4])
 @pytest.mark.parametrize(
     "noise_variance", ["auto", pytest.param("shared", marks=pytest.mark.slow)]
 )

@@ -38,7 +38,9 @@ def curved(n, seed):
 
 
 @pytest.mark.parametrize(("factor", "shift"), [(1, 100), (1000, 0), (1e-3, -5)])
-@pytest.mark.parametrize("early_stopping", ["auto", False])
+@pytest.mark.parametrize(
+    "early_stopping", ["auto", pytest.param(False, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("cls", MODELS)
 def test_rows_that_are_moved_or_stretched(digits, cls, early_stopping, factor, shift):
     X, X_test = digits[:900], digits[900:]
