@@ -45,8 +45,8 @@ class Halve:
 
 
 # Small and short: the checks ask for the contract, not quality. The defaults search
-# with folds; the others are each kind of network and training once, without a search.
-# With folds, and with all epochs, they are among the slow tests.
+# with folds; of the others, each kind of network and training is here for one class,
+# without a search. The rest, with folds and with all epochs, are slow tests.
 QUICK = {"hidden_layer_sizes": (16,), "max_iter": 5, "early_stopping": False}
 FOLDS = {"hidden_layer_sizes": (16,), "max_iter": 5}
 DEFAULTS = [

@@ -19,7 +19,15 @@ from sklatent import (
 )
 from sklatent.nn import CustomNoise, GaussianNoise, systematic
 from sklatent.problems import ExplainedVariance
-from sklatent.rows import Scale, TrainingRows, Weights, is_typical, merge, quantiles
+from sklatent.rows import (
+    EachOnce,
+    Scale,
+    TrainingRows,
+    Weights,
+    is_typical,
+    merge,
+    quantiles,
+)
 from sklatent.rows import rows_of as unweighted
 from sklatent.starts import (
     covariates_start,
@@ -327,6 +335,23 @@ def test_batches_are_drawn_by_weight():
     total = sum(batch.weight @ batch.target.double() for batch in each)
     mean = data.rows.mean() * 200
     np.testing.assert_allclose(total, mean, atol=1e-4)
+
+
+def test_in_several_passes_each_row_is_there_as_often():
+    X, w, _ = table(50)
+    passes = EachOnce(TrainingRows(weighted(X, w), seed=0), 40, 3)
+    batches = list(passes)
+    assert len(batches) == len(passes) == 4  # of 150 rows, across the passes
+    first = passes.rows.rows.tensor()[:, 0]
+    place = [
+        int((value == first).nonzero())
+        for batch in batches
+        for value in batch.target[:, 0]
+    ]
+    assert sorted(place) == sorted([*range(50)] * 3)
+    assert place[:50] != place[50:100]  # in a new order
+    weight = torch.cat([batch.weight for batch in batches])
+    np.testing.assert_allclose(weight, (w / w.mean())[place])
 
 
 # The verdict --------------------------------------------------------------------------

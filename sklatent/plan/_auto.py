@@ -39,8 +39,9 @@ class AutoRules(NamedTuple):
     many_features : tuple of Layers or None
         The same where features are many, if they are others.
     weight_decay : tuple of (float, float)
-        Factors and powers: the decay is a factor times the features to the power, by
-        the rows; of several the least.
+        Pairs of a factor and a power. The decay is the factor times the number of
+        features to the power, divided by the number of rows; of several pairs, the
+        least of these.
     learning_rate, max_learning_rate : float
         The learning rate for batches of 32 rows, and the largest.
     min_batch_size : int

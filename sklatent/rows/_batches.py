@@ -251,6 +251,7 @@ class TrainingRows(Dataset[Any]):
     def each_once(self, n_batches: int, n_passes: int = 1) -> Iterator[Batch]:
         """Yield all rows once in each pass, with their weights, in a new order."""
         orders = [self.rows.random_order(self.generator) for _ in range(n_passes)]
+        # Many rows have one pass, whose order is not copied.
         order = orders[0] if n_passes == 1 else torch.cat(orders)
         for batch in self._batches(order, n_batches):
             yield self.show(batch)
